@@ -9,7 +9,8 @@ RUN uv sync --frozen --no-dev --no-install-project
 
 COPY . .
 RUN uv sync --frozen --no-dev --no-editable \
- && useradd --system --create-home --home-dir /data propos
+ && useradd --system --create-home --home-dir /data propos \
+ && install -d -o propos /bank
 
 USER propos
 ENV PATH=/app/.venv/bin:$PATH PROPOS_DATA=/data

@@ -9,7 +9,6 @@ import binascii
 import json
 import os
 import re
-import secrets as random_secrets
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,13 +24,14 @@ Forever = Literal["forever"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 DEFAULT_DATA = Path(".propos")
 _KEY_BYTES = 32
-_SECRETS = ("sandbox_token", "webhook_secret", "payload_keys")
-_ADAPTERS = ("platforms", "payments")  # fields with one group of values per name
+_SECRETS = ("sandbox_token", "webhook_secret", "sandbox_stripe_secrets", "payload_keys", "digest_key")
+_PAYMENTS = ("acquirers", "rails", "statements")
+_ADAPTERS = ("platforms", *_PAYMENTS, "identity", "mail", "mail_doors", "ticket_desks")  # one group of values per name
+_OF_SANDBOX = {"sandbox": "", "stripe": "/stripe"}  # adapters that talk to the sandbox -> where in it
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
-AdapterValues = dict[
-    str, dict[str, SecretStr]
-]  # name -> field -> text; all secret, because only the adapter knows which are
+# name -> field -> text; all secret, because only the adapter knows which are
+AdapterValues = dict[str, dict[str, SecretStr]]
 
 
 class _DataFolderSource(PydanticBaseSettingsSource):
@@ -48,14 +48,12 @@ class _DataFolderSource(PydanticBaseSettingsSource):
         known = self.current_state
         data_dir = Path(known.get("data_dir") or known.get("PROPOS_DATA") or DEFAULT_DATA)
         path = data_dir / self._name
-        if not path.is_file():
-            return {}
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text()) if path.is_file() else {}
         return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
 
 
 class _AdaptersSource(PydanticBaseSettingsSource):
-    """Reads `PROPOS_PLATFORMS__NAME__FIELD` and `PROPOS_PAYMENTS__NAME__FIELD`. Every value stays text."""
+    """Reads `PROPOS_PLATFORMS__NAME__FIELD` and those of the other adapters. Every value stays text."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
@@ -65,6 +63,13 @@ class _AdaptersSource(PydanticBaseSettingsSource):
         for variable, value in sorted(os.environ.items()):
             prefix, *rest = variable.lower().split("__", 2)
             group = prefix.removeprefix("propos_")
+            if prefix == "propos_payments":
+                raise BadInput(
+                    f"{variable} is no setting any more.",
+                    field=variable,
+                    remedy="Acquirers, payment rails and statement sources are configured apart: set"
+                    " PROPOS_ACQUIRERS__..., PROPOS_RAILS__... and PROPOS_STATEMENTS__...; see docs/settings.md.",
+                )
             if prefix == group or group not in found:
                 continue
             if len(rest) != 2 or not rest[1] or not _NAME.fullmatch(rest[0]):
@@ -84,8 +89,18 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(DEFAULT_DATA, validation_alias=AliasChoices("data_dir", "PROPOS_DATA"))
     database_url: str | None = Field(None, validation_alias=AliasChoices("database_url", "DATABASE_URL"))
+    owner_database_url: str | None = None
     temporal_address: str | None = Field(None, validation_alias=AliasChoices("temporal_address", "TEMPORAL_ADDRESS"))
     temporal_namespace: str = Field("propos", validation_alias=AliasChoices("temporal_namespace", "PROPOS_NAMESPACE"))
+    temporal_tls: bool = False
+    temporal_tls_ca: Path | None = None
+    temporal_tls_certificate: Path | None = None
+    temporal_tls_key: Path | None = None
+    temporal_tls_server_name: str | None = None
+    temporal_api_key: SecretStr | None = None
+    statement_timeout_seconds: int = Field(120, ge=0, le=86400)
+    lock_timeout_seconds: int = Field(30, ge=0, le=86400)
+    idle_transaction_timeout_seconds: int = Field(120, ge=0, le=86400)
     temporal_port: int = Field(7233, ge=0, le=65535)
     temporal_ui_port: int = Field(8233, ge=0, le=65535)
     api_host: str = "127.0.0.1"
@@ -94,22 +109,50 @@ class Settings(BaseSettings):
     sandbox_url: str = "http://127.0.0.1:8100"
     sandbox_host: str | None = None
     sandbox_public_url: str | None = None
+    sandbox_bank_dir: Path | None = None
     platforms: AdapterValues = Field(default_factory=dict)
-    payments: AdapterValues = Field(default_factory=dict)
+    acquirers: AdapterValues = Field(default_factory=dict)
+    rails: AdapterValues = Field(default_factory=dict)
+    statements: AdapterValues = Field(default_factory=dict)
+    identity: AdapterValues = Field(default_factory=dict)
+    mail: AdapterValues = Field(default_factory=dict)
+    mail_doors: AdapterValues = Field(default_factory=dict)
+    ticket_desks: AdapterValues = Field(default_factory=dict)
+    tickets: str = "own"
+    tickets_note: Literal["link", "answers"] = "link"
+    mail_from: str = "Support <support@propos.example>"
     default_platform: str | None = None
-    default_checkout: str | None = None
+    product_platforms: str | None = None
+    default_acquirer: str | None = None
     default_rail: str | None = None
+    default_identity: str | None = None
     shards: int = Field(1, ge=1, le=1000)
     monitor_slots: int = Field(8, ge=1, le=1000)
     sandbox_token: SecretStr | None = None
     webhook_secret: SecretStr | None = None
+    sandbox_stripe_secrets: SecretStr | None = None
     payload_keys: SecretStr | None = None
+    digest_key: SecretStr | None = None
+    step_up: bool = True
+    factor_roles: str | None = None
+    passkey_rp_id: str | None = None
+    passkey_origins: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_label: str = "Single sign-on"
     products_dir: Path | None = None
+    tax_table: Path | None = None
+    policy: Path | None = None
+    exposure_policy: Path | None = None
+    dispute_policy: Path | None = None
+    service_policy: Path | None = None
     log_level: LogLevel = "info"
     metrics_host: str = "127.0.0.1"
     worker_metrics_port: int = Field(9101, ge=0, le=65535)
     monitor_metrics_port: int = Field(9102, ge=0, le=65535)
     relay_metrics_port: int = Field(9103, ge=0, le=65535)
+    mail_in_metrics_port: int = Field(9104, ge=0, le=65535)
     open_parents: bool = False
     keep_minute_bars_days: Annotated[int, Field(ge=7)] | Forever = 60
     keep_hour_bars_days: Annotated[int, Field(ge=60)] | Forever = "forever"
@@ -118,8 +161,24 @@ class Settings(BaseSettings):
     keep_inbox_days: Annotated[int, Field(ge=90)] | Forever = 400
     keep_outbox_days: Annotated[int, Field(ge=30)] | Forever = 90
     keep_idempotency_keys_days: Annotated[int, Field(ge=7)] | Forever = 30
+    keep_identity_facts_days: Annotated[int, Field(ge=30)] | Forever = 400
+    keep_exposure_days: Annotated[int, Field(ge=7)] | Forever = 400
+    keep_events_days: Annotated[int, Field(ge=7)] | Forever = 90
+    person_requests: int = Field(1200, ge=20)
+    key_requests: int = Field(600, ge=20)
+    webhook_hosts: str | None = None
+    webhook_loopback: bool = False
+    webhook_failing_days: int = Field(5, ge=1)
+    keep_sign_ins_days: Annotated[int, Field(ge=1)] | Forever = 90
+    keep_mails_days: Annotated[int, Field(ge=30)] | Forever = 400
+    sign_in_idle_minutes: int = Field(120, ge=5, le=43_200)
+    sign_in_hours: int = Field(12, ge=1, le=720)
+    sign_ups_per_address: int = Field(20, ge=1, le=1_000_000)
+    sign_ups_per_hour: int = Field(500, ge=1, le=1_000_000)
+    recoveries_per_address: int = Field(10, ge=1, le=1_000_000)
+    confirm_email: bool = True
 
-    @field_validator("database_url")
+    @field_validator("database_url", "owner_database_url")
     @classmethod
     def _plain_postgres(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
@@ -155,22 +214,39 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Returns the URL under which browsers, webhooks and `doctor` reach the API: `public_url`, or its own
-        address."""
+        """Returns where browsers, webhooks and `doctor` reach the API: `public_url`, or its own address."""
         host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
         return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
 
+    @property
+    def bank_path(self) -> Path:
+        """Returns the folder that the firm and the simulated bank share."""
+        return self.sandbox_bank_dir or self.data_dir / "bank"
+
+    @property
+    def simulates_payments(self) -> bool:
+        """Returns whether no acquirer, rail or statement source is configured. The sandbox is all of them then."""
+        return not any(getattr(self, group) for group in _PAYMENTS)
+
     def platform_values(self) -> AdapterValues:
         """Returns the settings of every platform by name; when none is set, those of one `sandbox`."""
-        return self._with_sandbox(self.platforms, ("sandbox_url", "sandbox_token"))
+        return self._with_sandbox(self.platforms or {"sandbox": {}}, ("sandbox_url", "sandbox_token"))
 
-    def payment_values(self) -> AdapterValues:
-        """Returns the settings of every payment provider by name; when none is set, those of one `sandbox`."""
-        return self._with_sandbox(self.payments, ("sandbox_url", "sandbox_token", "webhook_secret"))
+    def payment_values(self, group: str) -> AdapterValues:
+        """Returns the settings of every configured acquirer, rail or statement source by name."""
+        return self._with_sandbox(getattr(self, group), ("sandbox_url", "sandbox_token", "webhook_secret"))
+
+    def simulated_provider(self) -> AdapterValues:
+        """Returns the settings of the sandbox's simple payment provider."""
+        return self._with_sandbox({"sandbox": {}}, ("sandbox_url", "sandbox_token", "webhook_secret"))
+
+    def identity_values(self) -> AdapterValues:
+        """Returns the settings of every identity checker by name; when none is set, those of one `manual`."""
+        return self.identity or {"manual": {}}
 
     def _with_sandbox(self, given: AdapterValues, needed: tuple[str, ...]) -> AdapterValues:
         """Returns the values; fields missing in the entry `sandbox` come from the settings of the sandbox."""
-        values = {name: dict(fields) for name, fields in (given or {"sandbox": {}}).items()}
+        values = {name: dict(fields) for name, fields in given.items()}
         sandbox = values.get("sandbox")
         if sandbox is not None and adapter_of("sandbox", sandbox) == "sandbox":
             for setting in needed:
@@ -182,20 +258,28 @@ class Settings(BaseSettings):
     @property
     def uses_own_sandbox(self) -> bool:
         """Returns whether a platform or provider is the sandbox at `sandbox_url`. `propos up` then runs the sandbox."""
-        return any(
-            self._is_own_sandbox(name, fields)
-            for given in (self.platforms, self.payments)
-            for name, fields in (given or {"sandbox": {}}).items()
+        return (
+            not self.platforms
+            or self.simulates_payments
+            or any(
+                self._is_own_sandbox(name, fields)
+                for group in ("platforms", *_PAYMENTS)
+                for name, fields in getattr(self, group).items()
+            )
         )
 
-    @property
-    def own_sandbox_provider(self) -> str:
-        """Returns the name of the payment provider at `sandbox_url`. The sandbox sends its webhooks under that name."""
-        return next((name for name, fields in self.payments.items() if self._is_own_sandbox(name, fields)), "sandbox")
+    def own_provider(self, adapter: str) -> str:
+        """Returns the name of the acquirer or rail with this adapter at `sandbox_url`, for the sandbox's webhooks."""
+        given = {**self.rails, **self.acquirers}
+        own = (name for name, fields in given.items() if self._is_own_sandbox(name, fields))
+        return next((name for name in own if adapter_of(name, given[name]) == adapter), adapter)
 
     def _is_own_sandbox(self, name: str, fields: Mapping[str, SecretStr]) -> bool:
+        part = _OF_SANDBOX.get(adapter_of(name, fields))
+        if part is None or ("url" not in fields and part):
+            return False
         url = fields["url"].get_secret_value() if "url" in fields else self.sandbox_url
-        return adapter_of(name, fields) == "sandbox" and url.rstrip("/") == self.sandbox_url.rstrip("/")
+        return url.rstrip("/") == self.sandbox_url.rstrip("/") + part
 
     def environment(self) -> dict[str, str | None]:
         """Returns these settings as variables for a child process. Leaves out the secrets of `propos up`, which the
@@ -207,6 +291,8 @@ class Settings(BaseSettings):
             for name, fields in getattr(self, group).items()
             for field, value in fields.items()
         }
+        if self.temporal_api_key is not None:
+            plain["temporal_api_key"] = self.temporal_api_key.get_secret_value()
         own = {environment_name(name): None if value is None else str(value) for name, value in plain.items()}
         return own | adapters
 
@@ -237,6 +323,22 @@ class Settings(BaseSettings):
                 )
             ring.append((key_id, key))
         return tuple(ring)
+
+    def digest_key_bytes(self) -> bytes | None:
+        """Returns the key of digests; None: they use the last payload key. Raises BadInput."""
+        if self.digest_key is None:
+            return None
+        try:
+            key = base64.b64decode(self.digest_key.get_secret_value(), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise BadInput(
+                "PROPOS_DIGEST_KEY must be the base64 of 32 bytes.",
+                field="PROPOS_DIGEST_KEY",
+                remedy="Set the value that `propos keys add` printed.",
+            )
+        return key
 
 
 def load(**values: Any) -> Settings:
@@ -272,26 +374,20 @@ def environment_name(field: str) -> str:
     return f"PROPOS_{field.upper()}"
 
 
+def is_in_environment(field: str) -> bool:
+    """Returns whether a variable of this process's environment sets `field`."""
+    return environment_name(field) in os.environ
+
+
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
     """Returns this process's environment with `overrides` applied; a variable with the value None is removed."""
     merged = dict(os.environ) | {name: value for name, value in overrides.items() if value is not None}
     return {name: value for name, value in merged.items() if overrides.get(name, "") is not None}
 
 
-def ensure_secrets(data_dir: Path) -> None:
-    """Creates `DATA/secrets.json` (mode 600) with new secrets if it does not exist. Never changes an existing file."""
-    path = data_dir / "secrets.json"
-    if path.exists():
-        return
-    values = {
-        "sandbox_token": random_secrets.token_urlsafe(32),
-        "webhook_secret": random_secrets.token_urlsafe(32),
-        "payload_keys": "k1:" + base64.b64encode(random_secrets.token_bytes(_KEY_BYTES)).decode(),
-    }
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+def keep_compiled(data_dir: Path) -> None:
+    """Has numba keep the loops that it compiles in the data folder when it cannot keep them beside the code, as in an
+    image or in a package that another user owns: the next start need not compile them again. A folder that the
+    environment names stays. Call it before numba is imported."""
+    if not os.access(Path(__file__).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir.absolute() / "compiled"))

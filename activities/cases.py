@@ -10,7 +10,7 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.cases import CaseDecision, CaseRef, CaseStatus
 from contracts.messages import DecisionResult
-from firm import cases, people
+from firm import case_holds, cases, people
 
 
 class CaseActivities:
@@ -18,12 +18,19 @@ class CaseActivities:
         self._db = deps.db
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
-        return [self.read_status, self.record_decision]
+        return [self.read_status, self.record_decision, self.check_hold]
 
     @activity.defn(name="cases.stand")
     async def read_status(self, ref: CaseRef) -> CaseStatus:
         async with self._db.transaction() as session:
             return CaseStatus(state=(await cases.locked(session, ref.case_id)).state)
+
+    @activity.defn(name="cases.check_hold")
+    async def check_hold(self, ref: CaseRef) -> CaseStatus:
+        async with self._db.transaction() as session:
+            case = await cases.locked(session, ref.case_id)
+            await case_holds.check(session, case)
+            return CaseStatus(state=case.state)
 
     @activity.defn(name="cases.record_decision")
     async def record_decision(self, decision: CaseDecision) -> DecisionResult:

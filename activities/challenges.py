@@ -5,27 +5,39 @@ reads again and records the result. No transaction is open during a call to the 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import fees, growth, provisioning
+from activities import fees, growth, provisioning, refunds
 from activities.decisions import DeliveredDecision, carry_out_in_steps
 from activities.deps import Deps
+from activities.effects import on_account
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
 from contracts.ids import dispute_workflow
 from contracts.messages import AccountReinstated
-from domain import keys
+from domain import keys, record_keys
 from domain.disputes import breach_is_final
-from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from firm import challenges, disputes, messages, orders, people
-from firm.growth import next_wake
+from domain.errors import WaitsForPerson
+from domain.lifecycle import (
+    CHALLENGE,
+    activation_due,
+    may_retake,
+    payment_due,
+    trigger_of_pass,
+    trigger_of_reinstatement,
+    trigger_of_start,
+)
+from firm import challenges, chargebacks, disputes, messages, orders, people
+from firm.growth import broken_before, go_back, next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Breach, Challenge, Dispute, PhasePass
+from store.read import disputes as dispute_reads
 
 
 def _status(challenge: Challenge) -> ChallengeStatus:
@@ -77,7 +89,7 @@ class ChallengeActivities:
         delivered = DeliveredDecision("challenge", step.challenge_id, "refund", step.request, step.update_id)
 
         async def work() -> ChallengeStatus:
-            return _status(await fees.refund(self._deps, step))
+            return _status(await refunds.refund(self._deps, step))
 
         with refusals_are_final():
             return await carry_out_in_steps(self._db, delivered, ChallengeStatus, work)
@@ -86,7 +98,8 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.open_account")
     async def open_account(self, step: PhaseStep) -> ChallengeStatus:
-        await provisioning.open_account(self._deps, step)
+        with suppress(WaitsForPerson):  # the workflow goes on hearing what comes, such as a refund
+            await provisioning.open_account(self._deps, step)
         async with self._db.transaction() as session:
             return _status(await challenges.lock(session, step.challenge_id))
 
@@ -104,7 +117,7 @@ class ChallengeActivities:
                 session,
                 challenge,
                 trigger_of_start(account.phase_index, product.funded_index),
-                key=keys.phase_start(account.id),
+                key=record_keys.phase_start(account.id),
                 at=account.opened_at,
                 detail={"account_id": account.id, "phase_index": account.phase_index},
             )
@@ -120,7 +133,8 @@ class ChallengeActivities:
             return _status(challenge)
         if passed is None or passed.account_id != account.id:
             return _status(challenge)
-        await self._deps.platforms.of(account.platform).lock(account.login, key=keys.account_lock(account.id, "passed"))
+        at_platform = on_account(self._db, self._deps.platforms, account, account.login)
+        await at_platform.lock(keys.account_lock(account.id, "passed"))
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state != "active" or challenge.account_id != passed.account_id:
@@ -154,8 +168,10 @@ class ChallengeActivities:
         trigger = "identity_verified" if identity == "verified" else "identity_refused"
         if identity == "verified" and (await challenges.terms(session, challenge)).order_minor("activation"):
             trigger = "activation_due"  # the trader orders the funded account, which begins in a challenge of its own
-        key = keys.phase_identity(challenge.phase_index)
-        await challenges.move(session, challenge, trigger, key=key, at=await market_now(session))
+        key, now = record_keys.phase_identity(challenge.phase_index), await market_now(session)
+        await challenges.move(session, challenge, trigger, key=key, at=now)
+        if trigger == "activation_due":
+            await challenges.wake(session, challenge, activation_due(now))
 
     # breaches
 
@@ -163,11 +179,20 @@ class ChallengeActivities:
     async def record_breach(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
+            outgrown = await broken_before(session, challenge, fact.subject_id)
+        if outgrown:
+            await provisioning.lock_account(self._deps, challenge.id, "outgrown")
+        async with self._db.transaction() as session:
+            challenge = await challenges.lock(session, fact.challenge_id)
             breach = await session.get(Breach, fact.subject_id)
-            if breach is None or breach.account_id != challenge.account_id or breach.status != "confirmed":
+            if breach is None or breach.status != "confirmed":
+                return _status(challenge)
+            if breach.account_id != challenge.account_id and not outgrown:
                 return _status(challenge)
             if not CHALLENGE.allows(challenge.state, "breach_detected"):
                 return _status(challenge)
+            if breach.account_id != challenge.account_id:
+                await go_back(session, challenge, breach)
             await challenges.end_account(session, challenge, "locked", breach.occurred_at)
             until = await challenges.dispute_until(session, challenge, breach)
             await challenges.wake(session, challenge, until)
@@ -205,7 +230,7 @@ class ChallengeActivities:
                     session,
                     challenge,
                     trigger_of_reinstatement(account.phase_index, product.funded_index),
-                    key=keys.reinstatement(fact.subject_id),
+                    key=record_keys.reinstatement(fact.subject_id),
                     at=now,
                     detail={"account_id": account.id, "dispute_id": fact.subject_id},
                 )
@@ -227,9 +252,26 @@ class ChallengeActivities:
             return await self._expire(fact)
         if challenge.state == "funded":
             return _status(await growth.grow(self._deps, fact))
+        if challenge.state == "awaiting_activation":
+            return await self._end_activation(fact)
         if challenge.state == "breached":
             return await self._close_window(fact)
         return _status(challenge)
+
+    async def _end_activation(self, fact: ChallengeFact) -> ChallengeStatus:
+        """Closes a challenge whose funded account was not ordered in time. An order that can still be paid is waited
+        for."""
+        async with self._db.transaction() as session:
+            challenge = await challenges.lock(session, fact.challenge_id)
+            due, now = activation_due(challenge.changed_at), await market_now(session)
+            if challenge.state != "awaiting_activation":
+                return _status(challenge)
+            if now < due or await orders.is_ordered(session, challenge.id):
+                await challenges.wake(session, challenge, due if now < due else payment_due(now))
+                return _status(challenge)
+            await challenges.wake(session, challenge, None)
+            await challenges.move(session, challenge, "activation_expired", key="activation_expired", at=due)
+            return _status(challenge)
 
     async def _expire(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
@@ -243,9 +285,11 @@ class ChallengeActivities:
                 return _status(challenge)
             if await challenges.verdict_waits(session, account.id):
                 return _status(challenge)  # judged in time; the signal is still to come
-        platform = self._deps.platforms.of(account.platform)
-        await platform.lock(account.login, key=keys.account_lock(account.id, "expired"))
-        balance = (await platform.snapshot(account.login)).balance_minor  # the lock has closed all positions
+        at_platform = on_account(self._db, self._deps.platforms, account, account.login)
+        await at_platform.lock(keys.account_lock(account.id, "expired"))
+        balance = (
+            await at_platform.platform.snapshot(account.login)
+        ).balance_minor  # the lock has closed all positions
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state == "active" and challenge.account_id == account.id:
@@ -266,7 +310,7 @@ class ChallengeActivities:
             session,
             challenge,
             "retake_granted" if again else "time_limit_reached",
-            key=keys.phase_expired(account.id),
+            key=record_keys.phase_expired(account.id),
             at=due,
             detail=detail,
         )
@@ -281,14 +325,20 @@ class ChallengeActivities:
                 return _status(challenge)
             dispute = await disputes.of_confirmed_breach(session, breach.account_id)
             until, now = await challenges.dispute_until(session, challenge, breach), await market_now(session)
-            if breach_is_final(now, until, dispute.state if dispute else None):
+            appeal_until = await dispute_reads.appeal_until(session, dispute) if dispute else None
+            if breach_is_final(now, until, dispute.state if dispute else None, appeal_until):
                 await challenges.wake(session, challenge, None)
                 detail = {"breach_id": breach.id}
                 await challenges.move(
-                    session, challenge, "dispute_window_over", key=keys.window_over(breach.id), at=now, detail=detail
+                    session,
+                    challenge,
+                    "dispute_window_over",
+                    key=record_keys.window_over(breach.id),
+                    at=now,
+                    detail=detail,
                 )
-            elif dispute is None:
-                await challenges.wake(session, challenge, until)
+            elif dispute is None or appeal_until is not None:
+                await challenges.wake(session, challenge, appeal_until or until)
             return _status(challenge)
 
     # closed by the firm
@@ -296,13 +346,16 @@ class ChallengeActivities:
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
         """Closes the challenge only if the record says why, whatever the signal names: a case against it is confirmed,
-        a payout that closes its account is paid, or its phase was bought again."""
+        a payout that closes its account is paid, its phase was bought again, or a chargeback is lost of a payment
+        of the challenge that it goes on from."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
             payout_id = await closing.closed_by(session, challenge)
+            chargeback_id = await chargebacks.lost_in_chain(session, challenge.id)
             replaced_by = await orders.replaced_by(session, challenge.id)
         reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
+        reasons |= {"chargeback_id": chargeback_id}
         because = next(({name: found} for name, found in reasons.items() if found is not None), None)
         return _status(challenge if because is None else await self._close(fact, because=because))
 

@@ -32,7 +32,8 @@ class DeliveredDecision:
         request: DecisionRequest | RefundRequest,
         update_id: str,
     ) -> None:
-        self.update_id, self.key, self.reason = update_id, request.key, request.reason
+        self.update_id, self.key = update_id, request.key
+        self.reason = request.stated
         self.asked = DecisionAsked(
             key=request.key, subject_kind=kind, subject_id=subject_id, verb=verb, user_id=request.actor.user_id
         )

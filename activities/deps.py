@@ -3,14 +3,20 @@
 from dataclasses import dataclass, field
 
 from ports.calendars import NONE, Calendars
-from ports.payments import Providers
+from ports.payments import Payments
 from ports.platform import Platforms
 from store.db import Database
 
 
 @dataclass(frozen=True)
-class Deps:
+class VenueDeps:
+    """What is needed to act at platforms alone."""
+
     db: Database
     platforms: Platforms
-    payments: Providers
+
+
+@dataclass(frozen=True)
+class Deps(VenueDeps):
+    payments: Payments
     calendars: Calendars = field(default_factory=lambda: NONE)

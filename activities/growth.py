@@ -4,6 +4,7 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact
 from firm import challenges, growth
 from firm.payouts.situation import Holdings
+from store import changing
 from store.models import Challenge
 
 
@@ -35,7 +36,7 @@ async def grow(deps: Deps, fact: ChallengeFact) -> Challenge:
         if locked is None or not same or challenge.state != "funded":
             return challenge
         step = await growth.next_step(session, locked, product, plan, holdings, deps.calendars)
-        if step.missing:
+        if step.missing or await changing.is_under_way(session, locked.id):
             await challenges.wake(session, challenge, await growth.next_wake(session, challenge, locked, product))
         else:
             await growth.grow(session, challenge, locked, step)

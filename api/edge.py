@@ -13,9 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.metrics import Metrics
 from api.problems import problem_response
 from domain.errors import InternalError, PropOSError, RequestTooSlow, TooLarge
+from store.scope import request_scope
 
 API_LIMIT: Final = 256 * 1024
 WEBHOOK_LIMIT: Final = 64 * 1024
+MAIL_LIMIT: Final = 30 * 1024 * 1024
+TICKET_LIMIT: Final = 4 * 1024 * 1024  # Zammad sends the whole article along
 _PATIENCE_SECONDS: Final = 15
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _HEADERS: Final = {
@@ -49,13 +52,13 @@ class Observed:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request
-                for name, value in _HEADERS.items():
+                for name, value in {**_HEADERS, **scope["state"].get("rate_headers", {})}.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/v1"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request):
+        with structlog.contextvars.bound_contextvars(request_id=request), request_scope():
             try:
                 await self._app(scope, receive, observed_send)
             except Exception as error:
@@ -83,6 +86,15 @@ class Observed:
         )
 
 
+def _limit(path: str) -> int:
+    """Returns the largest body of a request to the path. A mail has files."""
+    if path.startswith("/webhooks/mail/"):
+        return MAIL_LIMIT
+    if path.startswith("/webhooks/tickets/"):
+        return TICKET_LIMIT
+    return WEBHOOK_LIMIT if path.startswith("/webhooks/") else API_LIMIT
+
+
 class Limits:
     """Reads the whole body up to a cap before anything looks at it, and gives up on senders that dawdle."""
 
@@ -93,7 +105,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = WEBHOOK_LIMIT if scope["path"].startswith("/webhooks/") else API_LIMIT
+        limit = _limit(scope["path"])
         try:
             body = await self._read(scope, receive, limit)
         except PropOSError as error:

@@ -1,6 +1,7 @@
 """Is the process there, can it work, and the numbers for Prometheus."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 
@@ -19,6 +20,7 @@ from front.updates import connected
 from store.read import queue
 from store.read.delivery import Delivery, delivery
 from store.read.pages import View
+from store.scope import FIRM
 
 router = APIRouter(tags=["health"])
 _SECONDS = 3
@@ -43,13 +45,14 @@ async def healthz() -> Health:
 
 @router.get("/readyz")
 async def readyz(deps: Deps, response: Response) -> Readiness:
-    """503 while the database or the workflow engine cannot be reached, or the relay has fallen behind."""
-    database, temporal = await asyncio.gather(_database(deps), _temporal(deps))
+    """503 while the database or the workflow engine cannot be reached, the relay has fallen behind, the worker or the
+    monitor does nothing, or the disk is nearly full."""
+    database, temporal, others = await asyncio.gather(_database(deps), _temporal(deps), _others(deps))
     relay = "unknown"
     if database == "ok":
-        async with deps.db.transaction() as session:
+        async with deps.db.transaction(FIRM) as session:
             relay = _relay(await delivery(session))
-    parts = {"database": database, "temporal": temporal, "relay": relay}
+    parts = {"database": database, "temporal": temporal, "relay": relay, **others}
     ready = all(state == "ok" for state in parts.values())
     if not ready:
         response.status_code = 503
@@ -75,6 +78,16 @@ async def _temporal(deps: ApiDeps) -> str:
     return "ok" if serving else "does not serve"
 
 
+async def _others(deps: ApiDeps) -> Mapping[str, str]:
+    if deps.others is None:
+        return {}
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await deps.others()
+    except TimeoutError:
+        return {"worker": "cannot be asked in time", "monitor": "cannot be asked in time"}
+
+
 def _relay(found: Delivery) -> str:
     if found.lag_seconds > _LAG_SECONDS:
         return f"{found.lag_seconds:.0f} s behind with {found.inbox_waiting + found.outbox_waiting} messages"
@@ -87,7 +100,7 @@ async def metrics(request: Request, deps: Deps) -> Response:
     if request.client is None or not ip_address(request.client.host).is_loopback:
         raise NotFound
     numbers: Metrics = request.app.state.metrics
-    async with deps.db.transaction() as session:
+    async with deps.db.transaction(FIRM) as session:
         found = await delivery(session)
         work = await queue.counts(session, kinds(deps.subjects))
     waiting = {

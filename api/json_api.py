@@ -6,31 +6,54 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 
-from api import health, problems, webhooks
+from api import health, openapi, problems, webhooks
 from api.edge import Limits, Observed
 from api.metrics import Metrics
 from api.routes import (
     accounts,
+    api_keys,
     cases,
     challenges,
+    chargebacks,
+    credentials,
     decisions,
     disputes,
+    events,
+    exposure,
+    factors,
     firm,
+    identity_provider,
+    mails,
     orders,
+    parked,
     payouts,
     people,
+    platform_changes,
+    platforms,
     product_words,
     products,
+    reconciliation,
+    selling,
+    sign_in,
+    sign_ins,
+    staff,
+    step_ups,
+    surveillance_policy,
+    ticket_desk,
     tickets,
+    webhook_endpoints,
 )
 from front.deps import ApiDeps
 
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.
 
-Every POST except signing in and checking an order needs an `Idempotency-Key`. The same key with the same input returns
-the first answer again; with other input it is refused. Lists are paged: pass the `next_cursor` of one page as
-`?cursor=` of the next.
+Every POST except signing in, proving who you are, changing your own factors, checking an order, asking for a price and
+showing credentials needs an `Idempotency-Key`. The same key with the same input returns the first answer again; with
+other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next.
+
+A program sends an API key as `Authorization: Bearer propos_…`. Every answer says how many requests are left, in
+`RateLimit` and `RateLimit-Policy`.
 
 A refusal is `application/problem+json`. What belongs to somebody else is answered like what does not exist.
 """
@@ -41,13 +64,15 @@ def _problem(description: str) -> dict[str, str | type[BaseModel]]:
 
 
 _REFUSALS: Final = {
+    400: _problem("The request cannot be read."),
     401: _problem("Not signed in."),
-    403: _problem("The role does not allow it."),
+    403: _problem("The role does not allow it, or it needs a proof first: `step_up` says how."),
     404: _problem("Unknown, or somebody else's."),
     409: _problem("Its state does not allow it, or the Idempotency-Key was used with other input."),
+    408: _problem("The body arrived too slowly."),
     413: _problem("The body is too large."),
     422: _problem("A field is wrong; `field` names it."),
-    429: _problem("Too many failed sign-ins."),
+    429: _problem("Too many requests or attempts; `Retry-After` says how long to wait where it is known."),
     503: _problem("A part is down; repeat it with the same key."),
 }
 
@@ -68,19 +93,40 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
     app.state.deps = deps
     app.state.metrics = metrics
     problems.install(app, error_page)
+    openapi.install(app)
     for module in (
+        webhooks,  # first: requests are compared with the routes in this order, and these come by the hundreds
         people,
+        sign_ins,
+        staff,
+        sign_in,
+        factors,
+        step_ups,
+        identity_provider,
         challenges,
+        selling,
         products,
         product_words,
         accounts,
+        credentials,
         orders,
         payouts,
         disputes,
+        chargebacks,
         cases,
+        surveillance_policy,
+        reconciliation,
         tickets,
+        ticket_desk,
+        mails,
+        platforms,
+        platform_changes,
+        exposure,
         firm,
-        webhooks,
+        parked,
+        api_keys,
+        webhook_endpoints,
+        events,
         health,
     ):
         app.include_router(module.router)

@@ -3,17 +3,20 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from domain.errors import BadInput, BadRequest, MethodNotAllowed, NotFound, PayoutRefused, PropOSError, Unavailable
+from domain.sign_in_errors import StepUpRequired
 
 MEDIA_TYPE: Final = "application/problem+json"
+_log = structlog.get_logger("api")
 _TITLES: Final = {
     400: "Bad request",
     401: "Not signed in",
@@ -30,10 +33,19 @@ _TITLES: Final = {
 }
 
 
+class StepUpAsked(BaseModel):
+    """How to prove it: send `action` and `digest` with one of `methods`. Without a method, add a factor first."""
+
+    action: str
+    digest: str
+    methods: list[str]
+
+
 class Problem(BaseModel):
     """`type` is stable and for programs, `detail` a sentence for a person, `remedy` what to do about it.
 
     A refused payout has `reasons` for people, `refusals` (code, sentence, figures) for programs, and the proof of both.
+    What needs a fresh proof of the person first has `step_up`: what is sent to `POST /v1/step-ups`, and the methods.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +59,7 @@ class Problem(BaseModel):
     reasons: list[str] | None = None
     refusals: list[dict[str, Any]] | None = None
     proof_id: str | None = None
+    step_up: StepUpAsked | None = None
     request_id: str
     instance: str
 
@@ -71,10 +84,15 @@ def problem_body(error: PropOSError, *, instance: str, request: str) -> dict[str
         reasons=refused.reasons if refused else None,
         refusals=(refused.refusals or None) if refused else None,
         proof_id=refused.proof_id if refused else None,
+        step_up=_step_up(error) if isinstance(error, StepUpRequired) else None,
         request_id=request,
         instance=instance,
     )
     return problem.model_dump(exclude_none=True)
+
+
+def _step_up(error: StepUpRequired) -> StepUpAsked:
+    return StepUpAsked(action=error.action, digest=error.digest, methods=list(error.methods))
 
 
 def problem_response(error: PropOSError, *, instance: str, request: str) -> JSONResponse:
@@ -129,5 +147,15 @@ def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:
     async def _database_down(request: Request, _: Exception) -> Response:
         return await answer(request, Unavailable("The database cannot be reached.", remedy="Try again in a moment."))
 
+    async def _not_kept(request: Request, exc: Exception) -> Response:
+        _log.warning("a value cannot be stored", error=type(exc).__name__)
+        refused = BadInput(
+            "A value of this request cannot be stored.",
+            remedy="Leave out NUL and half characters, and send numbers of at most 64 bits.",
+        )
+        return await answer(request, refused)
+
+    for unfit in (DataError, UnicodeEncodeError):
+        app.add_exception_handler(unfit, _not_kept)
     for kind in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _database_down)

@@ -17,7 +17,8 @@ from cli.progress import Progress, progress_bar
 from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
 from cli.shelf import product_named
-from domain.errors import BadInput, YamlInvalid
+from domain.errors import BadInput
+from domain.file_errors import YamlInvalid
 from domain.histories.statement_events import MarketData
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge

@@ -1,22 +1,42 @@
 """The `propos` command. Each sub-command imports its dependencies when it runs, so that `--help` is fast."""
 
 import asyncio
+import gc
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from cli import risk_commands
+from cli.audit import app as audit_app
 from cli.bench.command import app as bench_app
+from cli.coupons import app as coupons_app
+from cli.dispute import app as dispute_app
+from cli.gateway.command import app as gateway_app
+from cli.keys import app as keys_app
+from cli.ledger import app as ledger_app
+from cli.mail import command as mail_commands
+from cli.messages import app as messages_app
 from cli.news import app as news_app
-from cli.options import AsJson, Data
+from cli.options import DEFAULT_SYMBOLS, AsJson, Data, Day, MarketDir, Seed, Speed, Symbols, Venues, names_of
+from cli.platforms.command import app as platform_app
 from cli.products import app as products_app
+from cli.proof_command import app as proof_app
+from cli.rates import app as rates_app
 from cli.rules import app as rules_app
+from cli.run.command import api, monitor, relay, worker
+from cli.sanctions import app as sanctions_app
+from cli.sandbox_command import app as sandbox_app
 from cli.shards import app as shards_app
 from cli.stack.exits import leave
 from cli.user import app as user_app
+from cli.workflows import app as workflows_app
 from domain.errors import PropOSError
+
+# Python looks for garbage after 700 new objects; importing makes hundreds of thousands, and all of them stay.
+_COLLECT_AFTER: Final = (50_000, 20, 20)
 
 app = typer.Typer(
     help="PropOS, the operating system of a prop trading firm.",
@@ -25,21 +45,29 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-proof_app = typer.Typer(help="Show, check and export proof sheets.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(messages_app, name="messages")
 app.add_typer(proof_app, name="proof")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(dispute_app, name="dispute")
+app.add_typer(mail_commands.app, name="mails")
+app.command("mail-in")(mail_commands.mail_in)
+app.command()(risk_commands.liability)
+app.command("what-if")(risk_commands.what_if)
 app.add_typer(news_app, name="news")
+app.add_typer(gateway_app, name="gateway")
+app.add_typer(platform_app, name="platform")
+app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(rates_app, name="rates")
 app.add_typer(user_app, name="user")
+app.add_typer(coupons_app, name="coupons")
 app.add_typer(bench_app, name="bench")
 app.add_typer(shards_app, name="shards")
 app.add_typer(products_app, name="products")
 app.add_typer(rules_app, name="rules")
-
-MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]
-Symbols = Annotated[str, typer.Option("--symbols", help="Symbols, separated by commas.")]
-Day = Annotated[str | None, typer.Option("--date", help="Day to replay, such as 2014-05-02.")]
-Speed = Annotated[float | None, typer.Option("--speed", help="Market seconds per second of replay.")]
-Seed = Annotated[int, typer.Option("--seed", help="Random seed of the sandbox.")]
-DEFAULT_SYMBOLS = "EURUSD,XAUUSD"
+app.add_typer(keys_app, name="keys")
+app.add_typer(workflows_app, name="workflows")
+app.add_typer(sanctions_app, name="sanctions")
 
 
 @app.callback()
@@ -61,14 +89,21 @@ def up(
     date: Day = None,
     speed: Speed = None,
     seed: Seed = 7,
+    venues: Venues = "",
 ) -> None:
     """Start the whole firm and keep it running until Ctrl-C."""
+    from cli.demo.personas import PRODUCTS
     from cli.stack.options import Quotes, StackOptions
+    from cli.stack.venues import check_venues
     from cli.up import up as run_up
 
     pace = (speed or 1.0) if market else None
-    quotes = Quotes(directory=market, symbols=_names(symbols), date=date, speed=pace)
-    run_up(StackOptions(data_dir=data, api_port=port, quotes=quotes, seed=seed), demo=demo)
+    quotes = Quotes(directory=market, symbols=names_of(symbols), date=date, speed=pace)
+    others = check_venues(names_of(venues), quotes.symbols)
+    options = StackOptions(
+        data_dir=data, api_port=port, quotes=quotes, seed=seed, venues=others, products=PRODUCTS if demo else ()
+    )
+    run_up(options, demo=demo)
 
 
 @app.command()
@@ -90,12 +125,15 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def migrate() -> None:
-    """Upgrade the database to the newest schema."""
+    """Upgrade the database to the newest schema, and put the firm's policies and its desk of tickets in force."""
+    from cli.policy import put_in_force
     from settings import load
     from store.migrate import current, upgrade
 
-    url = load().required("database_url")
-    upgrade(url)
+    settings = load()
+    url = settings.required("database_url")
+    upgrade(settings.owner_database_url or url, url)
+    put_in_force(settings)
     typer.echo(f"The database is at revision {current(url)[0]}.")
 
 
@@ -107,62 +145,8 @@ def keep(data: Data = None, as_json: AsJson = False) -> None:
     show_kept(data, as_json=as_json)
 
 
-@app.command()
-def api() -> None:
-    """Run the API and the console."""
-    from cli.compose import build_api
-    from cli.service import run_service, serve_http
-    from settings import load
-
-    settings = load()
-    run_service("api", settings, lambda stop: serve_http(build_api(settings), settings, stop))
-
-
-@app.command()
-def worker() -> None:
-    """Run a worker for the workflows and activities of the task queue `core`."""
-    from cli.service import run_service
-    from settings import load
-    from worker import run_worker
-
-    settings = load()
-    run_service("worker", settings, lambda stop: run_worker(settings, stop), settings.worker_metrics_port)
-
-
-@app.command()
-def monitor() -> None:
-    """Run a monitor, which judges accounts live (task queue `monitor`)."""
-    from cli.service import run_service
-    from settings import load
-    from worker import run_monitor
-
-    settings = load()
-    run_service("monitor", settings, lambda stop: run_monitor(settings, stop), settings.monitor_metrics_port)
-
-
-@app.command()
-def relay() -> None:
-    """Run the relay, which delivers the messages of inbox and outbox."""
-    from cli.compose import run_relay
-    from cli.service import run_service
-    from settings import load
-
-    settings = load()
-    run_service("relay", settings, lambda stop: run_relay(settings, stop), settings.relay_metrics_port)
-
-
-@app.command()
-def sandbox(
-    market: MarketDir = None,
-    symbols: Symbols = DEFAULT_SYMBOLS,
-    date: Day = None,
-    speed: Speed = None,
-    seed: Seed = 7,
-) -> None:
-    """Run the simulated trading platform and payment provider."""
-    from cli.sandbox import serve
-
-    serve(market, _names(symbols), date, speed, seed)
+for process in (api, worker, monitor, relay):
+    app.command()(process)
 
 
 @app.command()
@@ -175,14 +159,57 @@ def demo(
     accounts: Annotated[int, typer.Option("--accounts", min=1, help="Number of challenges bought.")] = 300,
     seed: Seed = 7,
     data: Annotated[Path | None, typer.Option("--data", help="Empty data folder; without it, a temporary one.")] = None,
+    venues: Venues = "",
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a whole firm: a trading day, then every time limit, dispute and payout that follows from it."""
+    """Simulate a whole firm: a trading day, then every time limit, dispute and payout that follows from it. Exit code 1
+    if the books do not balance at the end, or something is not reconciled."""
     from cli.demo.command import demo as run_demo
 
-    run_demo(
-        market=market, symbols=_names(symbols), date=date, accounts=accounts, seed=seed, data=data, as_json=as_json
-    )
+    if not run_demo(
+        market=market,
+        symbols=names_of(symbols),
+        date=date,
+        accounts=accounts,
+        seed=seed,
+        data=data,
+        venues=names_of(venues),
+        as_json=as_json,
+    ):
+        raise typer.Exit(1)
+
+
+@app.command()
+def chaos(
+    what: Annotated[str, typer.Argument(help="What is put under chaos: money, venue or mail.")],
+    payouts: Annotated[int, typer.Option("--payouts", min=12, help="money: number of payouts.")] = 200,
+    kinds: Annotated[str, typer.Option("--kinds", help="venue: kinds of venue, separated by commas.")] = (
+        "tradovate,dxtrade,mt5,ctrader"
+    ),
+    accounts: Annotated[int, typer.Option("--accounts", min=3, help="venue: accounts at each venue.")] = 20,
+    messages: Annotated[int, typer.Option("--messages", min=100, help="mail: number of mails.")] = 2000,
+    seed: Seed = 7,
+    data: Annotated[Path | None, typer.Option("--data", help="Empty data folder; without it, a temporary one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pay out while providers fail, processes are killed and people interfere; or trade a day at venues whose wires
+    fail. Exit code 1 if money or a fill moved twice or was lost, a payout went without its approvals or got stuck, an
+    account was judged wrongly or not locked, or if a fault did not happen."""
+    from cli.chaos.command import money
+    from cli.chaos.mail.command import mail
+    from cli.chaos.venue.command import venue
+    from domain.errors import BadInput
+
+    if what == "money":
+        good = money(payouts=payouts, seed=seed, data=data, as_json=as_json)
+    elif what == "venue":
+        good = venue(kinds=list(names_of(kinds)), accounts=accounts, seed=seed, data=data, as_json=as_json)
+    elif what == "mail":
+        good = mail(messages=messages, seed=seed, data=data, as_json=as_json)
+    else:
+        raise BadInput(f"There is no chaos of {what!r}.", field="what", remedy="Write `money`, `venue` or `mail`.")
+    if not good:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -194,6 +221,47 @@ def conformance(
     from cli.conformance.command import conformance as check_cases
 
     check_cases(file, as_json=as_json)
+
+
+@app.command()
+def screen(
+    list_file: Annotated[
+        Path, typer.Option("--list", help="Published list, or CSV of names.", exists=True, dir_okay=False)
+    ],
+    names: Annotated[
+        Path, typer.Option("--names", help="CSV with a column of names, or lines.", exists=True, dir_okay=False)
+    ],
+    threshold: Annotated[float, typer.Option("--threshold", min=0.3, max=1.0, help="Least score of a hit.")] = 0.72,
+    as_json: AsJson = False,
+) -> None:
+    """Compare names with a sanctions list; needs no database."""
+    from cli.screen import screen as compare
+
+    compare(list_file, names, threshold, as_json=as_json)
+
+
+@app.command()
+def surveil(
+    trades: Annotated[Path, typer.Option("--trades", help="CSV, one row per closing part of a position.")],
+    accounts: Annotated[Path, typer.Option("--accounts", help="CSV, one row per account.")],
+    orders: Annotated[Path | None, typer.Option("--orders", help="CSV of orders, filled or not.")] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", help="Folder of recorded quotes.")] = None,
+    symbols: Annotated[Path | None, typer.Option("--symbols", help="CSV of facts of symbols.")] = None,
+    calendar: Annotated[Path | None, typer.Option("--calendar", help="CSV of economic releases.")] = None,
+    identity: Annotated[Path | None, typer.Option("--identity", help="CSV of identity facts.")] = None,
+    product: Annotated[
+        Path | None, typer.Option("--product", help="YAML of thresholds by pattern, or of a product.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Look for abuse in files of trades and accounts; needs no database. Exit code 1 if a pattern could not be run."""
+    from cli.surveil import surveil as look
+    from surveillance.files.read import Files
+
+    files = Files(trades, accounts, orders, prices, symbols, calendar, identity)
+    if not look(files, product, workers=workers, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -224,54 +292,6 @@ def evaluate(
     )
 
 
-@proof_app.command("show")
-def proof_show(
-    proof_id: Annotated[str, typer.Argument(help="Id of the sheet, such as prf_01k…")],
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show a proof sheet: the verdict, the rule, and every step and input behind it."""
-    from cli.proof import show
-    from settings import load
-
-    show(proof_id, load(data_dir=data), as_json=as_json)
-
-
-@proof_app.command("check")
-def proof_check(
-    file: Annotated[list[Path], typer.Argument(help="Files with one sheet each, or folders of such files.")],
-) -> None:
-    """Recompute proof sheets from their files alone; exit code 1 if one differs."""
-    from cli.proof import check
-
-    if not check(file):
-        raise typer.Exit(1)
-
-
-@proof_app.command("chain")
-def proof_chain(
-    account_id: Annotated[str, typer.Argument(help="Id of the account, such as acc_01k…")], data: Data = None
-) -> None:
-    """Fold an account's history from the start of its phase, point by point, and compare the points that its proofs
-    begin from; exit code 1 if one differs."""
-    from cli.proof import chain
-    from settings import load
-
-    if not chain(account_id, load(data_dir=data)):
-        raise typer.Exit(1)
-
-
-@proof_app.command("export")
-def proof_export(
-    into: Annotated[Path, typer.Option("--into", help="Folder for the files.")], data: Data = None
-) -> None:
-    """Write every stored proof sheet to a file of its own."""
-    from cli.proof import export
-    from settings import load
-
-    typer.echo(f"Wrote {export(load(data_dir=data), into)} proof sheets to {into}.")
-
-
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -283,6 +303,7 @@ def run() -> None:
 
     `--debug` is accepted anywhere among the arguments.
     """
+    gc.set_threshold(*_COLLECT_AFTER)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     code = 1
@@ -300,10 +321,6 @@ def run() -> None:
             f"{type(error).__name__}: {error}", "Run the command again with --debug to see the traceback.", debug
         )
     leave(code)
-
-
-def _names(symbols: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in symbols.split(",") if name.strip())
 
 
 def _print_error(message: str, remedy: str | None, debug: bool) -> None:

@@ -3,17 +3,14 @@
 A person who decides signs in with `--as LOGIN` and a password, typed or as the first line of standard input.
 """
 
-import getpass
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import Data
 from cli.reports.product_words import describe
-from cli.transaction import in_transaction, with_database
+from cli.transaction import as_person, in_transaction
 from domain.errors import BadInput
 
 if TYPE_CHECKING:  # only annotations need them; importing them would slow down `--help`
@@ -21,7 +18,6 @@ if TYPE_CHECKING:  # only annotations need them; importing them would slow down 
 
     from domain.approvals import Actor
     from domain.products.diff import FieldChange
-    from store.db import Database
 
 app = typer.Typer(
     help="Propose, approve and publish product versions; move accounts between them. For a first product of your own, "
@@ -30,8 +26,6 @@ app = typer.Typer(
 )
 
 app.command()(describe)
-
-_T = TypeVar("_T")
 
 As = Annotated[str, typer.Option("--as", help="Your login; you are asked for the password.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, for the audit log.")]
@@ -135,19 +129,19 @@ def propose(
         row = await proposals.propose(session, product, source=file.name, actor=actor, reason=reason)
         return f"Proposed {product.ref} as {row.id}. Next, another person runs: propos products approve {row.id}"
 
-    typer.echo(_signed(data, login, work))
+    typer.echo(as_person(data, login, work))
 
 
 @app.command()
 def approve(subject: Subject, login: As, reason: Reason, data: Data = None) -> None:
     """Approve a proposal or a move of another person."""
-    typer.echo(_signed(data, login, lambda session, actor: _decide(session, actor, subject, "approve", reason)))
+    typer.echo(as_person(data, login, lambda session, actor: _decide(session, actor, subject, "approve", reason)))
 
 
 @app.command()
 def reject(subject: Subject, login: As, reason: Reason, data: Data = None) -> None:
     """Reject a proposal or a move of another person."""
-    typer.echo(_signed(data, login, lambda session, actor: _decide(session, actor, subject, "reject", reason)))
+    typer.echo(as_person(data, login, lambda session, actor: _decide(session, actor, subject, "reject", reason)))
 
 
 @app.command()
@@ -161,7 +155,7 @@ def withdraw(subject: Subject, login: As, reason: Reason, data: Data = None) -> 
         row = await withdraw_one(session, subject, actor=actor, reason=reason)
         return f"{subject} is {row.state}."
 
-    typer.echo(_signed(data, login, work))
+    typer.echo(as_person(data, login, work))
 
 
 @app.command()
@@ -173,7 +167,7 @@ def publish(proposal: Proposal, login: As, data: Data = None) -> None:
         product = await proposals.publish(session, proposal, actor=actor)
         return f"{product.ref} is on sale: {product.name}."
 
-    typer.echo(_signed(data, login, work))
+    typer.echo(as_person(data, login, work))
 
 
 @app.command()
@@ -206,7 +200,7 @@ def move(
         )
         return f"Proposed the move as {row.id}. Next, another person runs: propos products approve {row.id}"
 
-    typer.echo(_signed(data, login, work))
+    typer.echo(as_person(data, login, work))
 
 
 def reference(text: str) -> tuple[str, int]:
@@ -248,19 +242,3 @@ def _changes(changes: "tuple[FieldChange, ...]", first: bool) -> object:
     for change in changes:
         table.add_row(escape(change.words), escape(change.was or "–"), escape(change.becomes or "–"))
     return table
-
-
-def _signed(data: Path | None, login: str, work: "Callable[[AsyncSession, Actor], Awaitable[_T]]") -> _T:
-    """Runs `work` as the person who signs in with `login` and a password. Raises NotSignedIn."""
-    from store import identity
-
-    password = getpass.getpass(f"Password of {login}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-
-    async def transact(db: "Database") -> _T:
-        signed_in = await identity.sign_in(db, identity.Throttle(), login=login, password=password)
-        async with db.transaction() as session:
-            await identity.sign_out(session, signed_in.token)
-        async with db.transaction() as session:
-            return await work(session, signed_in.actor)
-
-    return with_database(data, transact)

@@ -5,24 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from adapters.calendars.exchange import ExchangeCalendars
 from cli.reports.proof import tables
 from domain.errors import BadInput
 from domain.proofs.chain import check_beginning, check_points
 from domain.proofs.check import check as recompute
+from domain.proofs.check_departure import check_joined
 from domain.proofs.difference import Difference
 from domain.proofs.document import document
 from domain.proofs.points import Point
-from domain.proofs.sheets import read
-from monitor.record.recorded_accounts import RecordedTerms
+from domain.proofs.sheets import DepartureSheet, read
 from settings import Settings
+from store.db import connect
 from store.live import history_points, proof_bodies, proof_body, proofs_of
 
 _MAX_BYTES = 20_000_000  # a sheet with thousands of positions or events is far smaller
@@ -72,19 +71,27 @@ def check(paths: Sequence[Path]) -> bool:
 
 
 def chain(account_id: str, settings: Settings) -> bool:
-    """Folds the points of an account's history from the start of its phase, compares each proof with the point from
-    which it begins, and prints the differences. Returns whether there are none. Raises NotFound for an unknown account,
-    and BadInput for points that cannot be read."""
+    """Folds the points of an account's history from the start of its phase. Compares each proof with the point from
+    which it begins and with the departure from which it continues, and prints the differences. Returns whether there
+    are none. Raises NotFound for an unknown account, and BadInput for points that cannot be read."""
+    from adapters.calendars.exchange import ExchangeCalendars
+    from monitor.record.recorded_accounts import RecordedTerms
+
     url, console = settings.required("database_url"), Console()
     try:
         points = {name: Point.model_validate(body) for name, body in history_points(url, account_id).items()}
     except ValidationError as exc:
         raise BadInput(f"A point of {account_id} is not as this software writes it: {exc}", field="points") from exc
-    with psycopg.connect(url) as connection:
+    with connect(url) as connection:
         terms = RecordedTerms(connection, ExchangeCalendars())
         found = [(f"point {point.number}: {each.field}", each) for point, each in check_points(points, terms.of)]
-    for sheet in map(read, proofs_of(url, account_id)):
-        found += [(f"{sheet.proof_id}: {each.field}", each) for each in check_beginning(sheet, points)]
+    bodies = {str(body["proof_id"]): body for body in proofs_of(url, account_id)}
+    sheets = {proof_id: read(body) for proof_id, body in bodies.items()}
+    departures = {proof_id: sheet for proof_id, sheet in sheets.items() if isinstance(sheet, DepartureSheet)}
+    hashes = {proof_id: str(bodies[proof_id]["hash"]) for proof_id in departures}
+    for proof_id, sheet in sheets.items():
+        differences = [*check_beginning(sheet, points), *check_joined(sheet, departures, hashes)]
+        found += [(f"{proof_id}: {each.field}", each) for each in differences]
     early = sum(point.kind == "found" for point in points.values())
     console.print(f"{len(points)} points of {account_id}, {len(found)} differences", highlight=False)
     if early:

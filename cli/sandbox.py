@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from cli import simulated
 from cli.stack import logs
 from domain.errors import BadInput
 from ports.platform import reader_name
@@ -22,8 +23,11 @@ def serve(market: Path | None, symbols: tuple[str, ...], date: str | None, speed
         "port": address.port or 80,
         "public_url": settings.sandbox_public_url or settings.sandbox_url,
         "token": settings.required("sandbox_token"),
-        "webhook_url": f"{settings.api_url}/webhooks/payments/{settings.own_sandbox_provider}",
+        "webhook_url": f"{settings.api_url}/webhooks/payments/{settings.own_provider('sandbox')}",
         "webhook_secret": settings.required("webhook_secret"),
+        "stripe_endpoints": simulated.stripe_endpoints(settings),
+        "bank_dir": settings.bank_path.absolute(),
+        "bank_currencies": simulated.CURRENCIES,
         "seed": seed,
         "market_dir": market,
         "symbols": symbols,

@@ -2,12 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
+import uvloop
 from prometheus_client import start_http_server
 
 from cli.stack import logs
@@ -21,7 +19,8 @@ def run_service(
     logs.configure(name, settings.log_level)
     log = structlog.get_logger(name)
     try:
-        asyncio.run(_until_stopped(name, settings, main, metrics_port))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_stopped(name, settings, main, metrics_port))
     except Exception:
         log.exception("ended by an error")
         raise
@@ -39,31 +38,3 @@ async def _until_stopped(
         start_http_server(metrics_port, addr=settings.metrics_host)
     structlog.get_logger(name).info("started")
     await main(stop)
-
-
-async def serve_http(app: FastAPI, settings: Settings, stop: asyncio.Event) -> None:
-    """Serves the API until `stop` is set; open requests get ten seconds to finish."""
-    config = uvicorn.Config(
-        app,
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    server = _QuietServer(config)
-    serving = asyncio.create_task(server.serve())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    server.should_exit = True
-    await serving
-
-
-class _QuietServer(uvicorn.Server):
-    """A server that ignores signals: uvicorn would raise them again after its shutdown and interrupt ours."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -82,11 +82,57 @@ def change_role(login: Login, role: NewRole, data: Data = None) -> None:
 
 @app.command()
 def disable(login: Login, data: Data = None) -> None:
-    """Disable a login. Its open sessions end."""
+    """Disable a login. Its open sessions and its API keys end."""
     from store.identity import disable_user
 
     changed = in_transaction(data, lambda session: disable_user(session, login=login, by=_BY))
     typer.echo(f"{login} is {'now' if changed else 'already'} disabled." + _sessions(changed))
+
+
+@app.command()
+def enable(login: Login, data: Data = None) -> None:
+    """Let a disabled login sign in again, with the role that it had."""
+    from store.identity import enable_user
+
+    changed = in_transaction(data, lambda session: enable_user(session, login=login, by=_BY))
+    typer.echo(f"{login} {'may' if changed else 'may already'} sign in.")
+
+
+@app.command("password")
+def new_password(login: Login, data: Data = None) -> None:
+    """Give a login a new password, and print it. It is shown only once. Its open sessions and its API keys
+    end."""
+    from store.identity import hash_password, reset_password
+
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+
+    async def work(session: "AsyncSession") -> None:
+        await reset_password(session, login=login, password_hash=await hash_password(password), by=_BY)
+
+    in_transaction(data, work)
+    typer.echo(f"Password of {login} (shown only once): {password}")
+
+
+@app.command("invite")
+def invite(login: Login, data: Data = None) -> None:
+    """Print an address at which a member of staff links their login to the firm's identity provider. It works once."""
+    import settings
+    from front.provider import invitation
+
+    public_url = settings.load(data_dir=data).api_url
+    address = in_transaction(data, lambda session: invitation(session, public_url, login, _BY))
+    typer.echo(f"Give this address to the person behind {login}. It works once, for three days:")
+    typer.echo(address)
+
+
+@app.command("forget-factors")
+def forget_factors(login: Login, data: Data = None) -> None:
+    """Remove the passkeys, the authenticator app and the recovery codes of a person who lost them. Their open sessions
+    end. Make sure who asks for it: from then on the password is enough to sign in."""
+    from store.identity import forget_factors
+
+    in_transaction(data, lambda session: forget_factors(session, login=login, by=_BY))
+    typer.echo(f"{login} has no factors any more. Open sessions have ended.")
 
 
 @app.command("list")

@@ -8,24 +8,44 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from console import templating
 from console.desk import Desk, shell
+from console.pages import proving
 from console.pages.accounts import AccountPages
+from console.pages.buying import BuyingPages
+from console.pages.cases import CasePages
 from console.pages.challenges import ChallengePages
+from console.pages.chargebacks import ChargebackPages
+from console.pages.credentials import CredentialPages
 from console.pages.decisions import DecisionPages
 from console.pages.door import Door, to_sign_in
+from console.pages.doors import OuterDoors
+from console.pages.exposure import ExposurePages
 from console.pages.firm import FirmPages
+from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
 from console.pages.orders import OrderPages
+from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
 from console.pages.people import PeoplePages
+from console.pages.platforms import PlatformPages
 from console.pages.products import ProductPages
+from console.pages.programs import ProgramPages
 from console.pages.proofs import ProofPages
+from console.pages.provider import ProviderPages
 from console.pages.queue import QueuePages
+from console.pages.reconciliation import ReconciliationPages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
+from console.pages.second_factor import SecondFactorPages
+from console.pages.security import SecurityPages
+from console.pages.sign_ins import SignInPages
+from console.pages.staff import StaffPages
 from console.pages.support import SupportPages
+from console.pages.surveillance_policy import SurveillancePolicyPages
+from console.pages.ticket_desk import TicketDeskPages
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
+from domain.sign_in_errors import StepUpRequired
 from front.deps import ApiDeps
 
 ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
@@ -46,19 +66,37 @@ def router(deps: ApiDeps) -> APIRouter:
     found, desk = APIRouter(include_in_schema=False), Desk(deps)
     pages = (
         Door(desk),
+        OuterDoors(desk),
+        SignInPages(desk),
+        StaffPages(desk),
+        SecondFactorPages(desk),
+        ProviderPages(desk),
+        SecurityPages(desk),
         FirmPages(desk),
         AccountPages(desk),
+        CredentialPages(desk),
         OrderPages(desk),
         ChallengePages(desk),
+        BuyingPages(desk),
         ProofPages(desk),
         QueuePages(desk),
         PayoutPages(desk),
+        ChargebackPages(desk),
+        ReconciliationPages(desk),
         DecisionPages(desk),
+        CasePages(desk),
+        SurveillancePolicyPages(desk),
         SupportPages(desk),
+        TicketDeskPages(desk),
+        MailPages(desk),
         PeoplePages(desk),
+        PlatformPages(desk),
+        ExposurePages(desk),
         ProductPages(desk),
         RuleBookPages(desk),
+        ParkedPages(desk),
         RecordPages(desk),
+        ProgramPages(desk),
         TraderActions(desk),
     )
     for page in pages:
@@ -76,6 +114,8 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             return None
         if isinstance(error, NotSignedIn):
             return _left() if "HX-Request" in request.headers else to_sign_in(request)
+        if isinstance(error, StepUpRequired):
+            return await proving.page(desk, request, error)
         context = {
             "title": _TITLES.get(error.status, "This did not work"),
             "message": error.message,

@@ -6,7 +6,7 @@ when. After the decision the person sees the item that was decided, with a link 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -17,9 +17,10 @@ from console.addresses import queue_href
 from console.desk import Desk, Posted
 from console.present.subjects import view_of
 from console.views.decision import DecisionView
-from contracts.messages import DecisionResult
+from contracts.messages import DecisionResult, Target
 from domain.errors import BadInput, ChangedMeanwhile, Conflict
 from front.deciding import by_workflow, on_record
+from front.fields import DisputeDecisionBody, SendAgainBody
 from front.subjects.subject import Subject, Verb
 from store.models import Decision
 
@@ -30,6 +31,9 @@ class Decided(BaseModel):
     decision: str
     reason: str = ""
     state: str = ""
+    rail: str = ""
+    beneficiary: str = ""
+    message: str = ""
 
 
 T = TypeVar("T")
@@ -56,7 +60,13 @@ def read(posted: Posted, item: Item) -> tuple[Verb, Decided]:
         raise BadInput("This form belongs to another item.", field="item", remedy="Reload the page and decide again.")
     if verb is None:
         raise BadInput("Choose what to decide.", field="decision", remedy="Use one of the buttons.")
-    return verb, Decided(decision=verb.name, reason=posted.form.needed("reason", shortest=3, longest=1000))
+    reason = posted.form.needed("reason", shortest=3, longest=1000)
+    rail = posted.form.text("rail") if verb.body is SendAgainBody else ""
+    beneficiary = posted.form.text(f"to-{rail}") if rail else ""
+    message = posted.form.text("message").strip() if verb.body is DisputeDecisionBody else ""
+    if len(message) > 4000:
+        raise BadInput("message has more than 4000 characters.", field="message", remedy="Write less.")
+    return verb, Decided(decision=verb.name, reason=reason, rail=rail, beneficiary=beneficiary, message=message)
 
 
 async def check_unchanged(session: AsyncSession, posted: Posted, item: Item) -> None:
@@ -95,7 +105,9 @@ async def write(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Ver
         if item.subject.lock is not None:
             await item.subject.lock(session, item.subject_id)
         await check_unchanged(session, posted, item)
-        taken = await on_record(session, verb, item.subject_id, sent.reason, posted.once)
+        taken = await on_record(
+            session, verb, item.subject_id, sent.reason, posted.once, seen=posted.form.text("digest")
+        )
         return Decided(decision=verb.name, state=taken.state)
 
     async def decide() -> Decided:
@@ -112,7 +124,16 @@ async def send(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Verb
 
     async def decide() -> DecisionResult:
         return await by_workflow(
-            item.subject, verb, item.subject_id, sent.reason, body=sent, once=posted.once, check=check
+            item.subject,
+            verb,
+            item.subject_id,
+            sent.reason,
+            body=sent,
+            once=posted.once,
+            check=check,
+            seen=posted.form.text("digest"),
+            again=Target(sent.rail, sent.beneficiary),
+            told=sent.message,
         )
 
     return await or_tell(desk, posted, item, decide)
@@ -124,6 +145,12 @@ def landing(desk: Desk, posted: Posted, item: Item) -> str:
     if tab != "all" and tab not in {subject.name for subject in desk.deps.subjects.decided}:
         return item.subject.href(item.subject_id)
     return queue_href("" if tab == "all" else tab, item.ref, posted.form.text("next"))
+
+
+def offered(desk: Desk, view: DecisionView) -> DecisionView:
+    """Returns the view with the rails that are configured."""
+    known = desk.deps.payments.rails.by_name
+    return replace(view, send_to=[each for each in view.send_to if each.rail in known])
 
 
 async def _view(session: AsyncSession, posted: Posted, item: Item) -> DecisionView:

@@ -15,19 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
 from console import templating
+from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
 from front import permissions
-from front.auth import COOKIE
+from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
 from front.once import Once
 from front.subjects.subject import Subjects
+from ports.capabilities import PlatformFeatures
 from store.clock import market_now
-from store.identity import current_session
+from store.identity import CurrentSession, token_digest
 from store.models import User
-from store.read.pages import Scope, scope_of
+from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
 FLASH: Final = "propos_flash"
@@ -43,10 +45,22 @@ class Visit:
     viewer: Viewer
     actor: Actor
     subjects: Subjects
+    platforms: tuple[PlatformFeatures, ...]
+    sign_in_id: str
 
     @property
     def scope(self) -> Scope:
         return scope_of(self.actor)
+
+    @property
+    def platform_names(self) -> tuple[str, ...]:
+        """The platforms, when there are several: pages then say which one an account is on."""
+        return tuple(each.name for each in self.platforms) if len(self.platforms) > 1 else ()
+
+    def platform_of(self, product: str) -> str:
+        """The platform on which new accounts of a product on sale are opened."""
+        own = (each.name for each in self.platforms if product in each.products)
+        return next(own, next((each.name for each in self.platforms if each.default), ""))
 
     async def now(self) -> datetime:
         """Market time."""
@@ -62,6 +76,8 @@ class Visit:
         flash = read_flash(self.request)
         values = {
             "viewer": self.viewer,
+            "platform_names": self.platform_names,
+            "platform_of": self.platform_of,
             "live": live,
             "rail": rail(self.viewer, here, waiting, self.subjects),
             "waits_here": [count for count in waiting if count.value and count.place == here != "/queue"],
@@ -77,7 +93,8 @@ class Visit:
 
     async def fragment(self, template: str, block: str, **context: Any) -> HTMLResponse:
         """One block, for a part of a page that reloads by itself."""
-        values = {"viewer": self.viewer, "live": await frame.live(self.session), **context}
+        shown = {"viewer": self.viewer, "platform_names": self.platform_names}
+        values = {**shown, "live": await frame.live(self.session), **context}
         return HTMLResponse(templating.fragment(template, block, values), headers=templating.HEADERS)
 
 
@@ -103,40 +120,47 @@ class Desk:
     @asynccontextmanager
     async def visit(self, request: Request, roles: frozenset[str] = STAFF) -> AsyncIterator[Visit]:
         """Raises NotSignedIn, or NotAllowed for a role that this page is not for."""
-        async with self.deps.db.transaction() as session:
-            actor, csrf = await self._actor(session, request)
+        async with self.deps.db.transaction(FIRM) as session:
+            current = await self._current(session, request)
+            actor = current.actor
             if actor.role not in roles:
                 raise NotAllowed("This page is not for your role.", remedy="Ask a colleague who has the role.")
             name = await session.scalar(select(User.name).where(User.id == actor.user_id))
-            viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, csrf)
-            yield Visit(request, session, viewer, actor, self.deps.subjects)
+            viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, current.csrf)
+            yield Visit(request, session, viewer, actor, self.deps.subjects, self.deps.platforms, current.id)
 
-    async def _actor(self, session: AsyncSession, request: Request) -> tuple[Actor, str]:
+    async def _current(self, session: AsyncSession, request: Request) -> CurrentSession:
         token = request.cookies.get(COOKIE)
-        current = await current_session(session, token) if token else None
+        current = await recognise(request, self.deps, session, token) if token else None
         if current is None:
             raise NotSignedIn
-        return current.actor, current.csrf
+        return current
 
     async def posted(self, request: Request, permission: str | None = None) -> "Posted":
         """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that is not ours)."""
         form = await read_form(request)
-        async with self.deps.db.transaction() as session:
-            actor, csrf = await self._actor(session, request)
-        if not secrets.compare_digest(form.text("csrf").encode(), csrf.encode()):
+        async with self.deps.db.transaction(FIRM) as session:
+            current = await self._current(session, request)
+        actor = current.actor
+        if not secrets.compare_digest(form.text("csrf").encode(), current.csrf.encode()):
             raise NotAllowed(
                 "This form does not belong to your session.", remedy="Go back, reload the page, send it again."
             )
         if permission is not None:
             permissions.check(actor, permission)
-        return Posted(actor, form, Once(self.deps, actor, f"{request.method} {request.url.path}", form.key))
+        token = request.cookies[COOKIE]
+        await prove_first(self.deps, actor, token_digest(token), form)
+        once = Once(self.deps, actor, f"{request.method} {request.url.path}", form.key, token)
+        return Posted(actor, form, once, current.id)
 
 
 async def read_form(request: Request) -> "Form":
     """A form of our own pages; raises NotAllowed for one that another site sends."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise NotAllowed("This form comes from another site.", remedy="Open the page here and send it again.")
-    return Form(await request.form())
+    data = await request.form()
+    request.state.form = data  # a page that asks for a proof carries the fields on
+    return Form(data)
 
 
 class Form:
@@ -149,6 +173,10 @@ class Form:
         value = self._data.get(name, default)
         return value.strip() if isinstance(value, str) else default
 
+    def texts(self, name: str) -> list[str]:
+        """All values of a field that can be there several times, such as checkboxes."""
+        return [value.strip() for value in self._data.getlist(name) if isinstance(value, str)]
+
     def needed(self, name: str, *, longest: int, shortest: int = 1) -> str:
         """A field that must be there; raises BadInput."""
         value = self.text(name)
@@ -158,6 +186,13 @@ class Form:
                 field=name,
                 remedy="Go back and complete the form.",
             )
+        return value
+
+    def secret(self, name: str) -> str:
+        """A password, exactly as it was typed; raises BadInput."""
+        value = self._data.get(name, "")
+        if not isinstance(value, str) or not 1 <= len(value) <= 200:
+            raise BadInput(f"{name.capitalize()} needs 1 to 200 characters.", field=name, remedy="Type it again.")
         return value
 
     @property
@@ -173,6 +208,7 @@ class Posted:
     actor: Actor
     form: Form
     once: Once
+    sign_in_id: str
 
     @property
     def scope(self) -> Scope:
@@ -207,8 +243,26 @@ STAFF_RAIL: Final = (
     ("/products", "Products"),
     ("/audit", "Audit"),
 )
-_TRADER_RAIL: Final = (("/", "Overview"), ("/payouts", "Payouts"), ("/tickets", "Tickets"))
-_UNDER: Final = {"/proofs": "/accounts", "/challenges": "/accounts"}
+_TRADER_RAIL: Final = (
+    ("/", "Overview"),
+    ("/buy", "Buy"),
+    ("/payouts", "Payouts"),
+    ("/receipts", "Receipts"),
+    ("/tickets", "Tickets"),
+)
+_UNDER: Final = {
+    "/proofs": "/accounts",
+    "/challenges": "/accounts",
+    "/checkout": "/buy",
+    "/reconciliation": "/payouts",
+    "/platforms": "/",
+    "/api-keys": "/",
+    "/webhook-endpoints": "/",
+    "/exposure": "/risk",
+    "/macros": "/tickets",
+    "/staff": "/",
+    "/permissions": "/",
+}
 
 
 def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects) -> list[RailItem]:

@@ -88,6 +88,21 @@ def deadline(due: datetime | None, now: datetime) -> Markup:
     ).format(deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now))
 
 
+def wall_deadline(due: datetime | None, now: datetime) -> Markup:
+    """A pill that says how long is left in wall time, as of the moment of the page."""
+    if due is None:
+        return Markup("<span class='muted'>–</span>")
+    return Markup('<span class="pill" data-tone="{}"><time datetime="{}" title="{}">{}</time></span>').format(
+        deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now)
+    )
+
+
+def duration(minutes: int) -> str:
+    """ "3 h 20 min", "45 min"."""
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{rest} min"
+
+
 def target(due: datetime, now: datetime) -> Markup:
     """How long until an item without a deadline should be decided; the browser keeps it up to date."""
     return Markup(
@@ -137,15 +152,19 @@ def number(value: Decimal | int) -> str:
 
 
 _TONES = {
-    "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done"},
+    "ok": {
+        "active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done", "won",
+    },
     "warn": {
         "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review",
         "awaiting_activation",
         "opening", "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
+        "inquiry", "evidence_due", "owed", "deducted",
     },
-    "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},
+    "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed", "lost", "accepted"},
     "info": {
         "provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened",
+        "received", "submitted",
     },
 }  # fmt: skip
 
@@ -189,6 +208,8 @@ FILTERS: dict[str, Any] = {
     "seconds": seconds,
     "countdown": countdown,
     "deadline": deadline,
+    "wall_deadline": wall_deadline,
+    "duration": duration,
     "target": target,
     "short_id": short_id,
     "words": words,

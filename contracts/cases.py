@@ -1,10 +1,9 @@
 """Activities of workflows `Case` and `Surveillance`."""
 
-from typing import Literal
-
 from temporalio import activity
 
 from contracts.messages import DecisionRequest, DecisionResult, Message, SurveillanceStart
+from domain.surveillance.casework import Verb
 
 
 class CaseRef(Message):
@@ -19,7 +18,7 @@ class CaseDecision(Message):
     """`update_id`: see `PayoutDecision`."""
 
     case_id: str
-    choice: Literal["clear", "confirm"]
+    choice: Verb
     request: DecisionRequest
     update_id: str = ""
 
@@ -32,12 +31,19 @@ async def read_status(ref: CaseRef) -> CaseStatus:
 
 @activity.defn(name="cases.record_decision")
 async def record_decision(decision: CaseDecision) -> DecisionResult:
-    """Records a person's decision: `clear` lifts the hold on the trader's payouts, `confirm` acts on the finding."""
+    """Records a person's decision: `clear` and `inconclusive` lift the hold on payouts, the other verbs decide the
+    proposed action."""
+    raise NotImplementedError
+
+
+@activity.defn(name="cases.check_hold")
+async def check_hold(ref: CaseRef) -> CaseStatus:
+    """Raises the hold of the case to admin, or ends it, once its date has come."""
     raise NotImplementedError
 
 
 @activity.defn(name="surveillance.follow_deals")
 async def follow_deals(start: SurveillanceStart) -> None:
-    """Feeds new deals to every registered detector and opens a case for each finding. Runs for an hour, or until the
-    worker stops."""
+    """Has every pattern look at the accounts where new deals raise an alarm, and opens a case for each finding. Runs
+    for an hour, or until the worker stops."""
     raise NotImplementedError

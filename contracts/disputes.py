@@ -24,13 +24,20 @@ class DisputeStep(Message):
 
 @activity.defn(name="disputes.assemble_evidence")
 async def assemble_evidence(start: DisputeStart) -> DisputeStatus:
-    """Collects proof, deals, equity and spread around the breach for the person who decides."""
+    """Collects proof, deals, equity and spread around the breach for the people who decide, and freezes the pack."""
+    raise NotImplementedError
+
+
+@activity.defn(name="disputes.check_deadline")
+async def check_deadline(start: DisputeStart) -> DisputeStatus:
+    """Raises the dispute to admin when its deadline has passed undecided."""
     raise NotImplementedError
 
 
 @activity.defn(name="disputes.record_decision")
 async def record_decision(step: DisputeStep) -> DecisionResult:
-    """Checks that this person may decide, and records the decision. A refusal is not retried."""
+    """Checks that this person may decide, records the decision, and carries it out once enough people agree. A refusal
+    is not retried."""
     raise NotImplementedError
 
 

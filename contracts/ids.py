@@ -6,6 +6,7 @@ CORE_QUEUE: Final = "core"
 MONITOR_QUEUE: Final = "monitor"
 
 SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
+SURVEILLANCE_WINDOWS_WORKFLOW: Final = "surveillance_windows/main"
 RECONCILIATION_WORKFLOW: Final = "reconciliation/main"
 
 
@@ -17,12 +18,20 @@ def payout_workflow(payout_id: str) -> str:
     return f"payout/{payout_id}"
 
 
+def chargeback_workflow(chargeback_id: str) -> str:
+    return f"chargeback/{chargeback_id}"
+
+
 def dispute_workflow(dispute_id: str) -> str:
     return f"dispute/{dispute_id}"
 
 
 def case_workflow(case_id: str) -> str:
     return f"case/{case_id}"
+
+
+def platform_change_workflow(change_id: str) -> str:
+    return f"platform_change/{change_id}"
 
 
 def shard_workflow(shard: int) -> str:

@@ -6,11 +6,12 @@ Each has a business key `key`: a second message with the same key has no effect.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.approvals import Actor
+from domain.decision_requests import said
 
 
 class Message(BaseModel):
@@ -48,7 +49,13 @@ class PaymentExpired(PaymentFact):
 
 
 class ChargebackReceived(PaymentFact):
-    """To `Challenge`."""
+    """To `Challenge`: a chargeback of its payment was lost."""
+
+
+class ChargebackChanged(Signal):
+    """To `Chargeback`: the acquirer told of it, or the firm has answered. The receiver asks the acquirer."""
+
+    chargeback_id: str
 
 
 class FeeRefunded(PaymentFact):
@@ -100,14 +107,22 @@ class MarketTimeReached(Signal):
 
 
 class RefundRequest(Message):
-    """Update `refund` of workflow `Challenge`; allowed only before the first trade."""
+    """Update `refund` of workflow `Challenge`. Without an amount all of the fee, only before the first trade."""
 
     key: str
     actor: Actor
     reason: str
+    amount_minor: int | None = None
+
+    @property
+    def stated(self) -> str:
+        """What the stored request is about: the reason, and the amount if there is one."""
+        return self.reason if self.amount_minor is None else f"{self.amount_minor} minor units: {self.reason}"
 
 
-PayoutChoice = Literal["approve", "reject", "return_to_trader", "cancel"]
+PayoutChoice = Literal[
+    "approve", "retract", "reject", "return_to_trader", "cancel", "stop", "send_again", "release", "keep"
+]
 
 
 class PayoutStart(Message):
@@ -116,23 +131,46 @@ class PayoutStart(Message):
     payout_id: str
 
 
+class Target(NamedTuple):
+    """Where a payout is sent again. `rail`: empty for the same one. `beneficiary`: the digest of the account that the
+    person read, as `send_to` of the payout has it."""
+
+    rail: str = ""
+    beneficiary: str = ""
+
+
 class DecisionRequest(Message):
-    """Updates `approve`, `return_to_trader`, `reject`, `cancel` (Payout); `uphold`, `reinstate` (Dispute); `clear`,
-    `confirm` (Case). `key` is the HTTP Idempotency-Key and the update id."""
+    """Updates of Payout (see PayoutChoice); `uphold`, `reinstate` (Dispute); `clear`, `inconclusive`, `warn`, `deduct`,
+    `deny`, `confirm` (Case). `key` is the HTTP Idempotency-Key and the update id. `rail`, `beneficiary`: of
+    `send_again`, see Target. `message`: what the trader of a dispute is told; `reason` is for the firm."""
 
     key: str
     actor: Actor
     reason: str
+    rail: str = ""
+    beneficiary: str = ""
+    message: str = ""
+
+    @property
+    def target(self) -> Target:
+        return Target(self.rail, self.beneficiary)
+
+    @property
+    def stated(self) -> str:
+        """What the stored request is about: the reason, what the trader is told, and the rail and the account if they
+        were chosen."""
+        return said(self.reason, self.rail, self.beneficiary, self.message)
 
 
 class DecisionResult(Message):
-    """Result of a decision, shown to the person who made it."""
+    """Result of a decision, shown to the person who made it. `steps`: of a payout, as in PayoutStatus."""
 
     subject_id: str
     state: str
     decision: str
     approvals: int = 0
     approvals_needed: int = 0
+    steps: int = 0
 
 
 class LockAccount(Message):
@@ -159,8 +197,18 @@ class DisputeStart(Message):
     dispute_id: str
 
 
+class ChargebackStart(Message):
+    """Input of workflow `Chargeback`."""
+
+    chargeback_id: str
+
+
 class CaseStart(Message):
     case_id: str
+
+
+class PlatformChangeStart(Message):
+    change_id: str
 
 
 class ShardStart(Message):
@@ -180,8 +228,14 @@ class ReconciliationStart(Message):
     after: datetime | None = None
 
 
+class SurveillanceWindowsStart(Message):
+    """Input of workflow `SurveillanceWindows`. `after`: market time of the last window."""
+
+    after: datetime | None = None
+
+
 class SurveillanceStart(Message):
-    """Input of workflow `Surveillance`, which runs every detector. The field is unused; stored histories contain it."""
+    """Input of workflow `Surveillance`, which follows the deals. The field is unused; stored histories contain it."""
 
     detector: str = "copy_trading"
 
@@ -190,6 +244,7 @@ SIGNALS: Final[Mapping[str, type[Signal]]] = {
     "account_reinstated": AccountReinstated,
     "breach_detected": BreachDetected,
     "breach_overturned": BreachOverturned,
+    "chargeback_changed": ChargebackChanged,
     "chargeback_received": ChargebackReceived,
     "closed_by_firm": ClosedByFirm,
     "fee_refunded": FeeRefunded,
@@ -206,12 +261,15 @@ SIGNALS: Final[Mapping[str, type[Signal]]] = {
 STARTS: Final[Mapping[str, type[Message]]] = {
     "Case": CaseStart,
     "Challenge": ChallengeStart,
+    "Chargeback": ChargebackStart,
     "DailyClose": DailyCloseStart,
     "Dispute": DisputeStart,
     "MonitorShard": ShardStart,
     "Payout": PayoutStart,
+    "PlatformChange": PlatformChangeStart,
     "Reconciliation": ReconciliationStart,
     "Surveillance": SurveillanceStart,
+    "SurveillanceWindows": SurveillanceWindowsStart,
 }
 """Wire name of a workflow -> its input."""
 

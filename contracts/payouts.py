@@ -10,7 +10,10 @@ class PayoutRef(Message):
 
 
 class PayoutStatus(Message):
+    """`steps` that the payout had taken when it was in this state; of two answers, the one with more is newer."""
+
     state: str
+    steps: int = 0
 
 
 class PayoutDecision(Message):
@@ -26,6 +29,12 @@ class PayoutDecision(Message):
 @activity.defn(name="payouts.place_hold")
 async def place_hold(ref: PayoutRef) -> PayoutStatus:
     """Checks the request again, takes the money off the account and books the hold."""
+    raise NotImplementedError
+
+
+@activity.defn(name="payouts.hold_and_judge")
+async def hold_and_judge(ref: PayoutRef) -> PayoutStatus:
+    """`place_hold`, then `check_risk` if the money is held."""
     raise NotImplementedError
 
 
@@ -50,6 +59,12 @@ async def send_money(ref: PayoutRef) -> PayoutStatus:
 @activity.defn(name="payouts.follow_transfer")
 async def follow_transfer(ref: PayoutRef) -> PayoutStatus:
     """Asks the provider for the status of the transfer and records it."""
+    raise NotImplementedError
+
+
+@activity.defn(name="payouts.follow_and_settle")
+async def follow_and_settle(ref: PayoutRef) -> PayoutStatus:
+    """`follow_transfer`, then `settle` if the money arrived."""
     raise NotImplementedError
 
 

@@ -26,3 +26,22 @@ DIGITS: Final[dict[str, int]] = {
     for digits, currencies in ((0, _NONE), (2, _TWO), (3, _THREE), (4, _FOUR), (2, _WITHDRAWN), (2, _NOT_ISO))
     for currency in currencies.split()
 }
+
+# Calendars name places, products name currencies.
+OF_PLACE: Final[dict[str, str]] = {
+    "us": "USD",
+    "united states": "USD",
+    "eurozone": "EUR",
+    "ea": "EUR",
+    "euro area": "EUR",
+    "germany": "EUR",
+    "uk": "GBP",
+    "united kingdom": "GBP",
+    "ch": "CHF",
+    "switzerland": "CHF",
+    "japan": "JPY",
+    "jp": "JPY",
+    "canada": "CAD",
+    "australia": "AUD",
+    "new zealand": "NZD",
+}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.errors import DecisionDiffers, DecisionExpired, DecisionReplayed, DecisionUnasked
+from domain.decision_errors import DecisionDiffers, DecisionExpired, DecisionReplayed, DecisionUnasked
 
 DecidedKind = Literal["payout", "dispute", "case", "challenge"]
 
@@ -20,6 +20,12 @@ class DecisionAsked(BaseModel):
     subject_id: str
     verb: str
     user_id: str
+
+
+def said(reason: str, rail: str = "", beneficiary: str = "", message: str = "") -> str:
+    """Returns all that the person wrote or chose, for the digest of the request."""
+    chosen = (("rail", rail), ("beneficiary", beneficiary), ("message", message))
+    return "\n".join([reason, *(f"{name}: {value}" for name, value in chosen if value)])
 
 
 def check_delivery(recorded: DecisionAsked | None, delivered: DecisionAsked, update_id: str) -> None:

@@ -1,29 +1,61 @@
-"""Every refusal of PropOS, as one tree. No refusal class is defined anywhere else.
+"""Every refusal of PropOS, as one tree. The classes for files are in domain/file_errors.py, those for decisions that
+arrived in domain/decision_errors.py, those for changes of platform in domain/platform_errors.py, those for API keys in
+domain/key_errors.py, those about signing in in domain/sign_in_errors.py. No refusal class is defined anywhere else.
 
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- UnknownCurrency           the currency is not in the table, so its minor units are unknown
+    |   |-- PolicyInvalid             the firm's policy file does not define a valid policy
+    |   |-- NoUsableRate              no exchange rate is new enough to pay in another currency
+    |   |-- UnknownAccount            the chart of accounts has no such account
     |   |-- ProductInvalid            a product file does not define a valid product
     |   |-- YamlInvalid               a text is not YAML, or is larger than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
+    |   |-- RecordingInvalid          a gateway's recording cannot be replayed; names the line
     |   |-- StatementInvalid          a trading statement cannot be imported; names the row
     |   |-- CalendarUnreadable        a news calendar has rows that cannot be read
+    |   |-- RatesUnreadable           a file of exchange rates has rows that cannot be read
     |   |-- CaseUnreadable            a file of worked examples cannot be read
+    |   |-- BankFileRefused           a file of a bank cannot be booked; names file, element and remedy
+    |   |   |-- BankFileUnreadable          it is cut off, too large, not XML, or an element is wrong
+    |   |   |-- BankFileRepeated            it was read before
+    |   |   |-- BankFileMisaddressed        it is about an account or an order that is not ours
+    |   |   |-- BankFileOutOfOrder          a statement before it is missing
+    |   |   `-- BankFileUnbalanced          its sums do not add up
+    |   |-- SanctionsUnreadable       a sanctions list or a file of names cannot be read; names the row
+    |   |-- SurveillanceFileInvalid   a file for surveillance is missing, or lacks a column
+    |   |-- ThresholdsInvalid         a file of thresholds names a pattern or a value that cannot be
     |   `-- RequestTooSlow       408  the body of a request did not arrive in time
     |-- BadRequest               400  the request cannot be read at all
     |-- BadSignature             400  a webhook that cannot be trusted
     |-- NotSignedIn              401
+    |   `-- SignInRefused             a passkey or an identity provider signs nobody in
     |-- NotAllowed               403  the person may not do this
-    |   `-- SelfApproval              the requester, or the same person twice
+    |   |-- SelfApproval              the requester, or the same person twice
+    |   |-- EmailUnconfirmed          the trader has not confirmed the e-mail address yet
+    |   |-- ApprovalLimit             the person has approved as much today as the policy allows
+    |   |-- NeedsPerson               an API key may not do this: it needs a signed-in person
+    |   |-- OutOfScope                the API key lacks the scope
+    |   |-- StepUpRequired            a fresh proof of the person is needed first; says how
+    |   `-- ProofRefused              a password, code or passkey does not prove who the person is
     |-- NotFound                 404  unknown, or belongs to somebody else: the answer is the same
     |   `-- CursorForgotten           a list cannot continue after an id: read it from the beginning
     |-- MethodNotAllowed         405  the address exists but does not take this HTTP method
     |-- Conflict                 409  the current state does not allow it
     |   |-- AlreadyDecided            somebody else decided first; says who
+    |   |-- NothingLeft               the subject is at its end
     |   |-- IllegalTransition         the state machine has no such step
     |   |-- PayoutOpen                one payout at a time
+    |   |-- StaleDecision             the subject is no longer what the person saw; says what changed
+    |   |-- EvidenceChanged           the evidence of a case is not what was recorded when it joined
+    |   |-- NothingToWithdraw         no approval of this person counts, or the money has left
     |   |-- ExtensionRefused          no more time for this phase; says why
     |   |-- OrderRefused            nothing of the kind can be ordered now; says why
+    |   |   `-- CouponRefused         a coupon cannot be used for this order; says why
+    |   |-- ChargebackClosed          a chargeback takes no answer of the firm (any more)
+    |   |-- RefundTooLarge            more than is left of the payment
+    |   |-- PlatformChangeRefused     an account cannot change its platform now; says every reason
+    |   |-- PlatformChanges           the account is on its way to another platform: wait for it
     |   |-- DecisionVoid              a decision arrived that nobody requested in this form; decide again
     |   |   |-- DecisionUnasked           no request for it is on the record
     |   |   |-- DecisionDiffers           the request is by somebody else or about something else
@@ -32,16 +64,20 @@
     |   |-- IdempotencyMismatch       same key, other input
     |   |-- ChangedMeanwhile          a form was filled in on facts that have changed since
     |   |-- RefusedForGood            the other side refuses this key, now and on every repeat
+    |   |-- LastFactor                the last factor of a person whose role needs one
+    |   |-- KeyInUse                  an encryption key is still needed; says by what
     |   |-- StaleEpoch                a newer owner judges this shard
     |   `-- DataLocked                another `propos up` uses the data folder
     |-- PayoutRefused            422  the payout is not eligible; carries the reasons, their figures and their proof
     |-- TooLarge                 413
     |-- TooManyAttempts          429  too many failed sign-ins in a row
+    |-- TooManyRequests          429  more requests than the firm allows a person or an API key
     |-- Unavailable              503  a part is down; says which
     |   |-- NotConfigured             the record names a platform or a provider that this process does not know
     |   |-- InProgress           409  an earlier call under this key is not finished: ask again later
     |   |-- OutcomeUnknown            the effect may have happened: look it up by key first
     |   |   `-- AnswerLost       504  the sandbox's payment provider did not answer in time
+    |   |-- WaitsForPerson            the platform refused a step for good: it is tried again once a person has looked
     |   `-- RateMissing               no live quote converts one currency into the other
     |       |-- QuoteMissing              a symbol has no quote yet, so the equity is unknown
     |       `-- StateMissing              the venue has not stated the account's equity yet
@@ -52,8 +88,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -85,32 +119,19 @@ class UnknownCurrency(BadInput):
         )
 
 
-class ProductInvalid(BadInput):
-    type = "product-invalid"
+class NoUsableRate(BadInput):
+    type = "no-usable-rate"
 
 
-class YamlInvalid(BadInput):
-    type = "yaml-invalid"
+class UnknownAccount(BadInput):
+    type = "unknown-account"
 
-
-class PriceFileInvalid(BadInput):
-    type = "price-file-invalid"
-
-
-class StatementInvalid(BadInput):
-    type = "statement-invalid"
-
-
-class CalendarUnreadable(BadInput):
-    """Rows of a news calendar cannot be read. Nothing of the file is imported."""
-
-    type = "calendar-unreadable"
-
-
-class CaseUnreadable(BadInput):
-    """The file is not a list of worked examples in the format."""
-
-    type = "case-unreadable"
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"The chart of accounts has no account {account[:80]!r}.",
+            field="account",
+            remedy="`propos ledger trial-balance` lists the accounts.",
+        )
 
 
 class RequestTooSlow(BadInput):
@@ -140,6 +161,12 @@ class SelfApproval(NotAllowed):
     type = "self-approval"
 
 
+class ApprovalLimit(NotAllowed):
+    """A person has approved as much today as the firm's policy lets one person approve."""
+
+    type = "approval-limit"
+
+
 class NotFound(PropOSError):
     type, status = "not-found", 404
 
@@ -162,9 +189,15 @@ class Conflict(PropOSError):
 class AlreadyDecided(Conflict):
     type = "already-decided"
 
-    def __init__(self, subject: str, decision: str, by: str) -> None:
-        super().__init__(f"{subject} was already decided: {decision} by {by}.")
+    def __init__(self, subject: str, decision: str, by: str, *, name: str = "") -> None:
+        super().__init__(f"{subject} was already decided: {decision} by {name or by}.")
         self.by = by
+
+
+class NothingLeft(Conflict):
+    """The subject of a decision is at its end."""
+
+    type = "nothing-left"
 
 
 class ChangedMeanwhile(Conflict):
@@ -188,6 +221,24 @@ class PayoutOpen(Conflict):
         super().__init__(f"Payout {payout_id} is still open; wait for it to end or cancel it first.")
 
 
+class StaleDecision(Conflict):
+    """The subject of a decision is no longer the one that the person saw. `changed`: what differs."""
+
+    type = "stale-decision"
+
+    def __init__(self, noun: str, changed: Sequence[str], *, field: str = "seen") -> None:
+        super().__init__(
+            f"This {noun} has changed since you saw it: {', '.join(changed)}. Nothing was decided.",
+            field=field,
+            remedy=f"Read it again, and decide with the `{field}` that comes with it.",
+        )
+        self.changed = tuple(changed)
+
+
+class NothingToWithdraw(Conflict):
+    type = "nothing-to-withdraw"
+
+
 class ExtensionRefused(Conflict):
     type = "extension-refused"
 
@@ -196,38 +247,18 @@ class OrderRefused(Conflict):
     type = "order-refused"
 
 
-class DecisionVoid(Conflict):
-    """No request of a person allows this decision. Nothing was decided."""
-
-    type = "decision-void"
-
-    def __init__(self, message: str) -> None:  # only the sentence crosses Temporal, so the remedy is in it
-        super().__init__(f"{message} Open the item again and decide again.")
+class CouponRefused(OrderRefused):
+    type = "coupon-refused"
 
 
-class DecisionUnasked(DecisionVoid):
-    type = "decision-unasked"
+class ChargebackClosed(Conflict):
+    """A chargeback that takes no answer of the firm (any more)."""
 
-    def __init__(self) -> None:
-        super().__init__("Nobody asked for this decision: no request for it is on the record.")
-
-
-class DecisionDiffers(DecisionVoid):
-    type = "decision-differs"
+    type = "chargeback-closed"
 
 
-class DecisionReplayed(DecisionVoid):
-    type = "decision-replayed"
-
-    def __init__(self) -> None:
-        super().__init__("This is a copy of a decision, sent under another id.")
-
-
-class DecisionExpired(DecisionVoid):
-    type = "decision-expired"
-
-    def __init__(self, expired_at: datetime) -> None:
-        super().__init__(f"This decision had to be carried out by {expired_at:%Y-%m-%d %H:%M} UTC and came too late.")
+class RefundTooLarge(Conflict):
+    type = "refund-too-large"
 
 
 class IdempotencyMismatch(Conflict):
@@ -247,23 +278,21 @@ class RefusedForGood(Conflict):
         self.key = key
 
 
+class KeyInUse(Conflict):
+    """An encryption key cannot be changed yet: something needs it as it is."""
+
+    type = "key-in-use"
+
+    def __init__(self, key_id: str, needed_by: Sequence[str], *, remedy: str) -> None:
+        super().__init__(f"The key {key_id!r} cannot be changed yet: {'; '.join(needed_by)}.", remedy=remedy)
+        self.needed_by = tuple(needed_by)
+
+
 class StaleEpoch(Conflict):
     type = "stale-epoch"
 
     def __init__(self, shard: int, epoch: int, current: int) -> None:
         super().__init__(f"Shard {shard} is owned by epoch {current}; epoch {epoch} may not write.")
-
-
-class DataLocked(Conflict):
-    """Another `propos up` owns the data folder."""
-
-    type = "data-locked"
-
-    def __init__(self, data_dir: Path, holder: str) -> None:
-        super().__init__(
-            f"{data_dir} is in use by another `propos up` (process {holder}).",
-            remedy=f"Use that one, or stop it with: propos stop --data {data_dir}",
-        )
 
 
 class PayoutRefused(PropOSError):
@@ -322,6 +351,17 @@ class OutcomeUnknown(Unavailable):
 
 class AnswerLost(OutcomeUnknown):
     type, status = "answer-lost", 504
+
+
+class WaitsForPerson(Unavailable):
+    """The platform refused a step for good. A review asks a person to look; closing it lets the step try again."""
+
+    type = "waits-for-person"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The platform refused {what} for good.", remedy="Mend it at the platform, then close the review about it."
+        )
 
 
 class RateMissing(Unavailable):

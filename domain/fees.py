@@ -6,11 +6,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from domain.money import ExactDecimal, half_up, to_minor
+from domain.money import ExactDecimal, to_minor, to_price
 from domain.rules.terms import Terms, Where
 
 OrderKind = Literal["reset", "buyback", "activation"]
 ORDERS: Final[tuple[OrderKind, ...]] = ("reset", "buyback", "activation")
+ACTIVATION_DAYS: Final = 30  # so long, from the pass on, the funded account can be ordered
 FEE_NAMES: Final = ("reset", "buyback", "extension", "activation", "monthly")
 
 
@@ -61,9 +62,9 @@ class FeeTerms(Terms):
 
 
 def price_minor(price: Price | None, purchase_minor: int, currency: str) -> int:
-    """Returns a price in minor units, rounded half up."""
+    """Returns a price in minor units. A percentage is rounded half up to the step of prices in the currency."""
     if price is None:
         return 0
     if isinstance(price, Decimal):
         return to_minor(price, currency)
-    return half_up(purchase_minor * price.value / 100)
+    return to_price(purchase_minor * price.value / 100, currency)

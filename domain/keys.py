@@ -7,12 +7,17 @@ key makes doing the same thing twice the same as doing it once. Stored rows carr
 import hashlib
 import os
 import time
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, Literal
 
 Noun = Literal[
-    "trd", "usr", "chl", "acc", "pay", "brc", "psg", "dsp", "cas", "alr",
-    "tkt", "msg", "rev", "ord", "off", "prf", "ses", "ppr", "mov", "smv",
+    "trd", "usr", "sch", "chl", "acc", "pay", "brc", "psg", "dsp", "cmp", "cas", "alr",
+    "tkt", "msg", "rev", "ord", "off", "prf", "ses", "ppr", "mov", "smv", "ben", "scr", "sht", "snv",
+    "idc", "cbk", "trf", "rcp", "brk", "stm", "ded", "hlt", "crd", "plc", "act", "nte", "pch", "wif",
+    "mrg", "mac", "fil",
+    "key", "whk", "evt",
+    "mai", "mad", "ima", "att",
+    "psk", "fch", "stp",
 ]  # fmt: skip
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -62,12 +67,34 @@ def review_id(key: str) -> str:
     return derived_id("rev", key)
 
 
+def screening_id(trader_id: str, lists_digest: str, name_index: str) -> str:
+    return derived_id("scr", trader_id, lists_digest, name_index)
+
+
+def sanction_hit_id(trader_id: str, list_name: str, ref: str, entry_digest: str, name_index: str) -> str:
+    return derived_id("sht", trader_id, list_name, ref, entry_digest, name_index)
+
+
+def statement_posting(source: str, entry_id: str) -> str:
+    """The posting that an entry of a statement makes by itself."""
+    return derived_id("stm", source, entry_id)
+
+
+def sanction_hit_decided(hit_id: str, state: str) -> str:
+    return f"{hit_id}/{state}"
+
+
 def alert_id(key: str) -> str:
     return derived_id("alr", key)
 
 
 def case_id(key: str) -> str:
     return derived_id("cas", key)
+
+
+def chargeback_id(acquirer: str, provider_id: str) -> str:
+    """`provider_id`: the acquirer's id. Two acquirers may use the same one."""
+    return derived_id("cbk", acquirer, provider_id)
 
 
 def violation_proof(account_id: str, phase_index: int, rule_id: str, offence: int) -> str:
@@ -86,6 +113,16 @@ def gate_proof(account_id: str, phase_index: int, gate_id: str, at: datetime) ->
 def refusal_proof(account_id: str, digest: str) -> str:
     """The proof sheet of a refused payout request; `digest` is that of the request and its facts."""
     return derived_id("prf", account_id, "payout_refusal", digest)
+
+
+def platform_change_ticket(change_id: str) -> str:
+    """The message to the trader."""
+    return derived_id("tkt", change_id)
+
+
+def departure_proof(change_id: str) -> str:
+    """The proof sheet of an account that leaves a platform."""
+    return derived_id("prf", change_id, "departure")
 
 
 # messages in the outbox
@@ -113,7 +150,13 @@ def close_message(offence_id: str) -> str:
     return f"close/{offence_id}"
 
 
+def close_again_message(account_id: str, deal_id: str) -> str:
+    """`deal_id`: of the deal that opened a position on an account that has ended."""
+    return f"close/{account_id}/{deal_id}"
+
+
 def resume_message(offence_id: str) -> str:
+    """`offence_id`: the offence that paused the account, or what made a person order it."""
     return f"resume/{offence_id}"
 
 
@@ -123,6 +166,15 @@ RESET_BALANCE: Final = "reset_balance/"
 def reset_balance(offence_id: str) -> str:
     """The message, and the operation that brings the balance back to the initial one."""
     return f"{RESET_BALANCE}{offence_id}"
+
+
+def credential_id(account_id: str, number: int) -> str:
+    return derived_id("crd", account_id, number)
+
+
+def credentials_message(subject_id: str) -> str:
+    """`subject_id`: of the credentials, or of their account as the target of the message."""
+    return f"credentials/{subject_id}"
 
 
 def breach_message(breach_id: str) -> str:
@@ -179,6 +231,16 @@ def case_event(case_id: str, event: str) -> str:
     return f"{case_id}/{event}"
 
 
+def case_ticket(case_id: str, trader_id: str) -> str:
+    """The message to a trader about what was decided."""
+    return derived_id("tkt", case_id, trader_id)
+
+
+def dispute_ticket(*about: str) -> str:
+    """What the trader is told about a dispute, an appeal or a compensation, with the order its voucher is back from."""
+    return derived_id("tkt", *about)
+
+
 def case_closes(case_id: str, challenge_id: str) -> str:
     return f"{case_id}/closes/{challenge_id}"
 
@@ -201,110 +263,38 @@ def reinstated_message(dispute_id: str) -> str:
     return f"reinstated/{dispute_id}"
 
 
+def review_wakes(review_id: str) -> str:
+    """The news to a challenge that the review which it waited for is closed."""
+    return f"{review_id}/wakes"
+
+
 def review_closed(review_id: str) -> str:
     """The cause for which payouts are judged again."""
     return f"{review_id}/closed"
 
 
-def chargeback(challenge_id: str) -> str:
-    """The cause for which the trader's payouts are judged again."""
-    return f"chargeback/{challenge_id}"
+def chargeback_event(chargeback_id: str, event: str | int) -> str:
+    """A change of a chargeback: its step, a message about it, the cause for which payouts are judged again."""
+    return f"{chargeback_id}/{event}"
 
 
-def unclear_refund(challenge_id: str, number: int) -> str:
-    """The cause for which the trader's payouts are judged again."""
-    return f"unclear_refund/{challenge_id}/{number}"
+ANSWER: Final = "/answer"
 
 
-# reviews
+def payee(trader_id: str, rail: str) -> str:
+    """The trader's account at a rail that keeps accounts of its own."""
+    return f"{trader_id}/payee/{rail}"
 
 
-def restarted_review(workflow_id: str) -> str:
-    return f"restarted/{workflow_id}"
+def chargeback_answer(chargeback_id: str, number: int = 1) -> str:
+    """The intent of the firm's one answer in a round, and the key under which the acquirer gets it. `number`: of the
+    round."""
+    return f"{chargeback_id}{ANSWER}" if number == 1 else f"{chargeback_id}{ANSWER}/{number}"
 
 
-def stuck_review(workflow_id: str) -> str:
-    return f"stuck/{workflow_id}"
-
-
-def repeated_review(key: str, again: str) -> str:
-    """The review of trouble that goes on after a person has closed the review `key`. `again`: a day or number."""
-    return f"{key}/{again}"
-
-
-def dropped_review(workflow_id: str, why: str) -> str:
-    return f"dropped/{workflow_id}/{why}"
-
-
-def missed_reset_review(account_id: str, day: date) -> str:
-    return f"missed_reset/{account_id}/{day}"
-
-
-def offence_review(offence_id: str) -> str:
-    return f"offence/{offence_id}"
-
-
-def payment_review(kind: str, challenge_id: str, about: str = "") -> str:
-    """`about`: what tells several reviews of one kind and challenge apart."""
-    return f"{kind}/{challenge_id}/{about}" if about else f"{kind}/{challenge_id}"
-
-
-# steps of a challenge, payout or ticket
-
-
-def counted_step(taken: int, trigger: str) -> str:
-    """A step that can be taken many times: `taken` steps were taken before it."""
-    return f"{taken}/{trigger}"
-
-
-def phase_start(account_id: str) -> str:
-    return f"start/{account_id}"
-
-
-def phase_expired(account_id: str) -> str:
-    return f"expired/{account_id}"
-
-
-def account_grown(account_id: str) -> str:
-    return f"grown/{account_id}"
-
-
-def challenge_replaced(challenge_id: str) -> str:
-    return f"replaced/{challenge_id}"
-
-
-def phase_extension(request_key: str) -> str:
-    return f"extension/{request_key}"
-
-
-def phase_identity(phase_index: int) -> str:
-    return f"identity/{phase_index}"
-
-
-def reinstatement(dispute_id: str) -> str:
-    return f"reinstate/{dispute_id}"
-
-
-def window_over(breach_id: str) -> str:
-    return f"window/{breach_id}"
-
-
-def refund_step(request_key: str) -> str:
-    return f"refund/{request_key}"
-
-
-def refund_refused(refund_key: str) -> str:
-    return f"refused/{refund_key}"
-
-
-def payment_charged_back(challenge_id: str) -> str:
-    """The fact that the fee was charged back before its payment was booked."""
-    return f"{challenge_id}/payment/charged-back"
-
-
-def refund_charged_back(refund_key: str) -> str:
-    """The fact that the fee was charged back while its refund was asked for."""
-    return f"{refund_key}/charged-back"
+def suspension(account_id: str, number: int, change: Literal["suspend", "restore"]) -> str:
+    """Under which trading is switched off, or on again, for suspensions of a challenge; `number` counts them."""
+    return f"{account_id}/{change}/{number}"
 
 
 # calls to the platform and the payment provider, and the intents behind them
@@ -333,13 +323,29 @@ def initial_deposit(account_id: str) -> str:
     return f"{account_id}/initial"
 
 
-def trading(key: str, change: Literal["enable", "freeze", "thaw"]) -> str:
+def after_refusals(key: str, refused: int) -> str:
+    """A key for the step of `key` that was refused for good so many times. A refused key is never used again."""
+    return f"{key}/try/{refused + 1}" if refused else key
+
+
+def first_try(key: str) -> str:
+    """Returns the key that `after_refusals` made this one from; a key of a first try unchanged."""
+    return key.partition("/try/")[0]
+
+
+def trading(key: str, change: Literal["enable", "freeze", "thaw", "shut"]) -> str:
     """`key`: the account, or the decision, for which trading is switched on or off."""
     return f"{key}/{change}"
 
 
 def account_lock(account_id: str, why: str) -> str:
     return f"{account_id}/{why}"
+
+
+def venue_limits(account_id: str, cause: str) -> str:
+    """The message that sends an account's loss limits to its venue, and the order in which they are sent. `cause`: what
+    may have changed them."""
+    return f"limits/{account_id}/{cause}"
 
 
 def goodwill(dispute_id: str) -> str:
@@ -369,6 +375,11 @@ def payout_closes(payout_id: str) -> str:
     return f"{payout_id}/closes"
 
 
+def released(hold: str) -> str:
+    """`hold`: see `payout_hold`. Returns the key of its release; for the key of another amount, the one of `back`."""
+    return payout_release(hold.removesuffix(HOLD)) if hold.endswith(HOLD) else back(hold)
+
+
 def payout_undo(payout_id: str) -> str:
     """The decision that this request is refused and that all that was taken comes back."""
     return f"{payout_id}/undo"
@@ -379,9 +390,10 @@ def back(key: str) -> str:
     return f"{key}/back"
 
 
-def payout_transfer(payout_id: str) -> str:
-    """Under which the provider is asked to send the money: one key, so at most one transfer."""
-    return f"{payout_id}/transfer"
+def transfer(payout_id: str, number: int) -> str:
+    """Id of a payout's attempt to send the money, and its key at the rail. A bank file can carry it: 30 characters of
+    the SEPA set."""
+    return derived_id("trf", payout_id, number).replace("_", "-")
 
 
 def payout_settled(payout_id: str) -> str:

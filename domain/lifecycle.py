@@ -6,16 +6,20 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
-from domain.errors import Conflict, ExtensionRefused, NotAllowed, OrderRefused
-from domain.fees import OrderKind
-from domain.money import Money, is_known
+from domain.chargebacks import lost_time
+from domain.errors import BadInput, Conflict, ExtensionRefused, NotAllowed, OrderRefused, RefundTooLarge
+from domain.fees import ACTIVATION_DAYS, OrderKind
+from domain.money import Money, is_known, price_step
 from domain.products.phase import Phase
+from domain.selling.price import NO_PRICE
 from domain.states import StateMachine
 from domain.wording import instant, name, times
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
 REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
+
+PART_REFUNDERS: Final = frozenset({"finance", "admin"})
 
 # A reset begins an evaluation phase again, a buyback the phase of an account that broke a rule. An activation opens the
 # funded account.
@@ -55,6 +59,7 @@ CHALLENGE: Final = StateMachine(
         ("identity_check", "activation_due"): "awaiting_activation",
         ("identity_check", "identity_refused"): "closed",
         ("awaiting_activation", "closed_by_firm"): "closed",
+        ("awaiting_activation", "activation_expired"): "closed",
         ("identity_check", "closed_by_firm"): "closed",
         ("funded", "account_scaled"): "provisioning",
         ("funded", "breach_detected"): "breached",
@@ -63,16 +68,24 @@ CHALLENGE: Final = StateMachine(
         ("breached", "funding_reinstated"): "funded",
         ("breached", "dispute_window_over"): "failed",
         ("breached", "closed_by_firm"): "closed",
+        ("closed", "closing_overturned"): "provisioning",
+        **{(state, "part_refunded"): state for state in _AFTER_PAYMENT},
         **{(state, "chargeback_received"): "charged_back" for state in _AFTER_PAYMENT},
         **{(state, "refunded_at_provider"): "refunded" for state in _AFTER_PAYMENT},
     },
     transient=frozenset({"provisioning"}),
+    reopens=frozenset({"closed"}),
 )
 
 
 def payment_due(bought_at: datetime) -> datetime:
     """Returns the end (market time) of the time in which the fee can be paid."""
     return bought_at + PAYMENT_WINDOW
+
+
+def activation_due(passed_at: datetime) -> datetime:
+    """Returns the end (market time) of the time in which the funded account can be ordered."""
+    return passed_at + timedelta(days=ACTIVATION_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +98,8 @@ class Paid:
 
     @property
     def in_books(self) -> bool:
-        """Whether the books can hold it."""
-        return is_known(self.currency)
+        """Whether the books can hold it: an amount of a known currency, and not of zero."""
+        return self.minor != 0 and is_known(self.currency)
 
     @property
     def money(self) -> Money:
@@ -113,13 +126,12 @@ def phase_deadline(
 ) -> datetime | None:
     """Returns the instant at which the time of a phase ends; None without a limit.
 
-    `extended_days`: days granted in addition. `suspensions`: the (breached, reinstated) spans of overturned
-    breaches, which the trader could not use.
+    `extended_days`: days granted in addition. `suspensions`: spans that the trader could not use:
+    (breached, reinstated) of overturned breaches, and those of chargebacks that the firm won.
     """
     if limit_days is None:
         return None
-    lost = sum((until - since for since, until in suspensions), timedelta())
-    return opened_at + timedelta(days=limit_days + extended_days) + lost
+    return opened_at + timedelta(days=limit_days + extended_days) + lost_time(suspensions)
 
 
 def trigger_of_start(phase_index: int, funded_index: int) -> str:
@@ -190,6 +202,28 @@ def check_may_refund(actor: Actor, trader_id: str) -> None:
     """Checks that the actor may ask for a refund of this trader's fee. Raises NotAllowed."""
     if actor.role not in REFUNDERS or (actor.role == "trader" and actor.trader_id != trader_id):
         raise NotAllowed("Only the trader, finance or admin can ask for this refund.")
+
+
+def check_may_refund_part(actor: Actor) -> None:
+    """Checks that the actor may refund a part of a fee: the firm's goodwill, so no trader. Raises NotAllowed."""
+    if actor.role not in PART_REFUNDERS:
+        raise NotAllowed("Only finance or admin can refund a part of a fee.")
+
+
+def check_part(state: str, amount_minor: int, left_minor: int, currency: str) -> None:
+    """Checks that a part of the payment can be refunded in this state. `left_minor`: what of it is still with the
+    acquirer. Raises Conflict, BadInput, RefundTooLarge."""
+    if not CHALLENGE.allows(state, "part_refunded"):
+        raise Conflict(f"The fee of a challenge in the state {name(state)} cannot be refunded in part.")
+    if amount_minor <= 0:
+        raise BadInput("A refund is more than nothing.", field="amount", remedy="Give a positive amount.")
+    if amount_minor % price_step(currency):
+        why = NO_PRICE.format(currency=currency)
+        raise BadInput(f"amount: {why}.", field="amount", remedy="Write 0 as the last digit.")
+    if amount_minor >= left_minor:
+        raise RefundTooLarge(
+            f"{left_minor} minor units of the payment are left.", field="amount", remedy="Give a smaller amount."
+        )
 
 
 def check_refundable(state: str, phase_index: int) -> None:

@@ -62,6 +62,18 @@ def from_minor(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-exponent(currency))
 
 
+def price_step(currency: str) -> int:
+    """Returns the minor units that a price is a multiple of. Cards take currencies of three digits in steps of ten.
+    Raises UnknownCurrency."""
+    return 10 if exponent(currency) == 3 else 1
+
+
+def to_price(minor: Decimal, currency: str) -> int:
+    """Returns an amount in minor units as a price: rounded half up to the step of prices in `currency`."""
+    step = price_step(currency)
+    return half_up(minor / step) * step
+
+
 def half_up(value: Decimal) -> int:
     """Returns the nearest whole number, ties away from zero, as the rule texts of firms round."""
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))

@@ -31,18 +31,37 @@ KINDS: Final[dict[str, KindOfReview]] = {
     "missed_reset": KindOfReview("missed reset", "account"),
     "move_refused": KindOfReview("move refused", "account"),
     "unknown_symbol": KindOfReview("unknown symbol", "account"),
+    "left_place": KindOfReview("money at a platform that the account left", "account"),
     "doubtful_breach": KindOfReview("doubtful breach", "account", "decision"),
     "offence": KindOfReview("offence", "account"),
+    "venue_locked": KindOfReview("locked by the venue", "account"),
+    # about what all traders hold together
+    "exposure_limit": KindOfReview("exposure beyond a limit", None),
     # about the payment of a challenge
     "chargeback": KindOfReview("chargeback", "trader"),
+    "chargeback_due": KindOfReview("chargeback due", None),
+    "refund_failed": KindOfReview("refund failed", None),
     "unclear_refund": KindOfReview("unclear refund", "trader"),
     "payment_differs": KindOfReview("payment differs", None, "refund"),
     "refund_cut_off": KindOfReview("refund cut off", None),
     "refund_refused": KindOfReview("refund refused", None),
+    # about an account of a challenge at its platform
+    "platform_refused": KindOfReview("platform refused", None),
+    # about the transfer of a payout
+    "stray_transfer": KindOfReview("stray transfer", None),
+    # about a ticket that was not answered or solved in time; the system closes it when it is
+    "service_late": KindOfReview("ticket that is late", None),
+    # about a ticket that became, at the desk of a third party, one of somebody else, or got articles of another one
+    "other_customer": KindOfReview("ticket that went to another customer", None),
+    "doubtful_articles": KindOfReview("articles that may be another customer's", None),
     # about the running of the firm itself
     "message_dropped": KindOfReview("message dropped", None),
     "workflow_stuck": KindOfReview("workflow stuck", None),
     "workflow_restarted": KindOfReview("workflow restarted", None),
+    "source_unread": KindOfReview("source that cannot be read", None),
+    "subject_waits": KindOfReview("step that takes too long", None),
+    "webhook_disabled": KindOfReview("webhook endpoint disabled", None),
+    "mail_flood": KindOfReview("too many mails of one sender", None),
 }
 
 

@@ -8,12 +8,16 @@ from domain.errors import IllegalTransition
 
 @dataclass(frozen=True)
 class StateMachine:
-    """`transient` states end by themselves. All others wait until a person, the market or a provider acts."""
+    """`transient` states end by themselves. All others wait until a person, the market or a provider acts.
+
+    `reopens`: states in which nothing is left to do, and which a later fact can still change.
+    """
 
     noun: str
     initial: str
     table: Mapping[tuple[str, str], str]
     transient: frozenset[str]
+    reopens: frozenset[str] = frozenset()
 
     @property
     def states(self) -> frozenset[str]:
@@ -25,7 +29,8 @@ class StateMachine:
 
     @property
     def terminal(self) -> frozenset[str]:
-        return self.states - {state for state, _ in self.table}
+        """Returns the states in which the subject has ended."""
+        return self.states - {state for state, _ in self.table} | self.reopens
 
     def allows(self, state: str, trigger: str) -> bool:
         return (state, trigger) in self.table

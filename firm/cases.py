@@ -1,52 +1,31 @@
-"""Surveillance cases: opened for a finding, decided by people, and what a confirmed one leads to."""
+"""Surveillance cases: what people decide about them, and what a decision leads to.
 
-import hashlib
-import json
+How alerts become cases is `firm/case_opening.py`, their holds are `firm/case_holds.py`, the actions that people propose
+`firm/case_actions.py`.
+"""
+
 from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import case_workflow, challenge_workflow
-from contracts.messages import CaseStart, ClosedByFirm
+from contracts.messages import ClosedByFirm
 from domain import keys
-from domain.approvals import Actor
-from domain.disputes import CASE
+from domain.approvals import Actor, check_may_decide
+from domain.errors import BadInput, Conflict
 from domain.lifecycle import CHALLENGE
-from domain.surveillance.findings import CloseChallenges, DisputeBreach, Finding
+from domain.surveillance.casework import ACTION_OF, CASE, ENDINGS, Verb
+from domain.surveillance.findings import DisputeBreach
+from firm import case_actions, case_messages, disputes, messages
 from firm import decide as guard
-from firm import disputes, messages
 from firm.payouts import signals
-from store import audit, chains, rows, surveillance
-from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge
+from store import audit, case_evidence, chains, outbox, rows
+from store.case_evidence import Evidence
+from store.clock import market_now
+from store.models import Account, Breach, Case, CaseAccount, CaseAction, CaseNote, Challenge, Decision, User
 
-_TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
-
-
-async def open_case(session: AsyncSession, finding: Finding) -> str | None:
-    """Opens a case for a finding in the caller's transaction: alert, case, its workflow, the hold on open payouts.
-    Returns the case's id; None when the finding has its case already."""
-    alert_id = await surveillance.record_alert(session, finding)
-    if alert_id is None:
-        return None
-    case_id = keys.case_id(finding.key)
-    session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=finding.at))
-    await session.flush()
-    named = dict.fromkeys(involved.account_id for involved in finding.accounts)
-    session.add_all(CaseAccount(case_id=case_id, account_id=account_id) for account_id in named)
-    await session.flush()
-    await messages.start(session, case_workflow(case_id), CaseStart(case_id=case_id))
-    cause = keys.case_event(case_id, "opened")
-    await signals.send_risk_changed(session, cause=cause, trader_ids=await _traders(session, case_id))
-    await audit.record(
-        session,
-        action="case.opened",
-        subject_kind="case",
-        subject_id=case_id,
-        occurred_at=finding.at,
-        evidence={"alert_id": alert_id, "detector": finding.detector, "score": str(finding.score)},
-    )
-    return case_id
+_VERDICT_VERBS = frozenset({"clear", "inconclusive", "confirm"})
 
 
 async def locked(session: AsyncSession, case_id: str) -> Case:
@@ -54,41 +33,83 @@ async def locked(session: AsyncSession, case_id: str) -> Case:
     return await rows.locked(session, Case, case_id)
 
 
-async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Actor, reason: str, key: str) -> None:
-    """Records who decided what and why on a locked case, then frees what it held or acts on what it found. The same
-    key again changes nothing. `actor`: as the record has them now. Raises BadInput, NotAllowed, AlreadyDecided."""
-    alert = await session.get_one(Alert, case.alert_id)
+async def decide(session: AsyncSession, case: Case, *, decision: Verb, actor: Actor, reason: str, key: str) -> None:
+    """Records who decided what and why on a locked case, then frees what it held and acts on what it found. The same
+    key again changes nothing. `actor`: as the record has them now. An action must have been proposed; what costs a
+    trader money, by somebody else.
+
+    Raises BadInput, NotAllowed, AlreadyDecided, EvidenceChanged, Conflict without a proposal, SelfApproval.
+    """
+    ending, known = ENDINGS[decision], await case_evidence.of(session, case.id)
+    proposal = await case_actions.proposed(session, case.id)
+    takes = ACTION_OF.get(decision) if known.is_about_trading else None
+    named = await case_actions.evidence(session, proposal) if takes and proposal else {}
     subject = guard.Subject(
         kind="case",
         id=case.id,
-        digest=digest(case, alert),
-        evidence={"alert_id": alert.id, "score": str(alert.score)},
+        digest=known.seen(case.id, proposal if takes else None),
+        evidence={**_summary(known), **named},
         once=True,
     )
-    choice, trigger = guard.Choice(decision, actor, reason, key), _TRIGGERS[decision]
-    now = await guard.record(session, subject, choice, guard.allowed(CASE, case.state, trigger))
+
+    async def still_open(made: Sequence[Decision]) -> None:
+        await guard.allowed(CASE, case.state, ending.trigger)(made)
+        known.check()
+        _check_verb(known, decision)
+        if takes is not None:
+            await case_actions.check_decision(session, proposal, takes, known, actor)
+
+    choice = guard.Choice(decision, actor, reason, key)
+    now = await guard.record(session, subject, choice, still_open)
     if now is None:
         return
-    if decision == "confirm":
-        await _act_on(session, case, surveillance.finding(alert), actor)
+    if proposal is not None:
+        await case_actions.end(session, proposal, approved=takes is not None, at=now)
+    case.outcome, case.action = ending.outcome, ending.action if known.is_about_trading else "none"
+    case.closed_at = now
+    await _carry_out(session, case, known, proposal if takes else None, actor)
+    await outbox.wake_at(session, workflow_id=case_workflow(case.id), due_at=None)
     cause = keys.case_event(case.id, decision)
-    await signals.send_risk_changed(session, cause=cause, trader_ids=await _traders(session, case.id))
-    await guard.step(session, CASE, case, trigger, kind="case", key=trigger, at=now, actor=actor, reason=reason)
+    await signals.send_risk_changed(session, cause=cause, trader_ids=await traders(session, case.id))
+    await guard.step(
+        session,
+        CASE,
+        case,
+        ending.trigger,
+        kind="case",
+        key=ending.trigger,
+        at=now,
+        actor=actor,
+        reason=reason,
+        detail={"outcome": case.outcome, "action": case.action, **named},
+    )
 
 
-def digest(case: Case, alert: Alert) -> str:
-    """Returns the digest of what is decided on: the alert and its evidence as they are stored."""
-    body = {"v": 1, "case": case.id, "alert": alert.key, "score": str(alert.score), "evidence": alert.evidence}
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _summary(known: Evidence) -> dict[str, object]:
+    return {
+        "alerts": {alert.id: digest for alert, digest in zip(known.alerts, known.digests, strict=True)},
+        "scores": {alert.id: str(alert.score) for alert in known.alerts},
+    }
 
 
-async def _act_on(session: AsyncSession, case: Case, finding: Finding, actor: Actor) -> None:
-    """Carries out what the finding says is done when it is confirmed."""
-    match finding.if_confirmed:
-        case CloseChallenges():
-            await _close_challenges(session, case, finding.blamed)
-        case DisputeBreach(proof_id=proof_id):
-            await _dispute(session, proof_id, finding.sentence, actor)
+def _check_verb(known: Evidence, decision: Verb) -> None:
+    if not known.is_about_trading and decision not in _VERDICT_VERBS:
+        raise BadInput(
+            "This case is about a verdict, not about trades.", field="decision", remedy="Clear or confirm the case."
+        )
+
+
+async def _carry_out(session: AsyncSession, case: Case, known: Evidence, made: CaseAction | None, actor: Actor) -> None:
+    """Does what the decision says, and tells the traders. Payouts that are denied, and those of closed accounts, are
+    rejected by their own workflows, which read this decision."""
+    if made is not None:
+        await case_messages.send(session, case, known, made, actor)
+        if made.action == "close":
+            await _close_challenges(session, case, known.blamed)
+    if case.outcome == "confirmed":
+        for finding in known.findings:
+            if isinstance(finding.if_confirmed, DisputeBreach):
+                await _dispute(session, finding.if_confirmed.proof_id, finding.sentence, actor)
 
 
 async def _close_challenges(session: AsyncSession, case: Case, blamed: Sequence[str]) -> None:
@@ -113,12 +134,67 @@ async def _dispute(session: AsyncSession, proof_id: str, statement: str, actor: 
         await disputes.open_for_trader(session, breach=breach, actor=actor, statement=statement)
 
 
-async def _traders(session: AsyncSession, case_id: str) -> list[str]:
-    rows = await session.scalars(
+async def traders(session: AsyncSession, case_id: str) -> list[str]:
+    """Returns the ids of the traders whose accounts the case names."""
+    found = await session.scalars(
         select(Account.trader_id)
         .join(CaseAccount, CaseAccount.account_id == Account.id)
         .where(CaseAccount.case_id == case_id)
         .distinct()
         .order_by(Account.trader_id)
     )
-    return list(rows)
+    return list(found)
+
+
+async def note(session: AsyncSession, case_id: str, *, body: str, actor: Actor) -> CaseNote:
+    """Keep what a person noted about a case, also after it is decided. Raises NotFound, NotAllowed, BadInput."""
+    case = await locked(session, case_id)
+    check_may_decide("case", actor, requester_person="", decided_by=(), subject_id=case.id)
+    if not body.strip():
+        raise BadInput("The note is empty.", field="body", remedy="Write what you found.")
+    now = await market_now(session)
+    made = CaseNote(id=keys.new_id("nte"), case_id=case.id, author_id=actor.user_id, body=body.strip(), occurred_at=now)
+    session.add(made)
+    await session.flush()
+    await _audit(session, case, "case.noted", actor, {"note": made.id})
+    return made
+
+
+async def assign(session: AsyncSession, case_id: str, *, to: str, actor: Actor, reason: str = "") -> Case:
+    """Claim an open case, or hand it over to somebody who may decide it; to nobody when `to` is empty.
+
+    Raises NotFound, NotAllowed, BadInput (nobody of that id, or without the right), Conflict (it is decided).
+    """
+    case = await locked(session, case_id)
+    check_may_decide("case", actor, requester_person="", decided_by=(), subject_id=case.id)
+    if case.state != CASE.initial:
+        raise Conflict(f"This case is {case.state}; nobody works on it any more.")
+    if to:
+        user = await session.get(User, to)
+        if user is None or not user.active:
+            raise BadInput("There is no such person.", field="to", remedy="Name somebody who is active.")
+        _check_can_take(user, case)
+    before, case.assigned_to = case.assigned_to, to or None
+    await _audit(session, case, "case.assigned", actor, {"from": before, "to": case.assigned_to}, reason)
+    return case
+
+
+def _check_can_take(user: User, case: Case) -> None:
+    taker = Actor.model_validate({"user_id": user.id, "person_id": user.person_id, "role": user.role})
+    check_may_decide("case", taker, requester_person="", decided_by=(), subject_id=case.id)
+
+
+async def _audit(
+    session: AsyncSession, case: Case, action: str, actor: Actor, evidence: dict[str, object], reason: str = ""
+) -> None:
+    await audit.record(
+        session,
+        action=action,
+        subject_kind="case",
+        subject_id=case.id,
+        occurred_at=await market_now(session),
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+        evidence=evidence,
+    )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow
 from contracts.messages import ChallengeStart
-from domain import keys
+from domain import keys, record_keys
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
@@ -21,6 +21,7 @@ from domain.keys import new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
 from firm import messages
+from firm.selling import sales
 from store import audit, outbox, products, rows, shards, surveillance, transitions
 from store.clock import market_now
 from store.deadlines import deadline
@@ -35,7 +36,7 @@ from store.models import (
     Transition,
 )
 
-_NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled")  # steps after which a phase is opened again
+_NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled", "closing_overturned")  # a phase is opened again
 
 
 class Order(NamedTuple):
@@ -56,16 +57,20 @@ async def buy(
     provider: str,
     actor: Actor,
     order: Order | None = None,
+    sold: sales.Sold | None = None,
 ) -> Challenge:
     """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit. With `order`, it
-    goes on from another challenge.
+    goes on from another challenge. `sold`: its price, when it is not only that of the product; `product` has the terms
+    of its account.
 
-    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow
-    does it if the caller cannot. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the
-    fee.
+    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow does it if the
+    caller cannot. `return_url`: where the provider sends the buyer afterwards; {id} in it becomes the id of the
+    challenge. `provider`: who takes the fee.
     """
-    now = await market_now(session)
-    price = product.fee_minor if order is None else order.price_minor
+    now, fee_of = await market_now(session), "purchase" if order is None else order.kind
+    if sold is None:
+        sold = sales.plainly(product, fee_of, product.fee_minor if order is None else order.price_minor)
+    price = sold.quote.total_minor
     challenge = Challenge(
         id=new_id("chl"),
         trader_id=trader_id,
@@ -74,7 +79,7 @@ async def buy(
         state=CHALLENGE.initial,
         phase_index=0 if order is None else order.phase_index - 1,  # the first account opens phase_index + 1
         fee_minor=price,
-        fee_of="purchase" if order is None else order.kind,
+        fee_of=fee_of,
         replaces=None if order is None else order.replaces,
         currency=product.currency,
         provider=provider,
@@ -83,14 +88,8 @@ async def buy(
     )
     session.add(challenge)
     await session.flush()
-    terms = {
-        "reference": challenge.id,
-        "amount_minor": price,
-        "currency": product.currency,
-        "description": product.name if order is None else f"{product.name}: {order.kind}",
-        "return_url": return_url,
-    }
-    await outbox.declare_intent(session, key=keys.checkout(challenge.id), kind="payments.checkout", payload=terms)
+    await sales.record(session, challenge, sold, user_id=actor.user_id)
+    await _declare_checkout(session, challenge, sales.label_of(product, fee_of), return_url)
     await messages.start(session, challenge_workflow(challenge.id), ChallengeStart(challenge_id=challenge.id))
     await audit.record(
         session,
@@ -106,21 +105,35 @@ async def buy(
     return challenge
 
 
-async def checkout_terms(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """Returns the arguments for `PaymentProvider.create_checkout`; every call returns the same ones, key included."""
+async def _declare_checkout(session: AsyncSession, challenge: Challenge, description: str, return_url: str) -> None:
+    terms = {
+        "reference": challenge.id,
+        "amount_minor": challenge.fee_minor,
+        "currency": challenge.currency,
+        "description": description,
+        "return_url": return_url.replace("{id}", challenge.id),
+    }
+    await outbox.declare_intent(session, key=keys.checkout(challenge.id), kind="payments.checkout", payload=terms)
+
+
+async def checkout_terms(session: AsyncSession, challenge_id: str) -> tuple[str, dict[str, Any]]:
+    """Returns the key and the fields of the order for `Acquirer.create_checkout`; every call returns the same."""
     intent = await session.get(Intent, keys.checkout(challenge_id))
     if intent is None:
         raise NotFound
-    return {"key": intent.key, **intent.payload}
+    return intent.key, intent.payload
 
 
-async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_id: str, url: str) -> None:
-    """Keep the checkout that the provider made, and wake when the time to pay is over."""
+async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_id: str, url: str) -> bool:
+    """Keep the checkout that the provider made, and wake when the time to pay is over. Returns False when the challenge
+    was cancelled meanwhile: nobody gets the address of its page then, and the caller closes it at the provider."""
     challenge = await lock(session, challenge_id)
-    challenge.checkout_id, challenge.checkout_url = checkout_id, url
+    challenge.checkout_id = checkout_id
+    challenge.checkout_url = None if challenge.state == "cancelled" else url
     await outbox.fulfil_intent(session, key=keys.checkout(challenge_id), result={"checkout_id": checkout_id})
     if challenge.state == CHALLENGE.initial:
         await wake(session, challenge, payment_due(challenge.bought_at))
+    return challenge.state != "cancelled"
 
 
 def fee_digest(challenge: Challenge) -> str:
@@ -227,7 +240,7 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
         return None
     current = challenge.account_id
     begun = current is not None and not await transitions.was_applied(
-        session, "challenge", challenge.id, keys.phase_start(current)
+        session, "challenge", challenge.id, record_keys.phase_start(current)
     )
     return challenge.phase_index if begun else challenge.phase_index + 1
 
@@ -287,7 +300,7 @@ async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key:
         session,
         challenge,
         "extension_granted",
-        key=keys.phase_extension(key),
+        key=record_keys.phase_extension(key),
         at=now,
         detail={"account_id": opened.id, "days": days, "deadline": due.isoformat()},
         actor=actor.user_id,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import cast, func, literal, select
+from sqlalchemy import cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,8 +14,8 @@ from domain.money import Money
 from domain.proofs.corrected import Correction, CorrectionResult, corrected
 from domain.surveillance.evidence import CorrectedVerdict, JudgedVerdict, RecomputedVerdict
 from domain.surveillance.findings import DisputeBreach, Finding, Involved
-from firm import cases
-from store.models import Account, CorrectionRow, Proof
+from firm import case_opening
+from store.models import Account, AccountPlace, CorrectionRow, Proof
 from store.read.pages import account_number
 
 DETECTOR: Final = "correction"
@@ -36,14 +36,22 @@ async def open_cases(session: AsyncSession) -> int:
     )
     opened = 0
     for row in waiting.all():
-        for proof, account in await _verdicts_using(session, row.corrects_seq):
+        for proof, account in await _verdicts_using(session, row.feed, row.corrects_seq):
             opened += await _open(session, row, proof, account)
         row.handled_at = datetime.now(UTC)
     return opened
 
 
-async def _verdicts_using(session: AsyncSession, seq: int) -> list[tuple[Proof, Account]]:
-    """Returns the breaches and passes that have the event with this number among their inputs."""
+async def _verdicts_using(session: AsyncSession, feed: str, seq: int) -> list[tuple[Proof, Account]]:
+    """Returns the breaches and passes that have the event of this feed with this number among their inputs. The login
+    of a sheet says at which of its account's platforms it was judged."""
+    login = Proof.body["account"]["login"].as_integer()
+    was_there = (
+        select(AccountPlace.account_id)
+        .where(AccountPlace.account_id == Account.id, AccountPlace.platform == feed, AccountPlace.login == login)
+        .exists()
+    )
+    is_there = (Account.platform == feed) & (Account.login == login)
     named = func.jsonb_path_exists(
         Proof.body,
         cast(literal(_NAMED), JSONPATH),
@@ -52,7 +60,7 @@ async def _verdicts_using(session: AsyncSession, seq: int) -> list[tuple[Proof, 
     rows = await session.execute(
         select(Proof, Account)
         .join(Account, Account.id == Proof.account_id)
-        .where(Proof.kind.in_(("breach", "pass")), named)
+        .where(Proof.kind.in_(("breach", "pass")), named, or_(is_there, was_there))
         .order_by(Proof.id)
     )
     return [(proof, account) for proof, account in rows]
@@ -73,7 +81,7 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
         again = CorrectionResult(None, 0, equity, "", ("the proof sheet has an old format",))
     if again is None:
         return 0
-    made = await cases.open_case(session, _finding(row, proof, account, change, again))
+    made = await case_opening.open_case(session, _finding(row, proof, account, change, again))
     return made is not None
 
 

@@ -4,7 +4,7 @@ The caller holds the row lock of the subject, and `choice.actor` is the person a
 `record` the caller does what follows from the decision and takes the step of the subject's state machine last: `step`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import approvals
 from domain.approvals import Actor, check_may_decide, check_reason
 from domain.errors import AlreadyDecided, NotFound
+from domain.key_errors import NeedsPerson
 from domain.states import StateMachine
 from store import decisions, transitions
 from store.clock import market_now
-from store.models import AccountMove, Case, Decision, Dispute, ProductProposal
+from store.models import (
+    AccountMove,
+    Case,
+    Compensation,
+    Decision,
+    Dispute,
+    PlatformChange,
+    PlatformStop,
+    ProductProposal,
+    StaffChange,
+    SurveillanceProposal,
+)
 
+Stepped = (
+    Case | Dispute | ProductProposal | AccountMove | PlatformChange | PlatformStop | StaffChange | SurveillanceProposal
+)
 StillOpen = Callable[[Sequence[Decision]], Awaitable[None]]
 """Raises why a choice is not possible (any more). It gets the decisions that were made before."""
 
@@ -38,8 +53,9 @@ class Subject:
     """What is decided.
 
     `digest` and `evidence` say what exactly the decision is about; `asked_by` is the person who asked for it and may
-    not decide it. `once`: the first decision is the last. `repeatable`: a person may decide again, but not the same.
-    `owner_verbs`: what the trader `owner_id` may do too; these need no reason.
+    not decide it. `once`: the first decision of a round is its last. `decided_by`: the persons who may not take a
+    decision any more, by its verb; None: everybody who decided anything. `approvals_round` and `expires_at` are those
+    of an approval. `owner_verbs`: what the trader `owner_id` may do too; these need no reason.
     """
 
     kind: approvals.Subject
@@ -48,7 +64,9 @@ class Subject:
     evidence: Mapping[str, Any]
     asked_by: str = ""
     once: bool = False
-    repeatable: bool = False
+    decided_by: Callable[[str], Iterable[str]] | None = None
+    approvals_round: int = 1
+    expires_at: datetime | None = None
     owner_id: str = ""
     owner_verbs: frozenset[str] = field(default_factory=frozenset)
 
@@ -59,14 +77,12 @@ async def record(session: AsyncSession, subject: Subject, choice: Choice, still_
     Raises BadInput (no reason), NotAllowed, SelfApproval, AlreadyDecided, NotFound (the subject of another trader), and
     what `still_open` raises. Nothing is written then.
     """
-    made = await decisions.of(session, subject.kind, subject.id)
-    if decisions.repeated(made, choice.key) is not None:
+    made = await check(session, subject, choice)
+    if made is None:
         return None
-    if choice.verb not in subject.owner_verbs:
-        check_reason(choice.reason)
-    _check_right(subject, choice, made)
-    if subject.once and made:
-        raise AlreadyDecided(f"{subject.kind} {subject.id}", made[-1].decision, made[-1].user_id)
+    in_round = [each for each in made if each.round == subject.approvals_round]
+    if subject.once and in_round:
+        raise await already_decided(session, subject.kind, subject.id, in_round[-1], choice.actor)
     await still_open(made)
     now = await market_now(session)
     await decisions.record(
@@ -80,12 +96,28 @@ async def record(session: AsyncSession, subject: Subject, choice: Choice, still_
         digest=subject.digest,
         occurred_at=now,
         evidence=dict(subject.evidence),
+        approvals_round=subject.approvals_round,
+        expires_at=subject.expires_at if choice.verb == approvals.APPROVE else None,
     )
     return now
 
 
+async def check(session: AsyncSession, subject: Subject, choice: Choice) -> Sequence[Decision] | None:
+    """Checks that this person may decide so, without recording it. Returns the decisions until now; None if this one
+    was recorded before. Raises BadInput, NotAllowed, SelfApproval, AlreadyDecided, NotFound."""
+    made = await decisions.of(session, subject.kind, subject.id)
+    if decisions.repeated(made, choice.key) is not None:
+        return None
+    if choice.verb not in subject.owner_verbs:
+        check_reason(choice.reason)
+    _check_right(subject, choice, made)
+    return made
+
+
 def _check_right(subject: Subject, choice: Choice, made: Sequence[Decision]) -> None:
     actor = choice.actor
+    if actor.key_id is not None:  # a program is no person, whoever it acts for
+        raise NeedsPerson
     if choice.verb in subject.owner_verbs and actor.role == "trader":
         if actor.trader_id != subject.owner_id:
             raise NotFound
@@ -94,9 +126,20 @@ def _check_right(subject: Subject, choice: Choice, made: Sequence[Decision]) -> 
         subject.kind,
         actor,
         requester_person=subject.asked_by,
-        decided_by=[row.person_id for row in made if not subject.repeatable or row.decision == choice.verb],
+        decided_by=subject.decided_by(choice.verb) if subject.decided_by else [row.person_id for row in made],
         subject_id=subject.id,
     )
+
+
+async def already_decided(
+    session: AsyncSession, kind: str, subject_id: str, last: Decision, reader: Actor
+) -> AlreadyDecided:
+    """Returns the refusal for a decision that came second. Staff read the name of the person who was first; a trader
+    does not."""
+    subject = f"{kind.replace('_', ' ')} {subject_id}"
+    if reader.role == "trader" and last.user_id != reader.user_id:
+        return AlreadyDecided(subject, last.decision, "the firm")
+    return AlreadyDecided(subject, last.decision, last.user_id, name=await decisions.name_of(session, last.user_id))
 
 
 def allowed(machine: StateMachine, state: str, trigger: str) -> StillOpen:
@@ -111,7 +154,15 @@ def allowed(machine: StateMachine, state: str, trigger: str) -> StillOpen:
 async def step(
     session: AsyncSession,
     machine: StateMachine,
-    row: Case | Dispute | ProductProposal | AccountMove,
+    row: Case
+    | Compensation
+    | Dispute
+    | ProductProposal
+    | AccountMove
+    | PlatformChange
+    | PlatformStop
+    | StaffChange
+    | SurveillanceProposal,
     trigger: str,
     *,
     kind: str,

@@ -13,21 +13,73 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.decision_requests import DecidedKind, DecisionAsked, check_delivery, check_valid
-from domain.errors import NotFound
-from firm import cases, challenges, disputes
+from domain.disputes import VERBS
+from domain.errors import BadInput, NotFound, StaleDecision
+from domain.payouts.policy import changes
+from domain.surveillance.casework import ACTION_OF, TWO_PEOPLE, VERB_OF
+from firm import case_actions, challenges, disputes
+from firm.payouts import approving
 from firm.payouts import row as payouts
-from store import crypto
-from store.models import Alert, Case, Challenge, DecisionRequestRow, Dispute, Payout
+from store import case_evidence, crypto
+from store.models import Case, Challenge, DecisionRequestRow, Dispute, Payout
+from store.read import disputes as dispute_reads
 
 VALID: Final = timedelta(minutes=15)
 TAKEN: Final = "taken"
+SEEN_FIRST: Final = frozenset(
+    {
+        ("payout", "approve"),
+        *(("case", VERB_OF[action]) for action in TWO_PEOPLE),
+        *(("dispute", verb) for verb in VERBS),
+    }
+)
 
 
-async def ask(session: AsyncSession, asked: DecisionAsked, *, reason: str, valid: timedelta = VALID) -> None:
-    """Keep what a person asks for; asking again under the same key changes nothing. Raises NotFound."""
+async def ask(
+    session: AsyncSession, asked: DecisionAsked, *, reason: str, seen: str | None = None, valid: timedelta = VALID
+) -> None:
+    """Keep what a person asks for; asking again under the same key changes nothing. `seen`: the digest of what the
+    person saw, which every approval of a payout, and of an action of a case that costs money, needs, and every decision
+    of a dispute.
+
+    Raises NotFound, BadInput (without `seen`), StaleDecision.
+    """
+    if (asked.subject_kind, asked.verb) in SEEN_FIRST:
+        await _check_seen(session, asked, seen)
     digest = await _digest(session, asked, reason)
     row = {**asked.model_dump(), "digest": digest, "expires_at": func.clock_timestamp() + valid}
     await session.execute(insert(DecisionRequestRow).values(row).on_conflict_do_nothing(index_elements=["key"]))
+
+
+async def _check_seen(session: AsyncSession, asked: DecisionAsked, seen: str | None) -> None:
+    proposal = await case_actions.proposed(session, asked.subject_id) if asked.subject_kind == "case" else None
+    if asked.subject_kind == "case" and proposal is None:
+        return  # there is nothing to approve: the case says so
+    if asked.subject_kind == "dispute" and not seen:
+        raise BadInput(
+            "A decision says what was seen.", field="seen", remedy="Send the `seen` of GET /v1/disputes/{id} with it."
+        )
+    if not seen:
+        raise BadInput(
+            "An approval says what was seen.",
+            field="seen",
+            remedy=f"Send the `seen` of GET /v1/{asked.subject_kind}s/{{id}} with it.",
+        )
+    if asked.subject_kind == "case":
+        known = await case_evidence.of(session, asked.subject_id)
+        if seen != known.seen(asked.subject_id, proposal):
+            raise StaleDecision("case", ["its evidence or the proposed action"])
+        return
+    if asked.subject_kind == "dispute":
+        if seen != await dispute_reads.seen(session, asked.subject_id):
+            raise StaleDecision("dispute", ["its evidence, or what others decided about it"])
+        return
+    payout = await session.get(Payout, asked.subject_id)
+    if payout is None:
+        raise NotFound
+    changed = changes(seen, await approving.seen(session, payout, await payouts.product_of(session, payout)))
+    if changed:
+        raise StaleDecision("payout", changed)
 
 
 async def locked(session: AsyncSession, delivered: DecisionAsked, update_id: str) -> DecisionRequestRow:
@@ -78,18 +130,21 @@ async def _digest(session: AsyncSession, asked: DecisionAsked, reason: str) -> s
     """Returns a keyed digest over the reason and the subject as the record has it now."""
     body = {"v": 1, **asked.model_dump(), "reason": reason, "subject": await _subject(session, asked)}
     plain = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    return crypto.keys().index(plain)
+    return crypto.keys().digest(plain)
 
 
 async def _subject(session: AsyncSession, asked: DecisionAsked) -> str:
     """Returns a digest of what exactly is decided on. Raises NotFound."""
     kind: DecidedKind = asked.subject_kind
     if kind == "payout" and (payout := await session.get(Payout, asked.subject_id)):
-        return payouts.digest(payout, await payouts.product_of(session, payout))
+        product = await payouts.product_of(session, payout)
+        return f"{payouts.digest(payout, product)}/{await approving.seen(session, payout, product)}"
     if kind == "dispute" and (dispute := await session.get(Dispute, asked.subject_id)):
         return disputes.digest(dispute)
     if kind == "case" and (case := await session.get(Case, asked.subject_id)):
-        return cases.digest(case, await session.get_one(Alert, case.alert_id))
+        takes = asked.verb in ACTION_OF
+        proposal = await case_actions.proposed(session, case.id) if takes else None
+        return (await case_evidence.of(session, case.id)).seen(case.id, proposal)
     if kind == "challenge" and (challenge := await session.get(Challenge, asked.subject_id)):
         return challenges.fee_digest(challenge)
     raise NotFound

@@ -11,18 +11,21 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import keys
+from domain import record_keys
 from domain.money import Money
+from domain.payouts.eligibility import TOO_SMALL, refusals
 from domain.payouts.scaling import Scaling, ScalingFacts
+from domain.payouts.tainted import taken_off
 from domain.products.product import Product
 from domain.rules.base import VenueCalendar
 from firm import challenges
 from firm.payouts import account as payout_account
-from firm.payouts.situation import Holdings, credited, situation
+from firm.payouts import deducted, paid
+from firm.payouts.situation import Holdings, Situation, credited, situation
 from store import audit, products
 from store.clock import market_now
 from store.deadlines import deadline
-from store.models import Account, Challenge, DealRow, Payout, ScalingRow
+from store.models import Account, Breach, Challenge, DealRow, Payout, ScalingRow
 
 Venues = Mapping[str, VenueCalendar]
 
@@ -89,40 +92,57 @@ async def _in_the_way(
     if await payout_account.open_reviews(session, account.id):
         wants.append("a review of it is open")
     if not wants and plan.of != "balance":
-        most = (await situation(session, account.id, holdings=holdings, calendars=calendars)).most
-        if most.minor > 0:
-            wants.append(f"its profit must be paid out first: {most} can be requested")
+        current = await situation(session, account.id, holdings=holdings, calendars=calendars)
+        if current.most.minor > 0 and not _too_small(current):
+            wants.append(f"its profit must be paid out first: {current.most} can be requested")
     return wants
+
+
+def _too_small(current: Situation) -> bool:
+    """Returns whether all the profit is less than the smallest payout: nothing of it can be requested, so the account
+    grows without waiting for it."""
+    return any(part.code in TOO_SMALL for part in refusals(current.facts, current.product.payout, current.most))
 
 
 async def _facts(
     session: AsyncSession, account: Account, product: Product, plan: Scaling, balance_minor: int
 ) -> ScalingFacts:
-    paid = (
+    count, taken = (
         await session.execute(
             select(func.count(), func.coalesce(func.sum(Payout.gross_minor + Payout.forfeited_minor), 0)).where(
-                Payout.account_id == account.id, Payout.state == "paid"
+                Payout.account_id == account.id, paid.COUNTS_AS_PAID
             )
         )
     ).one()
-    profit = balance_minor - account.initial_minor - await credited(session, account.id) + int(paid[1])
+    profit = balance_minor - account.initial_minor - await credited(session, account.id) + int(taken)
+    profit = taken_off(profit, await deducted.in_force_minor(session, account.id))
     clock, now = product.clock, await market_now(session)
     return ScalingFacts(
         today=clock.trading_day(now.astimezone(UTC)),
         since=None if account.opened_at is None else clock.trading_day(account.opened_at.astimezone(UTC)),
         profit_minor=profit,
-        payouts_paid=int(paid[0]),
+        payouts_paid=int(count),
         original_minor=product.initial_of(account.phase_index),
         current_minor=account.initial_minor,
         balance_minor=balance_minor,
         profitable_months=await _profitable_months(session, account, product) if plan.min_profitable_months else 0,
-        steps=await _steps(session, account.challenge_id),
+        steps=await _steps(session, account),
     )
 
 
-async def _steps(session: AsyncSession, challenge_id: str) -> int:
-    made = await session.scalar(select(func.count()).where(ScalingRow.challenge_id == challenge_id))
+async def _steps(session: AsyncSession, account: Account) -> int:
+    """Returns the number of steps that led to the size of this account."""
+    made = await session.scalar(
+        select(func.count()).where(
+            ScalingRow.challenge_id == account.challenge_id, ScalingRow.to_minor <= account.initial_minor
+        )
+    )
     return int(made or 0)
+
+
+async def _last_number(session: AsyncSession, challenge_id: str) -> int:
+    last = await session.scalar(select(func.max(ScalingRow.number)).where(ScalingRow.challenge_id == challenge_id))
+    return int(last or 0)
 
 
 async def _profitable_months(session: AsyncSession, account: Account, product: Product) -> int:
@@ -141,10 +161,11 @@ async def grow(session: AsyncSession, challenge: Challenge, account: Account, st
     knows that nothing is missing."""
     now = await market_now(session)
     size, was = step.size_minor, account.initial_minor
+    number = await _last_number(session, challenge.id) + 1
     session.add(
         ScalingRow(
             challenge_id=challenge.id,
-            number=step.facts.steps + 1,
+            number=number,
             account_id=account.id,
             from_minor=was,
             to_minor=size,
@@ -160,7 +181,7 @@ async def grow(session: AsyncSession, challenge: Challenge, account: Account, st
         session,
         challenge,
         "account_scaled",
-        key=keys.account_grown(account.id),
+        key=record_keys.account_grown(account.id, number),
         at=now,
         detail={"account_id": account.id, "phase_index": account.phase_index, "from_minor": was, "to_minor": size},
         reason=f"The account grows from {sizes[0]} to {sizes[1]}. Every rule begins anew at the new size.",
@@ -174,6 +195,31 @@ async def grow(session: AsyncSession, challenge: Challenge, account: Account, st
         occurred_at=now,
         evidence={"from_minor": was, "to_minor": size, "facts": step.facts.model_dump(mode="json")},
     )
+
+
+async def broken_before(session: AsyncSession, challenge: Challenge, breach_id: str) -> bool:
+    """Returns whether this breach was made on an account that grew afterwards, and was stored after the step: with it,
+    the account would not have grown."""
+    found = await session.scalar(
+        select(Breach.id)
+        .join(ScalingRow, ScalingRow.account_id == Breach.account_id)
+        .where(
+            Breach.id == breach_id,
+            Breach.status == "confirmed",
+            Breach.account_id != challenge.account_id,
+            ScalingRow.challenge_id == challenge.id,
+            Breach.occurred_at <= ScalingRow.occurred_at,
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
+async def go_back(session: AsyncSession, challenge: Challenge, breach: Breach) -> None:
+    """Closes the account that grew out of a broken one; the locked challenge has the broken one again. If its breach
+    is overturned, that account trades again, and grows as soon as it meets the plan."""
+    await challenges.end_account(session, challenge, "closed", await market_now(session))
+    challenge.account_id, challenge.phase_index = breach.account_id, breach.phase_index
 
 
 class Shown(NamedTuple):

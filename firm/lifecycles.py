@@ -1,67 +1,114 @@
 """Subjects that are open on the record. Each must have a running workflow, which can be started again from there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import (
     RECONCILIATION_WORKFLOW,
+    SURVEILLANCE_WINDOWS_WORKFLOW,
     SURVEILLANCE_WORKFLOW,
     case_workflow,
     challenge_workflow,
+    chargeback_workflow,
     dispute_workflow,
     parts,
     payout_workflow,
+    platform_change_workflow,
 )
 from contracts.messages import (
     CaseStart,
     ChallengeStart,
+    ChargebackStart,
     DisputeStart,
     MarketTimeReached,
     Message,
     PayoutStart,
+    PlatformChangeStart,
 )
-from domain import keys
-from domain.disputes import CASE, DISPUTE
+from domain import keys, record_keys
+from domain.chargebacks import CHARGEBACK
+from domain.disputes import DISPUTE
 from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
+from domain.platform_changes import PLATFORM_CHANGE, UNDER_WAY
 from domain.states import StateMachine
-from firm import fees, messages, reviews
+from domain.surveillance.casework import CASE
+from firm import messages, refunds, reviews
 from store import audit, outbox, rows, transitions
 from store.clock import market_now
-from store.models import Account, AuditEntry, Case, Challenge, Dispute, Payout, Shard
+from store.models import (
+    Account,
+    AuditEntry,
+    Case,
+    Challenge,
+    Chargeback,
+    Dispute,
+    Payout,
+    PlatformChange,
+    Shard,
+    Transition,
+)
 
 _RESTARTED: Final = "workflow.restarted"
 _PATIENCE: Final = 3  # restarts of one subject after which people must look
 _FIRST_PAUSE: Final = timedelta(minutes=1)  # before the next restart after those; doubled by each one that follows
 _LONGEST_PAUSE: Final = timedelta(hours=1)
-_SINGLETONS: Final = frozenset({SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW})
+_SINGLETONS: Final = frozenset({SURVEILLANCE_WORKFLOW, SURVEILLANCE_WINDOWS_WORKFLOW, RECONCILIATION_WORKFLOW})
 
 
 @dataclass(frozen=True)
 class _Kind:
     """Subjects of one kind: their table, their states, and how their workflow is named and started."""
 
-    model: type[Challenge] | type[Payout] | type[Dispute] | type[Case]
+    model: type[Challenge] | type[Payout] | type[Dispute] | type[Case] | type[Chargeback] | type[PlatformChange]
     machine: StateMachine
     workflow_id: Callable[[str], str]
     start: Callable[[str], Message]
+    # States in which the workflow acts by itself -> wall time after which it is nudged.
+    acts: Mapping[str, timedelta] = field(default_factory=dict)
+    waits: frozenset[str] = frozenset()  # states before the workflow begins
 
     @property
     def open_states(self) -> frozenset[str]:
-        return self.machine.states - self.machine.terminal
+        return self.machine.states - self.machine.terminal - self.waits
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
     "case": _Kind(Case, CASE, case_workflow, lambda name: CaseStart(case_id=name)),
-    "challenge": _Kind(Challenge, CHALLENGE, challenge_workflow, lambda name: ChallengeStart(challenge_id=name)),
+    "challenge": _Kind(
+        Challenge,
+        CHALLENGE,
+        challenge_workflow,
+        lambda name: ChallengeStart(challenge_id=name),
+        {"provisioning": timedelta(minutes=30)},
+    ),
+    "chargeback": _Kind(Chargeback, CHARGEBACK, chargeback_workflow, lambda name: ChargebackStart(chargeback_id=name)),
     "dispute": _Kind(Dispute, DISPUTE, dispute_workflow, lambda name: DisputeStart(dispute_id=name)),
-    "payout": _Kind(Payout, PAYOUT, payout_workflow, lambda name: PayoutStart(payout_id=name)),
+    "payout": _Kind(
+        Payout,
+        PAYOUT,
+        payout_workflow,
+        lambda name: PayoutStart(payout_id=name),
+        {
+            **dict.fromkeys(("requested", "reserved"), timedelta(minutes=15)),
+            **dict.fromkeys(("approved", "settling", "releasing"), timedelta(minutes=30)),
+            "sent": timedelta(days=7),
+        },
+    ),
+    "platform_change": _Kind(
+        PlatformChange,
+        PLATFORM_CHANGE,
+        platform_change_workflow,
+        lambda name: PlatformChangeStart(change_id=name),
+        dict.fromkeys(UNDER_WAY, timedelta(minutes=15)),
+        waits=frozenset({PLATFORM_CHANGE.initial}),
+    ),
 }
 
 
@@ -124,14 +171,14 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
     if isinstance(row, Challenge):  # it checks its deadline only after a signal
         reached = MarketTimeReached(key=keys.restart_message(workflow_id, number))
         await messages.signal(session, workflow_id, reached)
-        await fees.ask_about_cut_off_refund(session, row, restart=number)
+        await refunds.ask_about_cut_off(session, row, restart=number)
     evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
     if number >= _PATIENCE:
         words = f"The workflow ended before its subject did and was started again {number} times."
         detail = {"workflow": workflow_id, "ended": how_it_ended, "words": words}
         await reviews.report(
             session,
-            key=keys.restarted_review(workflow_id),
+            key=record_keys.restarted_review(workflow_id),
             kind=reviews.WORKFLOW_RESTARTED,
             detail=detail,
             again=str(number),
@@ -154,7 +201,7 @@ async def _completed_phases(session: AsyncSession, challenge: Challenge) -> int:
     if challenge.state != "provisioning" or challenge.account_id is None:
         return index
     account = await session.get_one(Account, challenge.account_id)
-    begun = await transitions.was_applied(session, "challenge", challenge.id, keys.phase_start(account.id))
+    begun = await transitions.was_applied(session, "challenge", challenge.id, record_keys.phase_start(account.id))
     return index if begun else account.phase_index - 1
 
 
@@ -185,7 +232,7 @@ async def report_stuck(session: AsyncSession, workflow_id: str, *, why: str) -> 
     detail = {"workflow": workflow_id, "words": words, "remedy": "docs/runbooks/stuck-workflow.md"}
     await reviews.report(
         session,
-        key=keys.stuck_review(workflow_id),
+        key=record_keys.stuck_review(workflow_id),
         kind=reviews.WORKFLOW_STUCK,
         detail=detail,
         again=datetime.now(UTC).date().isoformat(),
@@ -197,3 +244,52 @@ async def report_moving(session: AsyncSession, workflow_ids: Sequence[str]) -> N
     await reviews.recovered(
         session, kind=reviews.WORKFLOW_STUCK, workflow_ids=workflow_ids, reason="The workflow moves again."
     )
+
+
+async def watch(session: AsyncSession, subjects: Sequence[Subject]) -> None:
+    """Nudges the workflow of every subject that has been in a step of the workflow's own for longer than its target
+    age: it may have missed what it waits for. One that still waits after twice the age is shown to people."""
+    late = await _late(session, subjects)
+    for subject, (state, step_id, age) in late.items():
+        workflow_id, target = subject.workflow_id, _KINDS[subject.kind].acts[state]
+        await messages.signal(session, workflow_id, MarketTimeReached(key=record_keys.nudge(workflow_id, step_id)))
+        if age > 2 * target:
+            words = (
+                f"The {subject.kind} has been {state.replace('_', ' ')} for more than {2 * target}, also after a nudge."
+            )
+            detail = {"workflow": workflow_id, "words": words, "remedy": "docs/runbooks/stuck-workflow.md"}
+            key = record_keys.waiting_review(workflow_id)
+            await reviews.report(
+                session, key=key, kind=reviews.SUBJECT_WAITS, detail=detail, again=datetime.now(UTC).date().isoformat()
+            )
+    moved = [subject.workflow_id for subject in subjects if subject not in late]
+    await reviews.recovered(session, kind=reviews.SUBJECT_WAITS, workflow_ids=moved, reason="The step is done.")
+
+
+async def _late(session: AsyncSession, subjects: Sequence[Subject]) -> dict[Subject, tuple[str, int, timedelta]]:
+    """Returns (state, id of its last step, age) of the subjects that are in a step for too long."""
+    found: dict[Subject, tuple[str, int, timedelta]] = {}
+    now = datetime.now(UTC)
+    for name, kind in _KINDS.items():
+        ids = [subject.id for subject in subjects if subject.kind == name]
+        if not ids or not kind.acts:
+            continue
+        last = (
+            select(Transition.id, Transition.recorded_at)
+            .where(Transition.subject_kind == name, Transition.subject_id == kind.model.id)
+            .order_by(Transition.id.desc())
+            .limit(1)
+            .lateral()
+        )
+        rows = await session.execute(
+            select(
+                kind.model.id, kind.model.state, kind.model.recorded_at, last.c.id, last.c.recorded_at.label("since")
+            )
+            .outerjoin(last, true())
+            .where(kind.model.id.in_(ids), kind.model.state.in_(kind.acts))
+        )
+        for subject_id, state, made_at, step_id, since in rows:
+            age = now - (since or made_at)
+            if age > kind.acts[state]:
+                found[Subject(name, subject_id)] = state, step_id or 0, age
+    return found

@@ -1,9 +1,17 @@
 """What the firm tells its workflows and the platform, once the transaction that decided it commits."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import LockAccount, Message, Signal, stored, wire_name
-from store import outbox
+from domain import keys, record_keys
+from store import outbox, venue_limits
+from store.models import Account
+
+KeyedSignal = tuple[str, str, Signal]
+"""(key in the outbox, workflow id, message)"""
 
 
 async def start(session: AsyncSession, workflow_id: str, message: Message) -> None:
@@ -27,8 +35,74 @@ async def signal(session: AsyncSession, workflow_id: str, message: Signal, *, ke
     )
 
 
+async def signal_each(session: AsyncSession, signals: Sequence[KeyedSignal]) -> None:
+    """Send many signals in one statement, each once."""
+    rows = [(key, workflow_id, wire_name(message), stored(message)) for key, workflow_id, message in signals]
+    await outbox.signal_workflows(session, rows)
+
+
 async def lock_account(session: AsyncSession, message: LockAccount) -> None:
     """Have the account's positions closed and its trading disabled at the platform, once."""
     await outbox.enqueue(
         session, key=message.key, topic=outbox.LOCK, target=str(message.login), payload=stored(message)
     )
+
+
+async def make_credentials(session: AsyncSession, credential_id: str, account_id: str) -> None:
+    """Have the platform make what the trader of an account signs in with, once. The target is its own: a lock of the
+    account does not wait for it."""
+    await outbox.enqueue(
+        session,
+        key=keys.credentials_message(credential_id),
+        topic=outbox.CREDENTIALS,
+        target=keys.credentials_message(account_id),
+        payload={"credential_id": credential_id},
+    )
+
+
+async def send_limits(session: AsyncSession, account_ids: Sequence[str], cause: str, *, again: bool = False) -> None:
+    """Has the loss limits of these accounts sent to their venue, if they have changed. Accounts without limits at their
+    venue are left out. The same cause again changes nothing. `again`: also if they have not changed."""
+    payload = {"again": True} if again else {}
+    for account_id in sorted(await venue_limits.held(session, account_ids)):
+        await outbox.enqueue(
+            session,
+            key=keys.venue_limits(account_id, cause),
+            topic=venue_limits.TOPIC,
+            target=keys.venue_limits(account_id, venue_limits.SENDER),
+            payload={"account_id": account_id, **payload},
+        )
+
+
+async def let_trade(session: AsyncSession, account: Account, cause: str) -> None:
+    """Have an active account enabled at its platform again, which has disabled it. The same cause again changes
+    nothing."""
+    await outbox.enqueue(
+        session,
+        key=keys.resume_message(cause),
+        topic=outbox.RESUME,
+        target=str(account.login),
+        payload={"account_id": account.id, "offence_id": ""},
+    )
+
+
+async def hand_over_mail(
+    session: AsyncSession, mail_id: str, *, after: str | None, not_before: datetime | None = None
+) -> None:
+    """Have the mail given to the mail server, once. `after`: the ticket whose earlier mails leave first."""
+    key = record_keys.mail_message(mail_id)
+    target = record_keys.mail_message(after or mail_id)
+    await outbox.enqueue(
+        session, key=key, topic=outbox.MAIL, target=target, payload={"mail_id": mail_id}, next_at=not_before
+    )
+
+
+async def hurry_mail(session: AsyncSession, mail_id: str) -> None:
+    """Have a mail that waits for its time given to the mail server now."""
+    await outbox.hurry(session, record_keys.mail_message(mail_id))
+
+
+async def copy_to_desk(session: AsyncSession, ticket_id: str, *, cause: str) -> None:
+    """Have a ticket copied to the desk where people work on it, after the earlier copies of it."""
+    key, target = record_keys.desk_copy(ticket_id, cause), record_keys.desk_copy(ticket_id)
+    await outbox.enqueue(session, key=key, topic=outbox.DESK, target=target, payload={"ticket_id": ticket_id})

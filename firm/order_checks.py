@@ -27,8 +27,8 @@ from domain.rules.limits import FRESH, LimitState
 from domain.rules.marking import Instrument, Position, QuoteBoard, profit_minor
 from domain.rules.state import AccountRules, from_json, on_mark
 from store.read import standing as read
-from store.read.pages import Scope
 from store.read.standing import StandingRow
+from store.scope import Scope
 
 RECORD_FRESH: Final = timedelta(seconds=10)  # wall time since the monitor wrote last
 QUOTE_FRESH: Final = timedelta(seconds=60)  # market time since the symbol was quoted

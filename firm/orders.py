@@ -9,23 +9,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow
 from contracts.messages import ClosedByFirm
-from domain import keys
+from domain import record_keys
 from domain.approvals import Actor
 from domain.disputes import DISPUTE
 from domain.errors import NotFound, OrderRefused
 from domain.fees import OrderKind
 from domain.lifecycle import CHALLENGE, UNPAID, check_orderable, order_of
+from domain.money import Money
 from firm import challenges, disputes, fees, messages
-from store import chains
+from firm.selling import pricing, sales
+from firm.selling.pricing import Taxed
+from store import chains, products
 from store.models import Account, Challenge
 
 _ENDED_UNPAID = UNPAID - {"awaiting_payment", "payment_review"}
 
 
 async def order(
-    session: AsyncSession, challenge_id: str, kind: OrderKind, *, return_url: str, provider: str, actor: Actor
+    session: AsyncSession,
+    challenge_id: str,
+    kind: OrderKind,
+    *,
+    return_url: str,
+    provider: str,
+    actor: Actor,
+    taxed: Taxed | None = None,
 ) -> Challenge:
-    """A trader orders what goes on from a challenge. Nothing changes there before it is paid.
+    """A trader orders what goes on from a challenge. Nothing changes there before it is paid. `taxed`: the taxes on its
+    price.
 
     Raises NotFound (also for the challenge of another trader), OrderRefused.
     """
@@ -40,7 +51,7 @@ async def order(
         raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
     if await _has_no_successor(session, old):
         raise OrderRefused("Nothing can be ordered for this challenge any more.", remedy="Buy a new challenge.")
-    if await _ordered(session, old.id):
+    if await is_ordered(session, old.id):
         raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
     wanted = challenges.Order(kind, old.id, _phase(account, kind), price)
     return await challenges.buy(
@@ -51,6 +62,7 @@ async def order(
         provider=provider,
         actor=actor,
         order=wanted,
+        sold=None if taxed is None else pricing.with_taxes(sales.plainly(product, kind, price), taxed),
     )
 
 
@@ -72,6 +84,20 @@ async def problem(session: AsyncSession, challenge: Challenge) -> str:
     return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: {why}."
 
 
+async def price(session: AsyncSession, challenge_id: str, kind: OrderKind) -> tuple[str, Money] | None:
+    """Returns the product on sale that an order is about, and the price before taxes; None when it is not sold. Raises
+    NotFound."""
+    old = await session.get(Challenge, challenge_id)
+    if old is None:
+        raise NotFound
+    product = await challenges.terms(session, old)
+    minor = product.order_minor(kind)
+    if minor is None:
+        return None
+    sold_as = await products.sold_as(session, product)
+    return sold_as, Money(minor=minor, currency=product.currency)
+
+
 def _phase(account: Account, kind: OrderKind) -> int:
     """Returns the phase that an order opens, after the last account of the challenge that it goes on from."""
     return account.phase_index + 1 if kind == "activation" else account.phase_index
@@ -81,7 +107,7 @@ async def close_replaced(session: AsyncSession, challenge: Challenge) -> None:
     """Has the challenge that this paid one replaces closed, unless it has ended. The caller has asked for `problem`."""
     old = None if challenge.replaces is None else await session.get_one(Challenge, challenge.replaces)
     if old is not None and old.state not in CHALLENGE.terminal:
-        fact = ClosedByFirm(key=keys.challenge_replaced(challenge.id), case_id="")
+        fact = ClosedByFirm(key=record_keys.challenge_replaced(challenge.id), case_id="")
         await messages.signal(session, challenge_workflow(old.id), fact)
 
 
@@ -93,7 +119,8 @@ async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
     return found
 
 
-async def _ordered(session: AsyncSession, challenge_id: str) -> bool:
+async def is_ordered(session: AsyncSession, challenge_id: str) -> bool:
+    """Returns whether an order that goes on from this challenge is paid, or can still be paid."""
     found = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
     return await session.scalar(found.limit(1)) is not None
 
@@ -104,7 +131,7 @@ async def _has_no_successor(session: AsyncSession, challenge: Challenge) -> bool
     if await challenges.case_against(session, challenge.id) is not None:
         return True
     chain = await chains.back_from(session, challenge.id)
-    return any([await fees.went_back(session, each) for each in chain])
+    return any([await fees.went_back(session, await session.get_one(Challenge, each)) for each in chain])
 
 
 async def _disputed(session: AsyncSession, challenge: Challenge) -> bool:

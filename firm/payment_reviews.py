@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import keys
+from domain import keys, record_keys
 from domain import reviews as kinds
 from store import audit
 from store.clock import market_now
 from store.models import Challenge, Review, Trader
+from store.together import Param
 
 CHARGEBACK: Final = "chargeback"
+CHARGEBACK_DUE: Final = "chargeback_due"
+REFUND_FAILED: Final = "refund_failed"
 UNCLEAR_REFUND: Final = "unclear_refund"
 PAYMENT_DIFFERS: Final = "payment_differs"
 REFUND_REFUSED: Final = "refund_refused"
 REFUND_CUT_OFF: Final = "refund_cut_off"
+PLATFORM_REFUSED: Final = "platform_refused"
 
 # what happened, of the kinds that hold every payout of a trader
 HAPPENED: Final = {
@@ -34,7 +38,7 @@ async def open_review(
     or with it.
     """
     await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
-    key = keys.payment_review(kind, challenge.id, about)
+    key = record_keys.payment_review(kind, challenge.id, about)
     now = await market_now(session)
     made = await session.scalar(
         insert(Review)
@@ -81,10 +85,10 @@ def _of(kind: str, challenge_id: str) -> tuple[Any, Any]:
     return Review.kind == kind, Review.detail["challenge_id"].astext == challenge_id
 
 
-async def holding(session: AsyncSession, trader_id: str) -> dict[str, str]:
-    """Returns the open reviews that hold the trader's payouts: review id -> what happened, as a clause for people."""
+def holding_query(trader_id: Param[str]) -> Select[tuple[str, str, str]]:
+    """The open reviews that hold the trader's payouts: (id, kind, challenge_id)."""
     challenges = select(Challenge.id).where(Challenge.trader_id == trader_id)
-    rows = await session.execute(
+    return (
         select(Review.id, Review.kind, Review.detail["challenge_id"].astext.label("challenge_id"))
         .where(
             Review.status == "open",
@@ -93,7 +97,11 @@ async def holding(session: AsyncSession, trader_id: str) -> dict[str, str]:
         )
         .order_by(Review.occurred_at, Review.id)
     )
-    return {row.id: HAPPENED[row.kind].format(challenge=row.challenge_id) for row in rows}
+
+
+def happened(kind: str, challenge_id: str) -> str:
+    """Returns what a review that holds payouts is about, as a clause for people."""
+    return HAPPENED[kind].format(challenge=challenge_id)
 
 
 async def trader_held_by(session: AsyncSession, review: Review) -> str | None:

@@ -9,8 +9,8 @@ from contracts.ids import challenge_workflow
 from contracts.messages import IdentityDecided
 from domain import keys
 from domain.approvals import Actor, Role, check_reason
-from domain.errors import NotAllowed, NotFound
-from firm import messages
+from domain.errors import NotAllowed
+from firm import messages, screening
 from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
@@ -57,7 +57,19 @@ async def decide_identity(
     trader = await lock_trader(session, trader_id)
     if await person_of(session, trader_id) == actor.person_id:
         raise NotAllowed("Nobody verifies their own identity.")
+    await settle_identity(
+        session, trader, verified=verified, actor=actor.user_id, role=actor.role, reason=reason, key=key
+    )
+    return trader
+
+
+async def settle_identity(
+    session: AsyncSession, trader: Trader, *, verified: bool, actor: str, role: str, reason: str, key: str
+) -> None:
+    """Verify or refuse a locked trader: screens the name, and tells challenges and payouts that wait."""
+    trader_id = trader.id
     trader.identity = "verified" if verified else "refused"
+    await screening.screen_trader(session, trader)
     waiting = await session.scalars(
         select(Challenge.id).where(Challenge.trader_id == trader_id, Challenge.state == "identity_check")
     )
@@ -71,28 +83,7 @@ async def decide_identity(
         subject_kind="trader",
         subject_id=trader_id,
         occurred_at=await market_now(session),
-        actor=actor.user_id,
-        role=actor.role,
+        actor=actor,
+        role=role,
         reason=reason,
-    )
-    return trader
-
-
-async def set_beneficiary(session: AsyncSession, *, trader_id: str, beneficiary: str, actor: Actor) -> None:
-    """Sets the beneficiary of a trader's new payouts; payouts already requested keep theirs.
-
-    Raises NotFound (also for another trader).
-    """
-    if actor.trader_id != trader_id:
-        raise NotFound
-    trader = await lock_trader(session, trader_id)
-    trader.beneficiary = beneficiary
-    await audit.record(
-        session,
-        action="trader.beneficiary_changed",
-        subject_kind="trader",
-        subject_id=trader_id,
-        occurred_at=await market_now(session),
-        actor=actor.user_id,
-        role=actor.role,
     )

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, LockAccount
-from domain import keys
+from domain import keys, record_keys
 from domain.approvals import Actor
 from domain.errors import Conflict, NotFound
 from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
-from firm import challenges, messages, payment_reviews
+from firm import challenges, messages, payment_reviews, platform_refusals
 from firm import decide as guard
 from firm.payouts import signals
 from store import audit, rows
@@ -25,9 +25,17 @@ from store.clock import market_now
 from store.models import Account, Breach, Decision, Proof, Review, Shard
 
 DOUBTFUL_BREACH: Final = "doubtful_breach"
+VENUE_LOCKED: Final = "venue_locked"
 MESSAGE_DROPPED: Final = "message_dropped"
 WORKFLOW_STUCK: Final = "workflow_stuck"
 WORKFLOW_RESTARTED: Final = "workflow_restarted"
+SOURCE_UNREAD: Final = "source_unread"
+SUBJECT_WAITS: Final = "subject_waits"
+SERVICE_LATE: Final = "service_late"
+WEBHOOK_DISABLED: Final = "webhook_disabled"
+MAIL_FLOOD: Final = "mail_flood"
+OTHER_CUSTOMER: Final = "other_customer"
+DOUBTFUL_ARTICLES: Final = "doubtful_articles"
 SYSTEM: Final = "system"
 Choice = Literal["confirm", "dismiss"]
 _OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismissed"}
@@ -60,7 +68,7 @@ async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str
     if again and await session.scalar(
         select(Review.id).where(Review.key == key, Review.status == "closed", Review.closed_by != SYSTEM)
     ):
-        key = keys.repeated_review(key, again)
+        key = record_keys.repeated_review(key, again)
     row = {"id": keys.review_id(key), "key": key, "kind": kind, "detail": detail, "status": "open"}
     made = insert(Review).values(**row, occurred_at=await market_now(session))
     reopened = {"status": "open", "closed_by": None, "close_reason": None}
@@ -73,6 +81,15 @@ async def recovered(session: AsyncSession, *, kind: str, workflow_ids: Sequence[
     """Closes the open reviews of this kind about these workflows: nobody has to act on them any more."""
     await session.execute(
         update(Review).where(*_about(kind, workflow_ids)).values(status="closed", closed_by=SYSTEM, close_reason=reason)
+    )
+
+
+async def settled(session: AsyncSession, review_keys: Sequence[str], reason: str) -> None:
+    """Closes those of these reviews that are open: what they were about is over."""
+    await session.execute(
+        update(Review)
+        .where(Review.key.in_(review_keys), Review.status == "open")
+        .values(status="closed", closed_by=SYSTEM, close_reason=reason)
     )
 
 
@@ -140,6 +157,7 @@ async def _end(
     """Close it, and have the open payouts judged again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
+    await platform_refusals.wake(session, review)
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
     await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
     await audit.record(

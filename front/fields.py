@@ -6,12 +6,14 @@ from typing import Annotated, Any, Final
 from fastapi import Header, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from contracts.messages import Target
 from domain.errors import BadInput, NotFound
 from domain.money import Money
 from store.read.pages import MAX_LIMIT, Window
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:/+=-]{8,120}")
 _AMOUNT: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,3})?")
+_GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
@@ -42,12 +44,27 @@ BreachId = Annotated[str, id_of("brc")]
 ProofId = Annotated[str, id_of("prf")]
 PayoutId = Annotated[str, id_of("pay")]
 DisputeId = Annotated[str, id_of("dsp")]
+CompensationId = Annotated[str, id_of("cmp")]
+ChargebackId = Annotated[str, id_of("cbk")]
 CaseId = Annotated[str, id_of("cas")]
+ActionId = Annotated[str, id_of("(?:act|ded)")]
+PolicyChangeId = Annotated[str, id_of("pch")]
+SignInId = Annotated[str, id_of("ses")]
+UserId = Annotated[str, id_of("usr")]
+StaffChangeId = Annotated[str, id_of("sch")]
 ReviewId = Annotated[str, id_of("rev")]
+BreakId = Annotated[str, id_of("brk")]
 TicketId = Annotated[str, id_of("tkt")]
+MacroId = Annotated[str, id_of("mac")]
 ProposalId = Annotated[str, id_of("ppr")]
+PlatformChangeId = Annotated[str, id_of("plc")]
 MoveId = Annotated[str, id_of("mov")]
 TraderId = Annotated[str, id_of("trd")]
+KeyId = Annotated[str, id_of("key")]
+EndpointId = Annotated[str, id_of("whk")]
+EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
+ReceiptId = Annotated[str, id_of("rcp")]
+BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 
 
 def _plain(text: str) -> str:
@@ -72,6 +89,7 @@ Reason = Annotated[str, _text(1000), AfterValidator(_plain)]
 Email = Annotated[str, _text(254), AfterValidator(_plain), AfterValidator(_email)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+PlatformName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,38}$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 State = Annotated[str, Field(pattern=r"^[a-z_]{1,24}$")]
 AnyId = Annotated[str, Field(pattern=r"^[a-z0-9_@./:+-]{1,80}$")]
@@ -85,6 +103,16 @@ def _amount_text(value: Any) -> Any:
 
 
 AmountText = Annotated[str, BeforeValidator(_amount_text), StringConstraints(strip_whitespace=True, max_length=40)]
+
+
+def ungrouped(text: str, *, field: str = "amount") -> str:
+    """Returns an amount that a person wrote, such as "1,240.50", without the commas between thousands. Raises BadInput
+    naming `field` for any other comma: "0,50" could be 50 cents or 50."""
+    if "," in text and not _GROUPED.fullmatch(text):
+        raise BadInput(
+            f"{field}: a comma is only for thousands, as in 1,240.50.", field=field, remedy="Write 0.50 with a point."
+        )
+    return text.replace(",", "")
 
 
 def positive_money(text: str, currency: str, *, field: str = "amount") -> Money:
@@ -129,7 +157,37 @@ def window(
     return Window(limit=limit, cursor=cursor)
 
 
+class TokenBody(Input):
+    """`token`: the last part of the link in the mail."""
+
+    token: Line
+
+
 class DecisionBody(Input):
-    """What every decision of a person carries."""
+    """What every decision of a person carries. `seen`: that of what the person read, where the subject has one; every
+    approval of a payout or of a deduction needs it."""
 
     reason: Reason
+    seen: Annotated[str, Field(pattern=r"^[0-9a-f.]{1,120}$")] | None = None
+
+
+class DisputeDecisionBody(DecisionBody):
+    """`reason` is for the firm: no trader reads it. `message` is what the trader is told; without one, and when nobody
+    who agreed wrote one, a standard sentence. `seen` is that of the dispute."""
+
+    message: Words | None = None
+
+
+RailName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+
+
+class SendAgainBody(DecisionBody):
+    """`rail`: over which the payout is sent; empty for the same one. `beneficiary`: the digest of the account that it
+    is sent to, from `send_to` of the payout."""
+
+    rail: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,38})?$")] = ""
+    beneficiary: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+    @property
+    def target(self) -> Target:
+        return Target(self.rail, self.beneficiary)

@@ -7,16 +7,20 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.messages import DecisionRequest, RefundRequest
+from contracts.messages import DecisionRequest, RefundRequest, Target
 from domain.approvals import Actor
 from domain.decision_requests import DecidedKind, DecisionAsked
+from domain.key_errors import NeedsPerson
 from domain.states import StateMachine
+from domain.step_up import ActionClass, digest_of
 from firm import decision_requests
 from front.auth import Deps, SignedInCaller
 from front.deps import ApiDeps
 from front.fields import idempotency_key
+from front.proving import require
 from front.updates import StateOf, decide, update_key
 from store.idempotency import RequestKey, ask, claim, remember
+from store.identity import token_digest
 
 M = TypeVar("M", bound=BaseModel)
 Check = Callable[[AsyncSession], Awaitable[None]]
@@ -25,12 +29,29 @@ Check = Callable[[AsyncSession], Awaitable[None]]
 class Once:
     """One keyed request of a person. `route` is what is asked of what, such as "POST /v1/payouts/pay_…/approve"."""
 
-    def __init__(self, deps: ApiDeps, actor: Actor, route: str, key: str) -> None:
-        self._deps = deps
+    def __init__(self, deps: ApiDeps, actor: Actor, route: str, key: str, token: str = "") -> None:
+        """`token`: of the session, which step-ups are bound to."""
+        self.deps = deps
+        self.holder = token_digest(token)
         self._route = route
         self.actor = actor
         self.key = key
         self.message_key = update_key(actor.user_id, key)
+
+    async def prove(self, session: AsyncSession, action: ActionClass, **what: str) -> None:
+        """Uses a step-up for `what` is decided. Raises StepUpRequired, which leaves the key free, or NeedsPerson for an
+        API key."""
+        if self.actor.key_id is not None:
+            raise NeedsPerson
+        await require(
+            session,
+            self.deps,
+            self.actor,
+            holder=self.holder,
+            action=action,
+            about=digest_of(action, **what),
+            key=self.message_key,
+        )
 
     def _ask(self, body: BaseModel | None) -> RequestKey:
         sent = body.model_dump(mode="json") if body else None
@@ -39,11 +60,24 @@ class Once:
     async def write(self, kind: type[M], body: BaseModel | None, work: Callable[[AsyncSession], Awaitable[M]]) -> M:
         """Do `work` and keep its answer in one transaction; a copy waits for it and gets the same."""
         asked = self._ask(body)
-        async with self._deps.db.transaction() as session:
+        async with self.deps.db.transaction() as session:
             kept = await claim(session, asked)
             if kept is None:
                 kept = await remember(session, asked, (await work(session)).model_dump(mode="json"))
         return kind.model_validate(kept)
+
+    async def reveal(
+        self, kind: type[M], body: BaseModel | None, work: Callable[[AsyncSession], Awaitable[tuple[M, str]]]
+    ) -> tuple[M, str | None]:
+        """Like `write`, for work that also returns a new secret: whoever asks first gets it, a repetition gets None. It
+        is stored nowhere. Every API key and every signing secret is made through here."""
+        asked, secret = self._ask(body), None
+        async with self.deps.db.transaction() as session:
+            kept = await claim(session, asked)
+            if kept is None:
+                answer, secret = await work(session)
+                kept = await remember(session, asked, answer.model_dump(mode="json"))
+        return kind.model_validate(kept), secret
 
     async def decide(
         self,
@@ -56,17 +90,26 @@ class Once:
         body: BaseModel,
         machine: StateMachine,
         state_of: StateOf,
+        refund_minor: int | None = None,
         message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
         result: type[M],
         check: Check | None = None,
+        seen: str | None = None,
+        again: Target | None = None,
+        told: str = "",
+        proof: ActionClass | None = None,
     ) -> M:
         """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else.
-        `check` runs unless the key has its answer already; what it raises leaves the key free.
+        `check` runs unless the key has its answer already; what it raises leaves the key free. `refund_minor`: of a
+        RefundRequest, a part of the fee. `told`: what the trader of a dispute is told.
 
-        The request is a row before the workflow hears of it: without that row, whoever carries it out refuses.
+        `seen`: the digest of what the person read. `proof`: the class of the step-up that is used for it. The request
+        is a row before the workflow hears of it: without that row, whoever carries it out refuses.
         """
-        asked = self._ask(body)
-        async with self._deps.db.transaction() as session:
+        if self.actor.key_id is not None:  # a program is no person, whoever it acts for
+            raise NeedsPerson
+        asked, request = self._ask(body), self._request(message, reason, refund_minor, again, told)
+        async with self.deps.db.transaction() as session:
             await state_of(session)
             kept = await claim(session, asked)
             if kept is None:
@@ -79,19 +122,37 @@ class Once:
                     verb=update,
                     user_id=self.actor.user_id,
                 )
-                await decision_requests.ask(session, wanted, reason=reason)
+                await decision_requests.ask(session, wanted, reason=request.stated, seen=seen)
+                if proof is not None:
+                    await self.prove(
+                        session, proof, verb=update, subject=subject_id, said=request.stated, seen=seen or ""
+                    )
         if kept is None:
-            request = message(key=self.message_key, actor=self.actor, reason=reason)
             taken = await decide(
-                self._deps, workflow_id, update, request, machine=machine, state_of=state_of, result=result
+                self.deps, workflow_id, update, request, machine=machine, state_of=state_of, result=result
             )
-            async with self._deps.db.transaction() as session:
+            async with self.deps.db.transaction() as session:
                 kept = await remember(session, asked, taken.model_dump(mode="json"))
         return result.model_validate(kept)
 
+    def _request(
+        self,
+        message: type[DecisionRequest] | type[RefundRequest],
+        reason: str,
+        refund_minor: int | None,
+        again: Target | None,
+        told: str,
+    ) -> DecisionRequest | RefundRequest:
+        given = {"key": self.message_key, "actor": self.actor, "reason": reason}
+        if issubclass(message, RefundRequest):
+            return message.model_validate(given | {"amount_minor": refund_minor})
+        chosen = {name: value for name, value in (again or Target())._asdict().items() if value}
+        chosen |= {"message": told} if told else {}
+        return message.model_validate(given | chosen)
+
 
 def keyed(request: Request, deps: Deps, caller: SignedInCaller, key: Annotated[str, Depends(idempotency_key)]) -> Once:
-    return Once(deps, caller.actor, f"{request.method} {request.url.path}", key)
+    return Once(deps, caller.actor, f"{request.method} {request.url.path}", key, caller.token)
 
 
 Keyed = Annotated[Once, Depends(keyed)]

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.failures import error_of
 from contracts.messages import DecisionRequest, RefundRequest
-from domain.errors import Conflict, OutcomeUnknown, PropOSError, Unavailable
+from domain.errors import NothingLeft, OutcomeUnknown, PropOSError, Unavailable
 from domain.states import StateMachine
 from front.deps import ApiDeps, TemporalClient
 
@@ -56,7 +56,7 @@ async def decide(
 ) -> M:
     """Send the update and wait until it is carried out. `state_of` reads the subject's state from the record.
 
-    Raises what the workflow refused with, Conflict when the subject is at its end, Unavailable while its workflow is
+    Raises what the workflow refused with, NothingLeft when the subject is at its end, Unavailable while its workflow is
     not there yet, OutcomeUnknown when no answer came in time.
     """
     handle = (await connected(deps)).get_workflow_handle(workflow_id)
@@ -85,7 +85,7 @@ async def _absent(deps: ApiDeps, machine: StateMachine, state_of: StateOf) -> Pr
     async with deps.db.transaction() as session:
         state = await state_of(session)
     if state in machine.terminal:
-        return Conflict(f"This {machine.noun} is {state.replace('_', ' ')}; nothing is left to decide.")
+        return NothingLeft(f"This {machine.noun} is {state.replace('_', ' ')}; nothing is left to decide.")
     return Unavailable(f"This {machine.noun} is still being set up.", remedy=_AGAIN)
 
 

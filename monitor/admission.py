@@ -1,22 +1,33 @@
 """The accounts of a shard: loaded when the stream names them, admitted from a checkpoint, released to another shard."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from monitor.columns.roster import AccountRow
 from monitor.judging.conduct import Conduct
 from monitor.judging.judge import Judge
 from monitor.judging.version_changes import VersionChanges
-from monitor.loaded import AccountSource, Loaded
+from monitor.loaded import AccountSource, Left, Loaded
 from monitor.state import ShardState
+
+LeftSource = Callable[[int], Left | None]
 
 
 class Admission:
     def __init__(
-        self, state: ShardState, source: AccountSource, conduct: Conduct, versions: VersionChanges, judge: Judge
+        self,
+        state: ShardState,
+        source: AccountSource,
+        conduct: Conduct,
+        versions: VersionChanges,
+        judge: Judge,
+        left: LeftSource | None = None,
     ) -> None:
         self._state, self._source = state, source
         self._conduct, self._versions, self._judge = conduct, versions, judge
         self._foreign: set[int] = set()  # logins that the stream named and another shard judges
+        self._find_left = left
+        self._left: dict[int, Left | None] = {}  # by login, the account that was there and went to another platform
 
     def load(self, login: int) -> Loaded | None:
         """What the record says of a login now; None when it is no account of this shard."""
@@ -37,7 +48,9 @@ class Admission:
         """Adds an account in the state of its checkpoint, or at its very start. `at`: market time now."""
         state = self._state
         self._foreign.discard(loaded.login)
-        account = state.accounts.admit(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms)
+        account = state.accounts.admit(
+            loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms, loaded.trader_id
+        )
         state.join_clocks(account, loaded.terms, at)
         if loaded.marks == "states":
             state.marks.expect(account.row)
@@ -52,8 +65,15 @@ class Admission:
         self._judge.take_up_doubtful(account, loaded.doubtful)
         return account
 
+    def left(self, login: int) -> Left | None:
+        """The account that was at this login and went to another platform; None when there is none."""
+        if login not in self._left:
+            self._left[login] = self._find_left(login) if self._find_left is not None else None
+        return self._left[login]
+
     def release(self, account: AccountRow) -> None:
         """Another shard judges this account from here on: its events are ignored."""
+        self._left.pop(account.login, None)
         self._state.clear_positions(account)
         self._state.accounts.remove(account)
         self._state.set_alarms(account)

@@ -10,7 +10,7 @@ from domain import keys
 from domain.proofs.points import PointFact
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
-from ports.platform import BalanceOperation, Correction, Deal
+from ports.platform import BalanceOperation, Correction, Deal, PendingOrder, StopsChanged
 from store.version_moves import MoveOutcome
 
 MANY: Final = 100  # verdicts that are stored together while others of the same batch are judged
@@ -29,8 +29,11 @@ class ReviewKind(StrEnum):
     MISSED_RESET = "missed_reset"
     MOVE_REFUSED = "move_refused"
     UNKNOWN_SYMBOL = "unknown_symbol"
+    LEFT_PLACE = "left_place"  # money moved at a platform that its account has left
     DOUBTFUL_BREACH = "doubtful_breach"
+    VENUE_LOCKED = "venue_locked"  # by a loss limit of the venue, while our rules do not end the account
     OFFENCE = "offence"  # a rule was broken whose consequence is that a person looks at it
+    EXPOSURE_LIMIT = "exposure_limit"  # what the traders hold together is beyond a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,17 @@ class ResumeFact:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayFact:
+    """A deal opened a position on an account that has ended: at a venue that cannot disable trading, or by an order
+    that the venue filled late."""
+
+    account_id: str
+    login: int
+    deal_id: str
+    position_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassFact:
     account_id: str
     challenge_id: str
@@ -162,14 +176,17 @@ VerdictFact = BreachFact | PassFact | OffenceFact
 
 @dataclass(slots=True)
 class UnstoredFacts:
-    """Verdicts, resumes, gates and points are stored with the batch, the others with the next checkpoint. `points` may
-    be named by the proofs of any later batch."""
+    """Verdicts, resumes, gates, points and strays are stored with the batch, the others with the next checkpoint.
+    `points` may be named by the proofs of any later batch."""
 
     verdicts: list[VerdictFact] = field(default_factory=list)
     resumes: list[ResumeFact] = field(default_factory=list)
     gates: list[GateFact] = field(default_factory=list)
     points: list[PointFact] = field(default_factory=list)
+    strays: list[StrayFact] = field(default_factory=list)
     deals: list[tuple[str, Deal]] = field(default_factory=list)  # with the account's id
+    order_events: list[tuple[str, PendingOrder]] = field(default_factory=list)  # likewise, as the stops
+    stop_changes: list[tuple[str, StopsChanged]] = field(default_factory=list)
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)
     bars: list[Bars] = field(default_factory=list)
@@ -184,16 +201,21 @@ class UnstoredFacts:
         if self.store_many is not None and len(self.verdicts) >= MANY:
             self.store_many()
 
-    def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact]]:
+    def take_verdicts(
+        self,
+    ) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact], list[StrayFact]]:
         """Removes and returns what must be committed at once."""
-        taken = self.verdicts, self.resumes, self.gates, self.points
-        self.verdicts, self.resumes, self.gates, self.points = [], [], [], []
+        taken = self.verdicts, self.resumes, self.gates, self.points, self.strays
+        self.verdicts, self.resumes, self.gates, self.points, self.strays = [], [], [], [], []
         return taken
 
     def take_for_checkpoint(self) -> "UnstoredFacts":
         """Removes and returns what a checkpoint stores."""
         taken = UnstoredFacts()
-        for name in ("deals", "operations", "snapshots", "bars", "reviews", "warnings", "corrections", "version_moves"):
+        for name in (
+            *("deals", "order_events", "stop_changes", "operations", "snapshots", "bars", "reviews", "warnings"),
+            *("corrections", "version_moves"),
+        ):
             setattr(taken, name, getattr(self, name))
             setattr(self, name, [])
         return taken

@@ -18,7 +18,7 @@ from psycopg import Connection
 from domain.errors import Unavailable
 from domain.proofs.points import PointFact
 from monitor.columns.roster import AccountRow
-from monitor.facts import GateFact, ResumeFact, VerdictFact
+from monitor.facts import GateFact, ResumeFact, StrayFact, VerdictFact
 from monitor.record.checkpoint_rows import checkpoint_rows
 from monitor.record.rebuild import rebuild
 from monitor.record.recorded_accounts import RecordedAccounts
@@ -31,7 +31,7 @@ from store.live_checkpoint import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 
-Commit = Callable[[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact]], None]
+Commit = Callable[[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact], list[StrayFact]], None]
 
 
 class Handover:

@@ -1,10 +1,12 @@
 """An account as it is loaded from the record."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
 from domain.products.phase_terms import PhaseTerms
+from domain.proofs.departure import Place
 from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
@@ -32,6 +34,8 @@ class Checkpoint:
     costs: Costs = NO_COSTS
     stated: AccountState | None = None  # the venue's last state, for an account that it values itself
     conduct: ConductState | None = None
+    place: Place | None = None  # of an account that came from another platform
+    exits: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # stop loss and take profit by position
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,16 @@ class Loaded:
     ended_seq: int = 0
     doubtful: tuple[OpenDoubt, ...] = ()
     marks: str = "quotes"  # or "states": the venue states the equity itself
+    trader_id: str = ""
 
     def trades_at(self, seq: int) -> bool:
         """Returns whether the account may trade at event `seq`. An account that a later verdict ended was still active
         when the stream is read again from an earlier batch."""
         return self.status == "active" or seq < self.ended_seq
+
+    def has_ended_before(self, seq: int) -> bool:
+        """Returns whether nothing may be open on the account at event `seq` any more."""
+        return self.status in ("locked", "closed") and not self.trades_at(seq)
 
     def offences_before(self, seq: int) -> dict[str, int]:
         """Returns the number of breaches per rule before `seq`; later ones will be judged again."""
@@ -83,6 +92,14 @@ class Loaded:
 
     def at_the_start(self) -> Checkpoint:
         return Checkpoint(0, (), fresh(self.terms.specs), 0, None, 0, (), (), {}, False, False, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An account that was at this login once. `at`: the market time at which it left."""
+
+    account_id: str
+    at: datetime
 
 
 class AccountSource(Protocol):

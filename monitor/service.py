@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import psycopg
 import structlog
 from psycopg import Connection
 
 from domain.proofs.points import PointFact
-from monitor.facts import GateFact, ResumeFact, VerdictFact
+from monitor.departures import Departures
+from monitor.exposure.desk import ExposureDesk
+from monitor.exposure.frozen import freeze
+from monitor.facts import GateFact, ResumeFact, StrayFact, VerdictFact
 from monitor.handover import Handover
 from monitor.loaded import Pending
 from monitor.record.background_writer import BackgroundWriter
@@ -24,9 +26,11 @@ from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.record.resync import resync
 from monitor.record.verdict_writer import Verdicts, VerdictWriter
 from monitor.shard import Shard
+from monitor.venue_clock import ClockKeeper
 from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store import version_moves
+from store.db import connect
 from store.live import AccountSelection, shard_record
 from store.live_checkpoint import CheckpointWriter
 
@@ -81,12 +85,14 @@ class MonitorService:
         sys.setswitchinterval(TURN_SECONDS)
         owner = self._owner
         with (
-            psycopg.connect(owner.database_url, autocommit=True) as connection,
+            connect(owner.database_url, autocommit=True) as connection,
             closing(owner.open_stream()) as stream,
             closing(BackgroundWriter(owner.database_url, owner.shard, owner.epoch)) as background,
             closing(VerdictWriter(owner.database_url, owner.shard, owner.epoch, stream)) as verdicts,
+            closing(ExposureDesk(owner.database_url, owner.shard, owner.epoch, owner.feed)) as exposure,
+            closing(ClockKeeper(owner.database_url, owner.feed, stream)),
         ):
-            run = _Run(owner, connection, background, verdicts, stream)
+            run = _Run(owner, connection, background, verdicts, exposure, stream)
             while not self._stop.is_set():
                 try:
                     self._read(run, stream)
@@ -114,9 +120,10 @@ class _Run:
         connection: Connection[Any],
         background: BackgroundWriter,
         verdicts: VerdictWriter,
+        exposure: ExposureDesk,
         stream: PlatformStream,
     ) -> None:
-        self._owner, self._stream = owner, stream
+        self._owner, self._stream, self._exposure = owner, stream, exposure
         self._connection, self._background = connection, background
         self._verdicts = verdicts
         self._checkpoints = CheckpointWriter(connection, owner.shard, owner.epoch)
@@ -125,6 +132,7 @@ class _Run:
         self._handover = Handover(
             connection, self._accounts, owner.feed, owner.shard, owner.open_stream, self._commit, self._beat
         )
+        self._departures = Departures(connection, owner.shard)
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat, peaks=record.peaks)
@@ -153,11 +161,12 @@ class _Run:
             self._commit(*found)
         self._verdicts.finish()
         if any(isinstance(event, ClockMark) and event.flush for event in batch.events):
-            self._handover.read_requests(self.done)
+            self._read_requests()
             self._checkpoint()
         else:
             self._checkpoint_in_background(AT_ONCE)
         self._acknowledge()
+        self._give_exposure()
 
     def _acknowledge(self) -> None:
         self._stream.acknowledge(self.done, self._handover.deletable_to(self._stored))
@@ -171,9 +180,10 @@ class _Run:
         resumes: Sequence[ResumeFact] = (),
         gates: Sequence[GateFact] = (),
         points: Sequence[PointFact] = (),
+        strays: Sequence[StrayFact] = (),
     ) -> None:
         """Commits verdicts and the points that their proofs name, then places their locks at the venue."""
-        self._verdicts.write(Verdicts(self._received_at, verdicts, resumes, gates, points))
+        self._verdicts.write(Verdicts(self._received_at, verdicts, resumes, gates, points, strays))
 
     def _commit_part(self) -> None:
         """While a batch is judged: begins to commit what it has broken so far."""
@@ -188,11 +198,22 @@ class _Run:
             return
         if force or (len(self._shard.state.accounts) <= FEW and self._due()):
             self._looked_at = time.monotonic()
-            if self._handover.read_requests(self.done) or self.done > self._stored:
+            if self._read_requests() or self.done > self._stored:
                 self._checkpoint()
                 self._acknowledge()
         elif self._checkpoint_in_background(AT_ONCE_IN_THE_QUIET):
             self._acknowledge()
+        self._give_exposure()
+
+    def _give_exposure(self) -> None:
+        """Gives the desk a copy of the shard when it wants one."""
+        if self._exposure.wants(self.done):
+            self._exposure.give(freeze(self._shard.state, self.done))
+
+    def _read_requests(self) -> bool:
+        """Reads which accounts leave and come. Returns whether some can now."""
+        moving = self._handover.read_requests(self.done)
+        return self._departures.read_requests(self._shard) or moving
 
     def _due(self) -> bool:
         return time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS
@@ -222,7 +243,7 @@ class _Run:
 
     def _carry_out_moves(self) -> None:
         """Handovers and changes of version are carried out at a checkpoint during which nothing is judged."""
-        moving = self._handover.read_requests(self.done)
+        moving = self._read_requests()
         if moving or version_moves.approved_moves(self._connection, self._owner.shard):
             self._checkpoint(whole=moving)
 
@@ -231,9 +252,11 @@ class _Run:
         self._background.finish(self._beat)
         self._handover.prepare(self._shard, self.done)
         rows = checkpoint_rows(self._shard, self._owner.shard, self.done, self._owner.feed, whole=whole)
-        self._checkpoints.write(self._handover.add_to(rows))
+        self._checkpoints.write(self._departures.add_to(self._shard, self._handover.add_to(rows)))
+        self._exposure.flush(self._connection, freeze(self._shard.state, self.done))
         self._stored, self._looked_at = self.done, time.monotonic()
         self._handover.committed(self._shard, self.done)
+        self._departures.committed(self._shard)
         self._learn_version_moves()
 
     def _learn_version_moves(self) -> None:

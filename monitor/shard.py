@@ -6,13 +6,17 @@ from typing import Final
 
 from domain.rules.events import News
 from domain.rules.marking import QuoteBoard
-from monitor.admission import Admission
+from monitor.admission import Admission, LeftSource
+from monitor.columns.roster import AccountRow
+from monitor.facts import ReviewKind, ReviewNote, StrayFact
+from monitor.judging.arrivals import Arrivals, named
 from monitor.judging.conduct import Conduct
 from monitor.judging.evidence import Trigger
 from monitor.judging.feed_quality import Doubt, FeedQuality
 from monitor.judging.judge import Judge
-from monitor.judging.money_events import MoneyEvents
+from monitor.judging.money_events import MoneyEvents, recorded
 from monitor.judging.rollover import Rollover
+from monitor.judging.venue_locks import VenueLocks
 from monitor.judging.venue_states import VenueStates
 from monitor.judging.version_changes import VersionChanges
 from monitor.judging.warnings import ResetWarnings
@@ -29,6 +33,7 @@ from ports.platform import (
     Event,
     PendingOrder,
     StopsChanged,
+    SymbolHalt,
     Tick,
 )
 from store.news import ScheduledRelease
@@ -40,7 +45,8 @@ _START: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Shard:
-    """`instruments` asks the venue for its symbols; `now`: market time.
+    """`instruments` asks the venue for its symbols; `now`: market time. `left`: the accounts that went from a login to
+    another platform.
 
     Not thread-safe: one thread applies batches and takes the facts of `state`.
     """
@@ -55,6 +61,7 @@ class Shard:
         now: datetime = _START,
         last_tick_at: datetime | None = None,
         news: NewsSource | None = None,
+        left: LeftSource | None = None,
     ) -> None:
         self.state = ShardState(instruments, board or QuoteBoard(), now, last_tick_at)
         self.quality = quality or FeedQuality()
@@ -64,25 +71,27 @@ class Shard:
         self.versions = VersionChanges(self.state, self._judge, self._conduct)
         self._money = MoneyEvents(self.state, self._judge, self._conduct)
         self._venue_states = VenueStates(self.state, self.quality, self._judge, self._money)
+        self._venue_locks = VenueLocks(self.state)
         self._rollover = Rollover(self.state, self._judge, self._conduct, self.versions)
+        self._arrivals = Arrivals(self.state, self._rollover)
         self._reset_warnings = ResetWarnings(self.state)
-        self.admission = Admission(self.state, source, self._conduct, self.versions, self._judge)
+        self.admission = Admission(self.state, source, self._conduct, self.versions, self._judge, left)
         self._news, self._last_release = news, 0
-        self._last_seq = 0  # of the last batch; 0 before the first
+        self.last_seq = 0  # of the last batch; 0 before the first
 
     def apply(self, batch: Batch) -> None:
         """Applies every event of a batch in sequence. Verdicts and rows to store wait in the facts of `state`."""
         for event in batch.events:
             self._advance(event.at, event.seq)
             self._apply_event(event)
-        self._last_seq = batch.events[-1].seq
+        self.last_seq = batch.events[-1].seq
         self.state.facts.reviews += self.quality.notes
         self.quality.notes.clear()
 
     def lacks_events(self, batch: Batch) -> bool:
         """Returns whether sequence numbers are missing in `batch` or between it and the last one."""
         first, last = batch.events[0].seq, batch.events[-1].seq
-        return (self._last_seq > 0 and first > self._last_seq + 1) or last - first + 1 > len(batch.events)
+        return (self.last_seq > 0 and first > self.last_seq + 1) or last - first + 1 > len(batch.events)
 
     # time
 
@@ -97,6 +106,8 @@ class Shard:
         if new_minute:
             self._announce_news(at, seq)
         state.now = max(state.now, at)
+        if state.arriving:
+            self._arrivals.join(seq)
 
     def _next_minute(self, at: datetime, seq: int) -> None:
         state = self.state
@@ -105,6 +116,7 @@ class Shard:
             state.facts.bars.append(bars)
         self.quality.check_stale(at, state.marks.held_symbols())
         self._reset_warnings.run(at, seq)
+        self._venue_locks.check(at)
         self._judge.recheck_doubtful(at)
 
     def _pass_time(self, at: datetime, seq: int) -> None:
@@ -161,6 +173,8 @@ class Shard:
                 self._venue_states.apply(account, event)
         elif isinstance(event, AccountChanged):
             self._account_changed(event)
+        elif isinstance(event, SymbolHalt):
+            self.quality.halt(event.symbol, halted=event.halted)
         elif isinstance(event, Correction):
             self.quality.revoke(event.corrects_seq)
             self.state.facts.corrections.append(event)
@@ -198,17 +212,43 @@ class Shard:
 
     def _money_event(self, event: Deal | BalanceOperation) -> None:
         account = self.admission.account(event.login, event.at)
-        if account is None or account.contains(event.seq):
+        if account is None:
+            self._after_departure(event)
+            return
+        if account.contains(event.seq):
             return
         if isinstance(event, Deal):
-            self._money.deal(account, event)
+            deal = named(account, event)
+            if deal.entry == "in" and not account.judged:
+                self._close_stray(account, deal)
+            self._money.deal(account, deal)
         else:
             self._money.operation(account, event)
+
+    def _close_stray(self, account: AccountRow, deal: Deal) -> None:
+        """Has a position closed that is opened after the account's end. The record decides whether it has ended: it
+        changes before the venue lets a reinstated account trade."""
+        loaded = self.admission.load(account.login)
+        if loaded is not None and loaded.has_ended_before(deal.seq):
+            stray = StrayFact(account.account_id, account.login, deal.deal_id, deal.position_id)
+            self.state.facts.strays.append(stray)
+
+    def _after_departure(self, event: Deal | BalanceOperation) -> None:
+        """Opens a review of money that moves at a place which its account has left."""
+        left = self.admission.left(event.login)
+        if left is not None and event.at > left.at:
+            detail = {"seq": event.seq, "login": event.login, "event": event.kind, "at": event.at.isoformat()}
+            key = f"{ReviewKind.LEFT_PLACE.value}/{left.account_id}/{event.seq}"
+            self.state.facts.reviews.append(ReviewNote(key, ReviewKind.LEFT_PLACE, event.at, detail, left.account_id))
 
     def _stops_changed(self, event: StopsChanged) -> None:
         account = self.admission.account(event.login, event.at)
         if account is not None and not account.contains(event.seq):
-            violations = self._conduct.stops_changed(account, event)
+            change = named(account, event)
+            self.state.facts.stop_changes.append((account.account_id, recorded(account, change)))
+            self.state.marks.set_exits(account, change.position_id, change.stop_loss, change.take_profit)
+            account.mark_changed()
+            violations = self._conduct.stops_changed(account, change)
             self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
 
     def _order_event(self, order: PendingOrder) -> None:
@@ -216,6 +256,8 @@ class Shard:
         account = self.admission.account(order.login, order.at)
         if account is None or account.contains(order.seq):
             return
+        order = named(account, order)
+        self.state.facts.order_events.append((account.account_id, recorded(account, order)))
         violations = self._conduct.order(account, order)
         self._judge.conduct(account, Trigger("account", order.seq, order.at), violations)
 
@@ -230,6 +272,7 @@ class Shard:
         account = known or self.admission.admit(loaded, event.at)
         if account.contains(event.seq):
             return
+        self._venue_locks.take(account, event)
         # The record decides; the venue's flag only says when to look: rows change before the venue does.
         if not loaded.trades_at(event.seq):
             self.state.silence(account)

@@ -48,6 +48,7 @@ class ShardState:
         self.accounts = Roster(self.columns, self.rules, self.marks.positions)
         self.clock = ResetClock()
         self.facts = UnstoredFacts()
+        self.arriving: set[int] = set()  # rows of accounts from another platform that have not joined the resets yet
         self._unknown_symbols: set[str] = set()
 
     def reserve(self, capacity: int) -> None:
@@ -137,7 +138,13 @@ class ShardState:
         account.offences = checkpoint.offences
         account.costs = checkpoint.costs
         account.rules = checkpoint.rules
+        if checkpoint.place is not None:
+            account.place = checkpoint.place
+            if not checkpoint.place.arrived:
+                self.arriving.add(account.row)
         self.marks.load(account, (p for p in checkpoint.positions if self.knows_symbol(p.symbol, p.opened_at)))
+        for position_id, exits in checkpoint.exits.items():
+            self.marks.set_exits(account, position_id, *(Decimal(repr(each)) if each else None for each in exits))
 
     def clear_positions(self, account: AccountRow) -> None:
         for position_id in account.positions_by_id():
@@ -242,7 +249,8 @@ class ShardState:
         """The judged rows to which a reset of clock group `group` does something."""
         columns, size = self.columns, self.columns.size
         concerned = (columns.group[:size] == group) | (columns.loss_group[:size] == group)
-        return np.flatnonzero(columns.judged[:size] & concerned)
+        rows = np.flatnonzero(columns.judged[:size] & concerned)
+        return rows[~np.isin(rows, list(self.arriving))] if self.arriving else rows
 
     def days_under(self, rows: Ints, group: int) -> Ints:
         """Those of `rows` whose trading day ends with the resets of clock group `group`."""

@@ -1,21 +1,31 @@
 """Port of a trading platform, which holds the accounts, fills orders and carries out locks.
 
-Prices and lots are Decimal. Money is in minor units of the account's currency. Times are UTC market time. Every call
-that changes state has a `key`; repeating it with the same key has no further effect. A call with an unknown outcome
-raises `OutcomeUnknown`; repeat it with the same key.
+Prices and lots are Decimal. Money is in minor units of the account's currency. Times are UTC market time.
+
+Every call that changes something has a `key` and ends in one of the five ways of ports/money.py; the same key has its
+effect once. A new account and a balance operation are found again by their key. `set_trading`, `lock` and
+`close_positions` set a state, which `snapshot` shows. A call that changes nothing raises Unavailable when it cannot be
+answered. An answer that cannot be read is no answer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import NotConfigured
 
 Side = Literal["buy", "sell"]
+# Who or what brought a fill about. dealer: the venue or the firm. stop_out: the venue, for lack of margin.
+FillReason = Literal[
+    "client", "mobile", "web", "expert", "pending_fill", "stop_loss", "take_profit", "stop_out", "dealer"
+]
+OrderType = Literal["market", "limit", "stop", "stop_limit"]
+# gone: the venue does not say whether it was filled, cancelled or expired.
+OrderChange = Literal["placed", "changed", "filled", "cancelled", "expired", "gone"]
 # quotes: the venue streams prices and we mark the positions. states: the venue streams the equity of its accounts.
 Marks = Literal["quotes", "states"]
 FIRST_READER = "shard/0"
@@ -32,13 +42,22 @@ class _Data(BaseModel):
 
 
 class SymbolSpec(_Data):
-    """P&L of a position = lots x contract_size x price difference, in `quote_currency`."""
+    """P&L of a position = lots x contract_size x price difference, in `quote_currency`.
+
+    The others are empty when nobody says them. `asset`: its class, such as forex, metal, index, crypto.
+    `base_currency`: the currency or metal that is bought. `synonym_of`: the main symbol of which this is a mini, a
+    micro or another listing. `together`: the name of a group of symbols that move together.
+    """
 
     symbol: str
     contract_size: Decimal
     quote_currency: str
     digits: int
     commission_minor_per_lot: int = 0
+    asset: str = ""
+    base_currency: str = ""
+    synonym_of: str = ""
+    together: str = ""
 
 
 class PositionState(_Data):
@@ -91,10 +110,15 @@ class Deal(_Data):
     commission_minor: int
     swap_minor: int
     balance_minor: int
-    reason: Literal["client", "pending_fill", "stop_loss", "take_profit", "dealer"]
+    reason: FillReason
     stop_loss: Decimal | None = None  # of the position after the fill
     take_profit: Decimal | None = None  # likewise
     fee_minor: int = 0  # exchange fees, not part of the commission
+    expert_id: str = ""  # of the program that placed the order; empty if unknown or a person
+    comment: str = ""
+    bid: Decimal | None = None  # the venue's own quote at the fill
+    ask: Decimal | None = None  # likewise
+    late: bool = False  # the venue told it after market time had passed its own time; `at` is when it was told
 
 
 class StopsChanged(_Data):
@@ -127,8 +151,7 @@ class BalanceOperation(_Data):
 
 
 class PendingOrder(_Data):
-    """A pending order was placed, or is gone: filled, cancelled or expired. A venue without pending orders sends
-    none."""
+    """A pending order was placed or changed, or is no longer there. A venue without pending orders sends none."""
 
     kind: Literal["order"] = "order"
     seq: int
@@ -138,17 +161,31 @@ class PendingOrder(_Data):
     symbol: str
     side: Side
     lots: Decimal
-    change: Literal["placed", "gone"]
+    change: OrderChange
+    type: OrderType | None = None  # None: the venue does not say
+    price: Decimal | None = None
 
 
 class AccountChanged(_Data):
-    """An account was opened, or its trading permission changed."""
+    """An account was opened, or its trading permission changed. `by_limit`: the venue disabled it by a loss limit that
+    it holds itself."""
 
     kind: Literal["account"] = "account"
     seq: int
     at: datetime
     login: int
     change: Literal["opened", "enabled", "disabled"]
+    by_limit: bool = False
+
+
+class SymbolHalt(_Data):
+    """Trading of a symbol stopped, or goes on. While it is halted, its silence is no sign of a broken feed."""
+
+    kind: Literal["halt"] = "halt"
+    seq: int
+    at: datetime
+    symbol: str
+    halted: bool
 
 
 class AccountState(_Data):
@@ -199,6 +236,7 @@ Event = Annotated[
     | BalanceOperation
     | AccountChanged
     | AccountState
+    | SymbolHalt
     | Correction
     | ClockMark,
     Field(discriminator="kind"),
@@ -248,6 +286,23 @@ class PlatformStream(Protocol):
     def close(self) -> None: ...
 
 
+class ClockReading(_Data):
+    """How far a venue's clock is ahead of ours, in microseconds; None: not estimated yet. The time that its messages
+    take is not known, so it may be further ahead by the quickest of them. `simulated`: the venue has a market time of
+    its own, which is the firm's, so that nothing is ahead. `samples`: messages that told it."""
+
+    ahead_us: int | None = None
+    simulated: bool = False
+    samples: int = 0
+
+
+@runtime_checkable
+class TellsClock(Protocol):
+    """A stream that also knows the venue's clock. May be called in any thread."""
+
+    def clock(self) -> ClockReading: ...
+
+
 class TradingPlatform(Protocol):
     """The asynchronous administration of accounts, used by activities. `name`: the name in the firm's settings."""
 
@@ -255,6 +310,10 @@ class TradingPlatform(Protocol):
 
     async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
         """Opens a disabled account with balance zero and returns its login. The same key returns the same login."""
+        ...
+
+    async def find_account(self, key: str) -> int | None:
+        """Returns the login of the account that was opened under this key; None if there is none yet."""
         ...
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
@@ -268,7 +327,8 @@ class TradingPlatform(Protocol):
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None: ...
 
     async def lock(self, login: int, *, key: str) -> None:
-        """Disables trading and closes every position."""
+        """Disables trading and closes every position. A venue that cannot disable trading closes the positions and
+        raises RefusedForGood while trading is enabled: a person disables it there."""
         ...
 
     async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
@@ -298,25 +358,31 @@ class TradingPlatform(Protocol):
     async def aclose(self) -> None: ...
 
 
-class PlatformCapabilities(_Data):
-    """The features of a platform. `finds_balance_operations`: it can look up a balance operation by its key. A platform
-    without it is refused, because the hold of a payout could not be repaired."""
-
-    finds_balance_operations: bool
-
-
 @dataclass(frozen=True)
 class Platforms:
-    """The configured platforms by name. `default`: the platform of a challenge's first account."""
+    """The configured platforms by name. The platform of a challenge's first account is that of `by_product`, or
+    `default`. `symbols`: for each platform whose symbols have other names than the firm's, what gives the firm's
+    name."""
 
     by_name: Mapping[str, TradingPlatform]
     default: str
+    by_product: Mapping[str, str] = field(default_factory=dict)
+    symbols: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+
+    def for_new_account(self, product: str) -> TradingPlatform:
+        """Returns the platform on which the first account of a product is opened. Raises NotConfigured."""
+        return self.of(self.by_product.get(product, self.default))
 
     def of(self, name: str) -> TradingPlatform:
         """Returns the platform for an account's column `platform`. Raises NotConfigured."""
         if name not in self.by_name:
             raise NotConfigured("trading platform", name, "PROPOS_PLATFORMS")
         return self.by_name[name]
+
+    def symbol(self, name: str, symbol: str) -> str:
+        """Returns the firm's name of a symbol of the platform `name`."""
+        named = self.symbols.get(name)
+        return symbol if named is None else named(symbol)
 
     async def aclose(self) -> None:
         for platform in self.by_name.values():

@@ -46,6 +46,13 @@ def parse_keys(text: str) -> dict[str, AESGCM]:
     return {key_id: AESGCM(key) for key_id, key in derived.items()}
 
 
+def key_id_of(payload: Payload) -> str | None:
+    """Returns the id of the key that the payload is encrypted with; None when it is not encrypted."""
+    if payload.metadata.get("encoding") != ENCODING:
+        return None
+    return payload.metadata.get(_KEY_ID, b"").decode(errors="replace")
+
+
 class EncryptionCodec(PayloadCodec, WithSerializationContext):
     """AES-256-GCM. Namespace and workflow id are authenticated, so a payload copied to another workflow is refused."""
 
@@ -85,9 +92,9 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return Payload(metadata={"encoding": ENCODING, _KEY_ID: self._current.encode()}, data=nonce + sealed)
 
     def _decrypted(self, payload: Payload) -> Payload:
-        if payload.metadata.get("encoding") != ENCODING:
+        key_id = key_id_of(payload)
+        if key_id is None:
             raise PayloadRefused("A payload is not encrypted: it was not written by us.")
-        key_id = payload.metadata.get(_KEY_ID, b"").decode(errors="replace")
         if key_id not in self._ciphers:
             raise PayloadRefused(f"A payload needs the key {key_id!r}, which is not among PROPOS_PAYLOAD_KEYS.")
         try:

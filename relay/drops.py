@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from contracts.drops import DROP_SENTENCES, DropReason
-from domain import keys
+from domain import record_keys
 from firm import lifecycles, reviews
 from store.db import Database
 
@@ -73,7 +73,7 @@ async def _open_review(db: Database, workflow_id: str, why: DropReason) -> None:
         if await lifecycles.is_ours(session, workflow_id):
             await reviews.report(
                 session,
-                key=keys.dropped_review(workflow_id, why),
+                key=record_keys.dropped_review(workflow_id, why),
                 kind=reviews.MESSAGE_DROPPED,
                 detail={"workflow": workflow_id, "what": why, "words": DROP_SENTENCES[why]},
             )

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import keeping, parts
-from store.db import Database
+from store.db import Database, allow_long_job
 from store.keeping import Policy
 
 _Step = Callable[[AsyncSession, Policy], Awaitable[int]]
@@ -21,8 +21,13 @@ _REMOVALS: Final[tuple[_Step, ...]] = (
     keeping.remove_deals,
     keeping.remove_snapshots,
     keeping.remove_idempotency_keys,
+    keeping.remove_identity_facts,
+    keeping.remove_sign_ins,
     keeping.remove_inbox,
     keeping.remove_outbox,
+    keeping.remove_exposure,
+    keeping.remove_events,
+    keeping.remove_mails,
 )
 _log = structlog.get_logger("relay.keeper")
 
@@ -48,6 +53,7 @@ class Keeper:
         """Runs one step unless another relay runs one. A table that somebody reads is left for the next round."""
         try:
             async with self._db.transaction() as session:
+                await allow_long_job(session)
                 done = await work(session, self._policy) if await parts.alone(session) else 0
         except OperationalError as error:
             if not isinstance(error.orig, LockNotAvailable):

@@ -1,4 +1,5 @@
-"""Delivers committed messages to Temporal and the trading platforms: in order per target, several targets at once."""
+"""Delivers committed messages to Temporal, platforms, the mail server and the desk of tickets: in order per target,
+several at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,18 +14,29 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.ids import CORE_QUEUE
-from domain.errors import BadInput, Conflict, NotFound, Unavailable
+from contracts.ids import CORE_QUEUE, parts
+from domain import places
+from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, Unavailable
 from domain.quoting import storable_text
+from firm import venue_limits as limits
+from firm.desk.in_force import in_force
+from ports.floors import HoldsFloors
+from ports.mail import MailDesk
 from ports.platform import Platforms, TradingPlatform
+from ports.tickets import TicketDesk
+from relay import credentials, mails
+from relay.desk import copier
+from relay.desk.copier import DeskNotes
+from relay.desk.own import OwnDesk
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from relay.temporal import no_namespace
-from store import deliveries, inbox, outbox
+from store import changing, deliveries, inbox, outbox, stops, suspensions, venue_limits
 from store.db import Database
-from store.deliveries import OutgoingMessage
+from store.deliveries import OutgoingMessage, Whereabouts
 
 _AT_ONCE: Final = 16
 _BATCH: Final = 128
+_COPIES: Final = 4  # of tickets, at once: each makes several calls of a desk that may be slow
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
@@ -38,8 +50,11 @@ Connect = Callable[[], Awaitable[Client]]
 
 @dataclass(frozen=True)
 class Delivery:
+    """`seconds`: the pause of a postponed message; None: by its number of attempts."""
+
     status: Literal["dispatched", "postponed", "parked"]
     error: str = ""
+    seconds: float | None = None
 
 
 _DONE: Final = Delivery("dispatched")
@@ -51,9 +66,18 @@ def pause_seconds(attempts: int) -> float:
 
 
 class OutboxDispatcher:
-    def __init__(self, db: Database, connect: Connect, platforms: Platforms) -> None:
-        self._db, self._connect, self._platforms = db, connect, platforms
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+    def __init__(
+        self,
+        db: Database,
+        connect: Connect,
+        platforms: Platforms,
+        desk: MailDesk | None = None,
+        tickets: TicketDesk | None = None,
+        notes: DeskNotes | None = None,
+    ) -> None:
+        self._db, self._connect, self._platforms, self._desk = db, connect, platforms, desk
+        self._tickets, self._notes = tickets or OwnDesk(db), notes or DeskNotes()
+        self._gate, self._copies_gate = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_COPIES)
         self._strikes = Strikes()
 
     async def release(self) -> None:
@@ -61,18 +85,26 @@ class OutboxDispatcher:
             await deliveries.release(session)
 
     async def step(self) -> int:
-        """Delivers one round, at most one message per target. Returns the number of messages tried."""
+        """Delivers one round, at most one message per target. Returns the number of messages tried. Copies of tickets
+        are not among them: a slow desk must not hold up locks and signals."""
+        return await self._round(_BATCH, self._gate, copies=False)
+
+    async def step_copies(self) -> int:
+        """Delivers one round of copies of tickets to the desk where people work on them."""
+        return await self._round(_COPIES, self._copies_gate, copies=True)
+
+    async def _round(self, limit: int, gate: asyncio.Semaphore, *, copies: bool) -> int:
         async with self._db.transaction() as session:
-            messages = await deliveries.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
+            messages = await deliveries.claim(session, limit=limit, lease_seconds=_LEASE_SECONDS, copies=copies)
         if not messages:
             return 0
-        results = await asyncio.gather(*(self._try_message(message) for message in messages))
+        results = await asyncio.gather(*(self._try_message(message, gate) for message in messages))
         async with self._db.transaction() as session:
             done = [m for m, delivery in zip(messages, results, strict=True) if delivery.status == "dispatched"]
             await deliveries.mark_dispatched(session, done)
             for message, delivery in zip(messages, results, strict=True):
                 if delivery.status == "postponed":
-                    pause = pause_seconds(message.attempts)
+                    pause = pause_seconds(message.attempts) if delivery.seconds is None else delivery.seconds
                     await deliveries.postpone(session, message, error=storable_text(delivery.error), seconds=pause)
                 elif delivery.status == "parked":
                     await deliveries.park(session, message, error=storable_text(delivery.error))
@@ -91,13 +123,17 @@ class OutboxDispatcher:
                 error=delivery.error,
             )
 
-    async def _try_message(self, message: OutgoingMessage) -> Delivery:
-        async with self._gate:
+    async def _try_message(self, message: OutgoingMessage, gate: asyncio.Semaphore) -> Delivery:
+        async with gate:
             try:
                 async with asyncio.timeout(_DELIVERY_SECONDS):
                     delivery = await self._deliver(message)
             except TimeoutError:
-                return Delivery("postponed", "no answer in time")
+                pause = copier.UNKNOWN_SECONDS if message.topic == outbox.DESK else None
+                return Delivery("postponed", "no answer in time", pause)
+            except OutcomeUnknown as error:
+                pause = copier.UNKNOWN_SECONDS if message.topic == outbox.DESK else None
+                return Delivery("postponed", error.message, pause)
             except Unavailable as error:
                 return Delivery("postponed", error.message)
             except RPCError as error:
@@ -115,27 +151,32 @@ class OutboxDispatcher:
         return delivery
 
     def _count_strike(self, message: OutgoingMessage, error: Exception) -> Delivery:
-        if message.topic.startswith("venue.") and isinstance(error, Conflict | BadInput):
+        may_refuse = message.topic == outbox.DESK or message.topic.startswith("venue.")
+        if may_refuse and isinstance(error, Conflict | BadInput):
             return Delivery("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
         # only the type: the text of an unexpected error may quote the message
         why = type(error).__name__
         return Delivery("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
 
     async def _deliver(self, message: OutgoingMessage) -> Delivery:
-        if message.topic == outbox.START:
-            return await self._start(message, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-        if message.topic == outbox.RESTART:
-            return await self._start(message, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
-        if message.topic == outbox.SIGNAL:
-            return await self._signal(message)
-        if message.topic == outbox.LOCK:
-            return await self._lock(message)
-        if message.topic == "venue.close":
-            return await self._close(message)
-        if message.topic == "venue.resume":
-            return await self._resume(message)
-        if message.topic == "venue.reset_balance":
-            return await self._reset_balance(message)
+        if message.topic == outbox.CREDENTIALS:
+            await credentials.make(self._db, self._platforms, str(message.payload["credential_id"]))
+            return _DONE
+        by_topic: dict[str, Callable[[OutgoingMessage], Awaitable[Delivery]]] = {
+            outbox.START: self._start,
+            outbox.RESTART: self._start,
+            outbox.SIGNAL: self._signal,
+            outbox.LOCK: self._lock,
+            outbox.RESUME: self._resume,
+            outbox.MAIL: self._send_mail,
+            outbox.DESK: self._copy_ticket,
+            outbox.CLOSE: self._close,
+            outbox.RESET: self._reset_balance,
+            venue_limits.TOPIC: self._send_limits,
+        }
+        deliver = by_topic.get(message.topic)
+        if deliver is not None:
+            return await deliver(message)
         return Delivery("parked", f"unknown topic {message.topic!r}")
 
     async def _signal(self, message: OutgoingMessage) -> Delivery:
@@ -154,12 +195,19 @@ class OutboxDispatcher:
             return True
         async with self._db.transaction() as session:
             if message.name == "transfer_changed":
-                return await inbox.payout_ended_as_reported(session, str(message.payload["key"]))
+                return await inbox.reopen_transfer(session, str(message.payload["key"]))
+            if message.name == "chargeback_changed":  # the workflow ended after the event was routed: it starts again
+                return await inbox.route_again(session, str(message.payload["key"]))
             if message.name in ("chargeback_received", "fee_refunded"):  # the workflow ended after the event was routed
-                return await inbox.reopen(session, str(message.payload["key"]))
+                if not await inbox.has_ended(session, parts(message.target)[1]):
+                    return False
+                again = await inbox.route_again(session, str(message.payload["key"]))
+                return again or message.name == "chargeback_received"  # a loss is on the record of its chargeback
         return False
 
-    async def _start(self, message: OutgoingMessage, reuse_policy: WorkflowIDReusePolicy) -> Delivery:
+    async def _start(self, message: OutgoingMessage) -> Delivery:
+        again = message.topic == outbox.RESTART
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
         client = await self._connect()
         try:
             await client.start_workflow(
@@ -167,7 +215,7 @@ class OutboxDispatcher:
                 message.payload,
                 id=message.target,
                 task_queue=CORE_QUEUE,
-                id_reuse_policy=reuse_policy,
+                id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 rpc_timeout=_RPC_TIMEOUT,
             )
@@ -175,33 +223,68 @@ class OutboxDispatcher:
             return _DONE  # an earlier start succeeded and its answer was lost; the workflow has already ended
         return _DONE
 
-    async def _platform(self, message: OutgoingMessage) -> TradingPlatform:
-        """Returns the platform of the message's account. Raises NotFound for an unknown account."""
+    async def _account(self, message: OutgoingMessage) -> tuple[TradingPlatform, Whereabouts]:
+        """Returns where the message's account is now. Raises NotFound for an unknown account."""
         async with self._db.transaction() as session:
-            name = await deliveries.platform_of(session, str(message.payload["account_id"]))
-        return self._platforms.of(name)
+            found = await deliveries.whereabouts(session, str(message.payload["account_id"]))
+        return self._platforms.of(found.platform), found
 
     async def _lock(self, message: OutgoingMessage) -> Delivery:
-        platform = await self._platform(message)
-        await platform.lock(int(message.target), key=str(message.payload["key"]))
+        platform, account = await self._account(message)
+        await platform.lock(account.login, key=str(message.payload["key"]))
         async with self._db.transaction() as session:
             await deliveries.record_venue_lock(session, str(message.payload["account_id"]))
         return _DONE
 
     async def _close(self, message: OutgoingMessage) -> Delivery:
-        positions = [str(position) for position in message.payload["position_ids"]]
-        platform = await self._platform(message)
-        await platform.close_positions(int(message.target), key=message.key, position_ids=positions)
+        platform, account = await self._account(message)
+        positions = [places.at_venue(account.place, str(name)) for name in message.payload["position_ids"]]
+        await platform.close_positions(account.login, key=message.key, position_ids=positions)
+        return _DONE
+
+    async def _send_mail(self, message: OutgoingMessage) -> Delivery:
+        if self._desk is None:
+            raise NotConfigured("mail sender", "<name>", "PROPOS_MAIL")
+        tried = await mails.deliver(self._db, self._desk, str(message.payload["mail_id"]))
+        return _DONE if tried.again_seconds is None else Delivery("postponed", tried.error, tried.again_seconds)
+
+    async def _copy_ticket(self, message: OutgoingMessage) -> Delivery:
+        """Waits while the settings of this process name another desk than the one in force. Without one in force there
+        is nothing to copy: the next one gets every open ticket."""
+        async with self._db.transaction() as session:
+            name = await in_force(session)
+        if name is None:
+            return _DONE
+        if name != self._tickets.name:
+            raise NotConfigured("ticket desk", name, "PROPOS_TICKET_DESKS")
+        await copier.copy(self._db, self._tickets, self._notes, str(message.payload["ticket_id"]))
+        return _DONE
+
+    async def _send_limits(self, message: OutgoingMessage, *, moving: bool = False) -> Delivery:
+        """Sends the loss limits of an account as they are on the record now. `moving`: money is about to move."""
+        account_id = str(message.payload["account_id"])
+        platform, _ = await self._account(message)
+        if isinstance(platform, HoldsFloors):
+            again = bool(message.payload.get("again"))
+            meaning, call = platform.floors_mean, platform.set_floors
+            await limits.send(self._db, account_id, platform.name, meaning, call, moving=moving, again=again)
         return _DONE
 
     async def _reset_balance(self, message: OutgoingMessage) -> Delivery:
         """Closes every position of an account, and brings its balance back to the initial one."""
-        account_id, login = str(message.payload["account_id"]), int(message.target)
+        account_id = str(message.payload["account_id"])
         async with self._db.transaction() as session:
             initial = await deliveries.initial_of_active(session, account_id)
+            waits = await deliveries.money_is_moving(session, account_id)
+            changes = await changing.is_under_way(session, account_id)
         if initial is None:
             return _DONE  # the account has ended meanwhile
-        platform = await self._platform(message)
+        if waits:  # the balance is not known until it is there
+            return Delivery("postponed", "money of a payout is being moved")
+        if changes:
+            return Delivery("postponed", "the account is on its way to another platform")
+        platform, account = await self._account(message)
+        login = account.login
         if await platform.find_balance_operation(login, key=message.key, operation="adjustment") is not None:
             return _DONE
         for position in (await platform.snapshot(login)).positions:
@@ -211,6 +294,7 @@ class OutboxDispatcher:
         if flat.positions:
             return Delivery("postponed", "positions are still open")
         if flat.balance_minor != initial:
+            await self._send_limits(message, moving=True)
             await platform.balance_operation(
                 login, key=message.key, operation="adjustment", amount_minor=initial - flat.balance_minor
             )
@@ -218,15 +302,27 @@ class OutboxDispatcher:
 
     async def _resume(self, message: OutgoingMessage) -> Delivery:
         """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the
-        platform without the outbox, so a late resume may arrive after the next lock."""
+        platform without the outbox, so a late resume may arrive after the next lock. Without an offence a person has
+        ordered it, because the platform disabled the account."""
         account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
         async with self._db.transaction() as session:
             if not await deliveries.is_active(session, account_id):
                 return _DONE
-            if await deliveries.was_paused_again(session, account_id, offence_id):
+            if offence_id and await deliveries.was_paused_again(session, account_id, offence_id):
                 return _DONE
-        platform = await self._platform(message)
-        await platform.set_trading(int(message.target), key=message.key, enabled=True)
+            if not offence_id and await deliveries.is_paused_now(session, account_id):
+                return _DONE
+            if await suspensions.binds_account(session, account_id):
+                return _DONE  # whoever ends the suspension lets it trade
+            if await changing.is_under_way(session, account_id):
+                return _DONE  # whoever ends the change of platform lets it trade
+            account = await deliveries.whereabouts(session, account_id)
+            if await stops.limits_accounts(session, account.platform, account.product):
+                return _DONE  # the end of the stop lets it trade
+        if not offence_id:  # a person ordered it: old limits may be what locked the account
+            await self._send_limits(message)
+        platform = self._platforms.of(account.platform)
+        await platform.set_trading(account.login, key=message.key, enabled=True)
         return _DONE
 
 

@@ -1,4 +1,5 @@
-"""Finds open subjects without a healthy workflow. Restarts a workflow that ended too early; reports a stuck one.
+"""Finds open subjects without a healthy workflow. Restarts a workflow that ended too early; nudges one whose step takes
+too long; reports a stuck one.
 
 The open subjects come from the record. Temporal is asked about each by workflow id, a few at a time.
 """
@@ -30,12 +31,15 @@ _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _TYPES: Final[Mapping[str, str]] = {
     "case": "Case",
     "challenge": "Challenge",
+    "chargeback": "Chargeback",
     "daily-close": "DailyClose",
     "dispute": "Dispute",
     "payout": "Payout",
+    "platform_change": "PlatformChange",
     "reconciliation": "Reconciliation",
     "shard": "MonitorShard",
     "surveillance": "Surveillance",
+    "surveillance_windows": "SurveillanceWindows",
 }
 _ENDED: Final = (
     WorkflowExecutionStatus.COMPLETED,
@@ -105,6 +109,9 @@ class Redrive:
         for workflow_id, subject in by_id.items():
             if healths[workflow_id].state == "ended":
                 await self._start_again(subject, healths[workflow_id])
+        well = [subject for workflow_id, subject in by_id.items() if healths[workflow_id].state == "well"]
+        async with self._db.transaction() as session:
+            await lifecycles.watch(session, well)
         await self._report(healths)
         self._after = None if is_last else subjects[-1]
         if not is_last:

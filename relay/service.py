@@ -7,90 +7,129 @@ from typing import Final
 
 import psycopg
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
 from domain.quoting import storable_text
-from firm import wakeups
-from ports.payments import Providers
+from firm import screening, wakeups
+from firm.service import clocks, deadlines, timers
+from ports.mail import MailDesk
+from ports.payments import Payments
 from ports.platform import Platforms
+from ports.tickets import TicketDesk
+from relay import answers
+from relay.desk.copier import DeskNotes
+from relay.desk.reader import DeskSweep
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.keeper import Keeper
 from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
-from store.db import Database
+from relay.webhooks import WebhookDispatcher
+from store import audit
+from store.db import Database, connect_async
 from store.keeping import STANDARD, Policy
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
+_MESSAGES: Final = ("outbox", "inbox", "desk-copies", "desk-events")  # loops that a notification starts at once
 _TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
+_ANCHOR_SECONDS: Final = 5.0
 _KEEPER_SECONDS: Final = 10.0  # market time may pass quickly in a replay
+_SCREENING_SECONDS: Final = 5.0  # new traders and new lists
+_SCREENING_BATCH: Final = 50
+_WEBHOOK_SECONDS: Final = 1.0
 _REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
 _REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
 _FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each further one
 _OUTAGE_SECONDS: Final = 5.0  # the longest pause while the database, Temporal or a provider is away
 _LONGEST_PAUSE_SECONDS: Final = 60.0  # the longest pause after an unexpected error
 _WAKEUP_BATCH: Final = 500
+_TICKETS_SECONDS: Final = 1.0  # deadlines are minutes apart
+_TICKETS_BATCH: Final = 100
+_ANSWERS_SECONDS: Final = 1.0
+_DEADLINES_SECONDS: Final = 5.0
 _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
 
 _failures = Gauge(
     "propos_relay_loop_failures", "Rounds of a loop that failed in a row; 0 when the last went well", ["loop"]
 )
+_late = Counter("propos_service_clocks_late_total", "Clocks of tickets that were found late", ["clock"])
 _log = structlog.get_logger("relay")
 
 
 class Relay:
     """All loops of the relay. `shards`: number of shards of each platform that take new accounts. `policy`: how long
-    rows are kept. `poll_seconds`: how often messages are looked for when no notification came."""
+    rows are kept. `poll_seconds`: how often messages are looked for when no notification came. `webhooks`: sends
+    business events to programs of others; None: nobody does here. `desk`: what mail is sent with. `tickets`: the desk
+    where people work on tickets; None: our own. `notes`: what is noted on each ticket there."""
 
     def __init__(
         self,
         db: Database,
         connect: Connect,
         platforms: Platforms,
-        payments: Providers,
+        payments: Payments,
         shards: int = 1,
         policy: Policy = STANDARD,
         poll_seconds: float = _POLL_SECONDS,
+        webhooks: WebhookDispatcher | None = None,
+        desk: MailDesk | None = None,
+        tickets: TicketDesk | None = None,
+        notes: DeskNotes | None = None,
     ) -> None:
         self._poll_seconds = poll_seconds
         client = SharedClient(connect)
         self._db = db
-        self._outbox_notified = asyncio.Event()
-        self._inbox_notified = asyncio.Event()
+        self._notified = {name: asyncio.Event() for name in _MESSAGES}
         self._time_moved = asyncio.Event()
-        self._outbox = OutboxDispatcher(db, client, platforms)
-        self._inbox = InboxDispatcher(db, payments)
-        self._sweeps = {name: EventSweep(db, provider) for name, provider in payments.by_name.items()}
+        self._outbox = OutboxDispatcher(db, client, platforms, desk, tickets, notes)
+        self._inbox = InboxDispatcher(db, payments, tickets)
+        self._desk_sweep = None if tickets is None else DeskSweep(db, tickets)
+        self._sweeps = {name: EventSweep(db, source) for name, source in payments.event_sources.items()}
         self._singletons = Singletons(db, client, shards, sorted(platforms.by_name))
         self._redrive = Redrive(db, client, self._singletons.known)
         self._keeper = Keeper(db, policy)
+        self._webhooks = webhooks
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`. Rounds in progress are finished; the rest stays in the database."""
         await _retry_until_done("release", self._release, stop)
         async with asyncio.TaskGroup() as loops:  # no loop ends with an error: see _loop
             tasks = [
-                loops.create_task(_loop("outbox", self._outbox.step, self._poll_seconds, stop, self._outbox_notified)),
-                loops.create_task(_loop("inbox", self._inbox.step, self._poll_seconds, stop, self._inbox_notified)),
                 loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop, self._time_moved)),
+                loops.create_task(_loop("tickets", self._fire_ticket_timers, _TICKETS_SECONDS, stop)),
+                loops.create_task(_loop("answers", partial(answers.let_go, self._db), _ANSWERS_SECONDS, stop)),
+                loops.create_task(_loop("deadlines", self._stamp_deadlines, _DEADLINES_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("keeper", self._keeper.step, _KEEPER_SECONDS, stop)),
+                loops.create_task(_loop("screening", self._rescreen, _SCREENING_SECONDS, stop)),
+                loops.create_task(_loop("audit", self._anchor, _ANCHOR_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
+            ]
+            steps = (self._outbox.step, self._inbox.step, self._outbox.step_copies, self._inbox.step_tickets)
+            tasks += [
+                loops.create_task(_loop(name, step, self._poll_seconds, stop, self._notified[name]))
+                for name, step in zip(_MESSAGES, steps, strict=True)
             ]
             tasks += [
                 loops.create_task(_loop(f"sweep/{name}", partial(_sweep_once, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
             ]
+            if self._desk_sweep is not None:
+                tasks.append(loops.create_task(_loop("desk", self._desk_sweep.step, _SWEEP_SECONDS, stop)))
+            if self._webhooks is not None:
+                tasks.append(loops.create_task(_loop("webhooks", self._webhooks.step, _WEBHOOK_SECONDS, stop)))
             listening = loops.create_task(self._listen(stop))
             await asyncio.wait(tasks)
             listening.cancel()
+            if self._webhooks is not None:
+                await self._webhooks.close()
 
     async def _release(self) -> None:
         await self._outbox.release()
@@ -100,8 +139,39 @@ class Relay:
         async with self._db.transaction() as session:
             return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
+    async def _fire_ticket_timers(self) -> int:
+        """Deals with deadlines of tickets that were reached, and applies a new service policy to the next open ones."""
+        async with self._db.transaction() as session:
+            fired = await timers.fire(session, limit=_TICKETS_BATCH)
+        for each in fired:
+            if each.outcome == "late":
+                _late.labels(each.clock).inc()
+                _log.warning("ticket is late", ticket=each.ticket_id, clock=each.clock)
+        async with self._db.transaction() as session:
+            return len(fired) + await clocks.recompute(session, limit=_TICKETS_BATCH)
+
+    async def _stamp_deadlines(self) -> int:
+        """Gives deadlines to the decisions that wait for a person."""
+        async with self._db.transaction() as session:
+            return await deadlines.stamp(session, limit=_TICKETS_BATCH)
+
+    async def _rescreen(self) -> int:
+        """After a list changed, a batch in each round until every trader was compared with it."""
+        async with self._db.transaction() as session:
+            return await screening.rescreen(session, limit=_SCREENING_BATCH)
+
     async def _start_singletons(self) -> int:
         await self._singletons.step()
+        return 0
+
+    async def _anchor(self) -> int:
+        """Anchors the audit log. While writers are busy it is left for the next round."""
+        try:
+            async with self._db.transaction() as session:
+                await audit.anchor(session)
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
         return 0
 
     async def _redrive_once(self, stop: asyncio.Event) -> int:
@@ -114,7 +184,7 @@ class Relay:
         """Starts a round at once on each database notification. Without notifications the loops still poll."""
 
         async def listen() -> int:
-            async with await psycopg.AsyncConnection.connect(self._db.url, autocommit=True) as connection:
+            async with await connect_async(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
                 self._notify_loops()
@@ -132,8 +202,8 @@ class Relay:
         await _loop("listen", listen, _FIRST_PAUSE_SECONDS, stop)
 
     def _notify_loops(self) -> None:
-        self._outbox_notified.set()
-        self._inbox_notified.set()
+        for event in self._notified.values():
+            event.set()
 
 
 async def _sweep_once(sweep: EventSweep) -> int:

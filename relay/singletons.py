@@ -12,11 +12,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.ids import (
     CORE_QUEUE,
     RECONCILIATION_WORKFLOW,
+    SURVEILLANCE_WINDOWS_WORKFLOW,
     SURVEILLANCE_WORKFLOW,
     daily_close_workflow,
     shard_workflow,
 )
-from contracts.messages import DailyCloseStart, Message, ReconciliationStart, ShardStart, SurveillanceStart
+from contracts.messages import (
+    DailyCloseStart,
+    Message,
+    ReconciliationStart,
+    ShardStart,
+    SurveillanceStart,
+    SurveillanceWindowsStart,
+)
 from relay.outbox import Connect
 from store import clock, deliveries, shards
 from store.db import Database
@@ -24,6 +32,7 @@ from store.db import Database
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _FIXED: Final[tuple[tuple[str, str, Message], ...]] = (
     ("Surveillance", SURVEILLANCE_WORKFLOW, SurveillanceStart()),
+    ("SurveillanceWindows", SURVEILLANCE_WINDOWS_WORKFLOW, SurveillanceWindowsStart()),
     ("Reconciliation", RECONCILIATION_WORKFLOW, ReconciliationStart()),
 )
 _AWAY: Final = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)

@@ -44,7 +44,8 @@ class Position:
 
 @dataclass(slots=True)
 class VenueAccount:
-    """An account at the simulated venue. `deposited_minor` is the sum of deposits; hosted traders size trades by it."""
+    """An account at the simulated venue. `deposited_minor` is the sum of deposits; hosted traders size trades by it.
+    `close_only`: an enabled account may not open positions."""
 
     login: int
     key: str
@@ -54,9 +55,15 @@ class VenueAccount:
     balance_minor: int = 0
     deposited_minor: int = 0
     enabled: bool = False
+    close_only: bool = False
+    password_digest: str = ""
     positions_made: int = 0
     deals_made: int = 0
     positions: dict[str, Position] = field(default_factory=dict)
+
+    @property
+    def may_trade(self) -> bool:
+        return self.enabled and not self.close_only
 
     def to_json(self) -> str:
         plain = {name: getattr(self, name) for name in self.__slots__ if name != "positions"}

@@ -4,9 +4,9 @@ from html import escape
 from typing import Final
 
 from domain.money import Money
-from ports.payments import Checkout
+from ports.acquirer import Checkout
 
-_PAGE: Final = """<!doctype html>
+PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>
 body{{font:16px/1.5 system-ui,sans-serif;background:#f4f5f7;color:#1c2330;margin:0;display:grid;
@@ -18,7 +18,7 @@ button{{font:inherit;width:100%;padding:.7rem;border-radius:8px;border:1px solid
 button.plain{{background:#fff;color:#1c2330;border-color:#c3cad4;margin-top:.6rem}}
 p.note{{color:#5b6675;font-size:.85rem;margin:1.25rem 0 0}}
 </style></head><body><main><h1>{description}</h1><p class="sum">{amount}</p>{body}
-<p class="note">Sandbox payment: no real money moves.</p></main></body></html>"""
+<p class="note">Sandbox: no real money moves.</p></main></body></html>"""
 
 _FORM: Final = """<form method="post">
 <button name="outcome" value="paid">Pay {amount}</button>
@@ -34,4 +34,4 @@ def checkout_page(checkout: Checkout, description: str, return_url: str) -> str:
         body = _FORM.format(amount=amount)
     else:
         body = _DECIDED.format(status=checkout.status.replace("_", " "), return_url=escape(return_url, quote=True))
-    return _PAGE.format(title=f"Pay {amount}", description=escape(description), amount=amount, body=body)
+    return PAGE.format(title=f"Pay {amount}", description=escape(description), amount=amount, body=body)

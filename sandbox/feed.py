@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from domain.errors import PriceFileInvalid
+from domain.file_errors import PriceFileInvalid
 from sandbox.instants import DAY, to_us
 
 _LINE: Final = re.compile(r"(\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)", re.ASCII)

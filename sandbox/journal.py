@@ -71,6 +71,11 @@ class Journal:
         for id, value in self._texts(kind, prefix):
             yield id, json.loads(value)
 
+    def kinds(self, prefix: str) -> list[str]:
+        """Returns the kinds of rows with this prefix."""
+        query = "SELECT DISTINCT kind FROM rows WHERE kind >= ? AND kind < ? ORDER BY kind"
+        return [str(row[0]) for row in self._db.execute(query, (prefix, prefix + "\U0010ffff"))]
+
     def texts(self, kind: str, prefix: str) -> list[str]:
         """Returns the JSON texts of the rows of a kind with this id prefix, by id."""
         return [value for _, value in self._texts(kind, prefix)]

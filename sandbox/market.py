@@ -22,7 +22,9 @@ from sandbox.feed import Feed, Quote
 from sandbox.instants import HOUR, MINUTE, SECOND, Stamper, iso
 from sandbox.journal import Journal, Row
 from sandbox.model import PriceModel
+from sandbox.neighbours import Neighbours
 from sandbox.provider import Provider
+from sandbox.readers import Readers
 from sandbox.sequence import Sequence
 from sandbox.tape import Tape
 from sandbox.traders import TraderDesk
@@ -49,20 +51,20 @@ class SimulatedMarket:
         tape: Tape,
         desk: TraderDesk,
         provider: Provider,
+        neighbours: Neighbours,
         start_us: int,
         mode: Literal["lockstep", "live"],
         readers: Iterable[str] = (FIRST_READER,),
     ) -> None:
         self.venue, self.desk, self.provider, self.journal = venue, desk, provider, journal
-        self._feed, self._tape, self._sequence = feed, tape, Sequence(venue)
+        self._feed, self._tape, self._sequence, self.neighbours = feed, tape, Sequence(venue), neighbours
         self.market_us, self.mode = start_us, mode
         self.went_live = False  # by `go_live`, in this process or an earlier one
         self.number = self.ticks = 0
-        # By reader: the last acknowledged batch, and the last batch it will never ask for again.
-        self.readers = dict.fromkeys(readers, (0, 0))
+        self.readers = Readers(readers)
+        self._flushed = 0  # the last batch that asked its readers to flush
         self.running = self.closing = False
-        self._minute, self._dropped = start_us // MINUTE, 0
-        self._tape_changed = False
+        self._minute, self._dropped, self._tape_changed = start_us // MINUTE, 0, False
         self._recent: dict[int, str] = {}
         # Last reported (balance, equity) by login. Not journaled: a restart reports all of them again.
         self._reported: dict[int, tuple[int, int]] = {}
@@ -72,17 +74,7 @@ class SimulatedMarket:
         if mode == "live":
             self._live.set()
         self._restore()
-        venue.now_us = provider.now_us = self.market_us
-
-    @property
-    def acked(self) -> int:
-        """The last batch that every reader has acknowledged."""
-        return min(number for number, _ in self.readers.values())
-
-    @property
-    def keep_after(self) -> int:
-        """No reader will ask for this batch or an earlier one."""
-        return min(keep_after for _, keep_after in self.readers.values())
+        venue.now_us = self.market_us
 
     # lockstep
 
@@ -90,7 +82,7 @@ class SimulatedMarket:
         """Release batches up to market time `until_us`, each after the one before it was acknowledged.
 
         The last batch asks readers to flush and is awaited too. Returns the number of ticks released. With `pause`,
-        stops early when an account was locked or the provider has a new event: the firm's reaction takes wall time,
+        stops early when an account was locked or a neighbour or a reader has news: the firm's reaction takes wall time,
         and a run is repeatable only if the market waits for it. Raises Conflict for a live market, BadInput for an
         earlier time.
         """
@@ -115,8 +107,8 @@ class SimulatedMarket:
                 self.running = False
             return self.ticks - before
 
-    def _pause_counts(self) -> tuple[int, int]:
-        return self.venue.locks, len(self.provider.events)
+    def _pause_counts(self) -> tuple[int, ...]:
+        return self.venue.locks, self.readers.news, *self.neighbours.news()
 
     def _slice_end(self, until_us: int) -> int:
         """Returns the end of the next slice: the next five-second mark, or up to an hour on when no quote is near."""
@@ -126,7 +118,7 @@ class SimulatedMarket:
         return min(until_us, (self.market_us // SLICE_US + 1) * SLICE_US)
 
     async def _all_acknowledged(self) -> None:
-        while self.acked < self.number:
+        while self.readers.waited_for(self.number, self._flushed):
             await self._acknowledged.wait()
 
     # live
@@ -208,13 +200,14 @@ class SimulatedMarket:
 
     def _close_batch(self, events: list[str], clock: int, *, flush: bool) -> None:
         self.market_us = self.venue.now_us = clock
-        self.provider.advance(clock)
+        self.neighbours.advance(clock)
         events += self._account_states(each_minute=clock // MINUTE != self._minute)
         self._minute = clock // MINUTE
         events.append(
             f'{{"kind":"clock","seq":{self._sequence.next()},"at":"{self._stamp(clock)}",'
             f'"flush":{"true" if flush else "false"}}}'
         )
+        self._flushed = self.number + 1 if flush else self._flushed
         self._publish(f'{{"number":{self.number + 1},"events":[{",".join(events)}]}}')
 
     def _tick_text(self, quote: Quote) -> str:
@@ -248,7 +241,7 @@ class SimulatedMarket:
 
     def _publish(self, body: str) -> None:
         self.number += 1
-        drop_to = max(self.keep_after, self.number - _LIVE_KEEP)
+        drop_to = max(self.readers.keep_after, self.number - _LIVE_KEEP)
         drop = drop_to if drop_to - self._dropped >= _DROP_STEP else 0
         self._dropped = drop or self._dropped
         self.commit((self.number, body), drop)
@@ -280,7 +273,7 @@ class SimulatedMarket:
                 f"The venue has made only {self.number} batches, not {after}.",
                 remedy="The sandbox was started anew: start the reader anew as well.",
             )
-        gone = max(self.keep_after, self._dropped)
+        gone = max(self.readers.keep_after, self._dropped)
         if after < gone:
             raise GapInStream(after, gone + 1)
 
@@ -301,21 +294,20 @@ class SimulatedMarket:
                 except TimeoutError:
                     yield "\n"
 
-    def join(self, reader: str, after: int) -> None:
-        """Add a reader that lockstep waits for from batch `after` on. A known reader changes nothing."""
-        if reader not in self.readers:
-            self.readers[reader] = (after, after)
+    def join(self, reader: str, after: int, behind: int = 0) -> None:
+        """Add a reader that lockstep waits for from batch `after` on, `behind` batches late at most."""
+        if self.readers.join(reader, after, behind):
             self.commit()
 
-    def acknowledge(self, number: int, keep_after: int, reader: str = FIRST_READER) -> None:
+    def acknowledge(self, number: int, keep_after: int, reader: str = FIRST_READER, news: int = 0) -> None:
         if number > self.number or keep_after > number:
             raise BadInput(
                 f"Batch {number} cannot be acknowledged: the last is {self.number}.",
                 field="number" if number > self.number else "keep_after",
             )
-        acked, kept = self.readers.get(reader, (0, 0))
-        self.readers[reader] = (max(acked, number), max(kept, keep_after))
-        self.commit()
+        self.readers.acknowledge(reader, number, keep_after, news)
+        if number == self._flushed:  # any other is written with the next batch; a reader that starts anew repeats it
+            self.commit()
         self._acknowledged.set()
         self._acknowledged = asyncio.Event()
 
@@ -350,11 +342,12 @@ class SimulatedMarket:
         except sqlite3.Error as exc:
             os.kill(os.getpid(), signal.SIGTERM)
             raise Unavailable(f"The sandbox cannot write its journal and stops: {exc}.") from exc
+        self.neighbours.committed(at_rest=batch is None or batch[0] == self._flushed)
 
     def _rows(self) -> Iterable[Row]:
         yield from self.venue.drain()
         yield from self.desk.drain()
-        yield from self.provider.drain()
+        yield from self.neighbours.drain()
         yield from self._sequence.drain()
         if self._tape_changed:
             self._tape_changed = False
@@ -367,7 +360,7 @@ class SimulatedMarket:
             "market_us": self.market_us,
             "went_live": self.went_live,
             "number": self.number,
-            "readers": self.readers,
+            "readers": self.readers.state(),
             "dropped": self._dropped,
             "seq": self._sequence.last,
             "ticks": self.ticks,
@@ -384,7 +377,7 @@ class SimulatedMarket:
             return
         for name in ("market_us", "went_live", "number", "ticks"):
             setattr(self, name, state[name])
-        self.readers |= {name: (acked, kept) for name, (acked, kept) in state["readers"].items()}
+        self.readers.restore(state["readers"])
         self._dropped, self._minute = state["dropped"], state["minute"]
         self._feed.restore(state["feed"])
         self.venue.restore((data for _, data in self.journal.all("account")), self.journal.all("key"))
@@ -395,5 +388,4 @@ class SimulatedMarket:
         if tape is not None:
             self._tape.restore(tape, state["pulse"])
         self.desk.restore(self.journal.all("binding"), dict(self.journal.all("trader")), state["acted_us"])
-        kinds = ("checkout", "transfer", "idempotency", "entry", "event", "webhook", "faults")
-        self.provider.restore({kind: list(self.journal.all(kind)) for kind in kinds}, state["market_us"])
+        self.neighbours.restore(self.journal, state["market_us"])

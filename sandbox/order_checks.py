@@ -34,6 +34,14 @@ def check_order(
         raise Conflict(f"There is no price for {symbol} yet.")
 
 
+def check_may_open(account: VenueAccount, symbol: str, stopped: bool) -> None:
+    """Raises Conflict if the account may only close, or nobody may open a position in the symbol."""
+    if account.close_only:
+        raise Conflict(f"Account {account.login} may only close positions.")
+    if stopped:
+        raise Conflict(f"No position in {symbol} can be opened now: its trading is stopped.")
+
+
 def check_stops(side: Side, bid: Decimal, ask: Decimal, stop: Decimal | None, target: Decimal | None) -> None:
     """Raises BadInput if the stop loss or the take profit would be hit at once."""
     low, high = (stop, target) if side == "buy" else (target, stop)

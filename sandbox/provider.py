@@ -6,7 +6,7 @@ that contains `unknown-account` is refused for good; the same key is then refuse
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -14,14 +14,18 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import BadInput, Conflict, IdempotencyMismatch, InProgress, NotFound, RefusedForGood
-from ports.payments import Checkout, EventKind, ProviderEntry, Transfer, WebhookEvent
+from ports.acquirer import Checkout, Refund
+from ports.money import EventKind, WebhookEvent
+from ports.rail import Transfer
+from ports.statements import StatementEntry
+from sandbox.chargebacks import Disputes, unrefunded_minor
 from sandbox.instants import MINUTE, from_us
 from sandbox.journal import Row
 
 _RETURNED_MARK: Final = "closed-account"
 _REFUSED_MARK: Final = "unknown-account"
 _REFUSED: Final = ""  # in place of a transfer's id: this key was refused for good
-EntryKind = Literal["charge", "refund", "dispute", "transfer", "transfer_return"]
+EntryKind = Literal["charge", "refund", "dispute", "transfer", "transfer_return", "refund_failed", "dispute_won", "fee"]
 
 
 class Faults(BaseModel):
@@ -63,9 +67,10 @@ class Provider:
         self._checkouts: dict[str, dict[str, Any]] = {}
         self._transfers: dict[str, dict[str, Any]] = {}
         self._unsettled: dict[str, int] = {}
+        self.disputes = Disputes(self)
         self._keys: dict[str, list[str]] = {}
         self._under_way: set[str] = set()
-        self.entries: list[ProviderEntry] = []
+        self.entries: list[StatementEntry] = []
         self.events: list[WebhookEvent] = []
         self.undelivered: list[str] = []
         self._rows: list[Row] = []
@@ -84,71 +89,108 @@ class Provider:
                 "The return address is no web address.", field="return_url", remedy="Give an http or https URL."
             )
         checkout_id = f"co_{len(self._checkouts) + 1:08d}"
-        checkout = Checkout(
-            checkout_id=checkout_id,
-            url=f"{self._base_url}/pay/{checkout_id}",
-            reference=reference,
-            status="open",
-            amount_minor=amount_minor,
-            currency=currency,
-        )
-        page = {"description": description, "return_url": return_url}
-        self._checkouts[checkout_id] = {**checkout.model_dump(), **page}
+        self._checkouts[checkout_id] = {
+            "checkout_id": checkout_id,
+            "key": key,
+            "url": f"{self._base_url}/pay/{checkout_id}",
+            "reference": reference,
+            "status": "open",
+            "amount_minor": amount_minor,
+            "currency": currency,
+            "description": description,
+            "return_url": return_url,
+            "refunds": [],
+        }
         self._store_answer("checkout", key, given, checkout_id)
-        self._save_checkout(checkout_id)
-        return checkout
+        self.save_checkout(checkout_id)
+        return self.checkout(checkout_id)
+
+    def find_checkout(self, key: str) -> Checkout | None:
+        known = self._keys.get(f"checkout:{key}")
+        return None if known is None else self.checkout(known[1])
 
     def checkout(self, checkout_id: str) -> Checkout:
-        data = self._checkout(checkout_id)
-        return Checkout(**{name: data[name] for name in Checkout.model_fields})
+        data = self.stored(checkout_id)
+        kept = {name: data[name] for name in ("checkout_id", "url", "reference", "amount_minor", "currency")}
+        status = data["status"]
+        return Checkout(
+            **kept,
+            key=data.get("key", ""),
+            status=status if status in ("open", "expired") else "paid",
+            refunded_minor=data["amount_minor"] if status == "refunded" else data.get("refunded_minor", 0),
+            chargebacks=tuple(made["chargeback_id"] for made in data.get("chargebacks", []))
+            or ((f"cb_{checkout_id}",) if status == "charged_back" else ()),
+        )
 
     def page(self, checkout_id: str) -> tuple[Checkout, str, str]:
         """Returns (checkout, description, return address) for the hosted page."""
-        data = self._checkout(checkout_id)
+        data = self.stored(checkout_id)
         return self.checkout(checkout_id), data["description"], data["return_url"]
 
     def complete(self, checkout_id: str, paid: bool) -> None:
         """The customer pays or cancels on the hosted page. Only the first decision counts."""
-        if self._checkout(checkout_id)["status"] == "open":
+        if self.stored(checkout_id)["status"] == "open":
             self._set_status(
                 checkout_id, "paid" if paid else "expired", "checkout.paid" if paid else "checkout.expired"
             )
             if paid:
-                self._book(checkout_id, self._checkouts[checkout_id], "charge", 1)
+                self.book(checkout_id, self._checkouts[checkout_id], "charge", 1)
 
     def expire(self, checkout_id: str) -> Checkout:
         """Close an open checkout. A decided one does not change."""
         self.complete(checkout_id, paid=False)
         return self.checkout(checkout_id)
 
-    def refund(self, checkout_id: str, key: str) -> Checkout:
-        """Refund the rest of the payment. Raises Conflict unless it is paid."""
-        if self._stored_answer("refund", key, [checkout_id]) is None:
-            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
-            self._store_answer("refund", key, [checkout_id], checkout_id)
-        return self.checkout(checkout_id)
+    def refund(self, checkout_id: str, key: str, amount_minor: int | None = None) -> Refund:
+        """Refund `amount_minor`, or the rest of the payment. Raises Conflict unless it is paid."""
+        given = [checkout_id] if amount_minor is None else [checkout_id, amount_minor]
+        if self._stored_answer("refund", key, given) is None:
+            self._refund(checkout_id, amount_minor, key)
+            self._store_answer("refund", key, given, checkout_id)
+        return next(refund for refund in self.refunds(checkout_id) if refund.key == key)
+
+    def refunds(self, checkout_id: str) -> list[Refund]:
+        return [Refund.model_validate(refund) for refund in self.stored(checkout_id).get("refunds", [])]
 
     def refund_at_desk(self, checkout_id: str, amount_minor: int | None) -> Checkout:
-        """Refund a payment as on the provider's own pages: `amount_minor`, or the rest for None.
-
-        After a partial refund the checkout still counts as paid. Raises Conflict for more than is left.
-        """
-        data = self._checkout(checkout_id)
-        if amount_minor is None or data["status"] != "paid" or amount_minor == _unrefunded_minor(data):
-            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
-            return self.checkout(checkout_id)
-        if amount_minor > _unrefunded_minor(data):
-            raise Conflict(f"Only {_unrefunded_minor(data)} minor units of checkout {checkout_id} are left.")
-        data["refunded_minor"] = data["amount_minor"] - _unrefunded_minor(data) + amount_minor
-        self._save_checkout(checkout_id)
-        self._announce("charge.refunded", checkout_id)
-        self._book(checkout_id, {**data, "amount_minor": amount_minor}, "refund", -1)
+        """Refund a payment as on the provider's own pages: `amount_minor`, or the rest for None. Raises Conflict."""
+        self._refund(checkout_id, amount_minor, "")
         return self.checkout(checkout_id)
 
-    def dispute(self, checkout_id: str) -> Checkout:
-        """The cardholder charges the payment back. A second time changes nothing."""
-        if self._checkout(checkout_id)["status"] != "charged_back":
-            self._reverse(checkout_id, "charged_back", "dispute", "charge.disputed")
+    def _refund(self, checkout_id: str, amount_minor: int | None, key: str) -> None:
+        data = self.stored(checkout_id)
+        left = unrefunded_minor(data)
+        if amount_minor is not None and data["status"] == "paid" and amount_minor > left:
+            raise Conflict(f"Only {left} minor units of checkout {checkout_id} are left.")
+        if amount_minor is None or data["status"] != "paid" or amount_minor == left:
+            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
+        else:
+            data["refunded_minor"] = data["amount_minor"] - left + amount_minor
+            self.announce("charge.refunded", checkout_id)
+            self.book(checkout_id, {**data, "amount_minor": amount_minor}, "refund", -1)
+        refunds = data.setdefault("refunds", [])
+        refunds.append(
+            Refund(
+                refund_id=f"re_{checkout_id}_{len(refunds) + 1}",
+                key=key,
+                checkout_id=checkout_id,
+                status="succeeded",
+                amount_minor=left if amount_minor is None else amount_minor,
+                currency=data["currency"],
+            ).model_dump()
+        )
+        self.save_checkout(checkout_id)
+
+    def refund_fails(self, checkout_id: str) -> Checkout:
+        """The buyer's bank sends the newest refund back. Raises Conflict when there is none that arrived."""
+        data = self.stored(checkout_id)
+        refunds = data.get("refunds", [])
+        if not refunds or refunds[-1]["status"] == "failed":
+            raise Conflict(f"Checkout {checkout_id} has no refund that can fail.")
+        refunds[-1].update(status="failed", failure="The buyer's account is closed.", came_back=True)
+        data["refunded_minor"] = sum(one["amount_minor"] for one in refunds if one["status"] != "failed")
+        self._set_status(checkout_id, "paid", "charge.refunded")
+        self.book(checkout_id, {**data, "amount_minor": refunds[-1]["amount_minor"]}, "refund_failed", 1)
         return self.checkout(checkout_id)
 
     # transfers
@@ -190,7 +232,7 @@ class Provider:
         self._unsettled[transfer_id] = settles_us
         self._store_answer("transfer", key, given, transfer_id)
         self._save_transfer(transfer_id)
-        self._book(transfer_id, self._transfers[transfer_id], "transfer", -1)
+        self.book(transfer_id, self._transfers[transfer_id], "transfer", -1)
         return transfer
 
     def transfer(self, transfer_id: str) -> Transfer:
@@ -205,10 +247,12 @@ class Provider:
 
     def advance(self, now_us: int) -> None:
         """Set market time and settle the due transfers in order of their due times."""
-        due = sorted((at, transfer_id) for transfer_id, at in self._unsettled.items() if at <= now_us)
-        for at, transfer_id in due:
+        due: list[tuple[int, str, Callable[[str], object]]] = []
+        due += [(at, transfer_id, self._settle) for transfer_id, at in self._unsettled.items() if at <= now_us]
+        due += [(at, each, self.disputes.move_on) for each, at in self.disputes.due.items() if at <= now_us]
+        for at, object_id, happens in sorted(due, key=lambda one: one[:2]):
             self.now_us = at
-            self._settle(transfer_id)
+            happens(object_id)
         self.now_us = now_us
 
     def _settle(self, transfer_id: str) -> None:
@@ -216,16 +260,16 @@ class Provider:
         del self._unsettled[transfer_id]
         if transfer["returned"]:
             transfer["status"], transfer["failure"] = "returned", "The beneficiary's bank returned it: account closed."
-            self._book(transfer_id, transfer, "transfer_return", 1)
-            self._announce("transfer.returned", transfer_id)
+            self.book(transfer_id, transfer, "transfer_return", 1)
+            self.announce("transfer.returned", transfer_id)
         else:
             transfer["status"] = "paid"
-            self._announce("transfer.paid", transfer_id)
+            self.announce("transfer.paid", transfer_id)
         self._save_transfer(transfer_id)
 
     # lists
 
-    def entries_after(self, after: str | None) -> list[ProviderEntry]:
+    def entries_after(self, after: str | None) -> list[StatementEntry]:
         return self.entries[_index(after, "en_", len(self.entries)) :]
 
     def events_after(self, after: str | None) -> list[WebhookEvent]:
@@ -255,15 +299,16 @@ class Provider:
         self.now_us = now_us
         self._checkouts, self._transfers = dict(rows["checkout"]), dict(rows["transfer"])
         self._unsettled = {id: t["settles_us"] for id, t in self._transfers.items() if t["status"] == "pending"}
+        self.disputes.restore(self._checkouts.values())
         self._keys = dict(rows["idempotency"])
-        self.entries = [ProviderEntry.model_validate(data) for _, data in rows["entry"]]
+        self.entries = [StatementEntry.model_validate(data) for _, data in rows["entry"]]
         self.events = [WebhookEvent.model_validate(data) for _, data in rows["event"]]
         self.undelivered = [event_id for event_id, _ in rows["webhook"]]
         self.faults = Faults.model_validate(dict(rows["faults"]).get("now", {}))
 
     # inside
 
-    def _checkout(self, checkout_id: str) -> dict[str, Any]:
+    def stored(self, checkout_id: str) -> dict[str, Any]:
         data = self._checkouts.get(checkout_id)
         if data is None:
             raise NotFound(f"The provider knows no checkout {checkout_id}.")
@@ -276,21 +321,21 @@ class Provider:
         entry: EntryKind,
         kind: EventKind,
     ) -> None:
-        data = self._checkout(checkout_id)
+        data = self.stored(checkout_id)
         if data["status"] != "paid":
             raise Conflict(
                 f"Checkout {checkout_id} is {data['status'].replace('_', ' ')}; only a paid one can go back."
             )
         self._set_status(checkout_id, status, kind)
-        self._book(checkout_id, {**data, "amount_minor": _unrefunded_minor(data)}, entry, -1)
+        self.book(checkout_id, {**data, "amount_minor": unrefunded_minor(data)}, entry, -1)
 
     def _set_status(self, checkout_id: str, status: str, kind: EventKind) -> None:
         self._checkouts[checkout_id]["status"] = status
-        self._save_checkout(checkout_id)
-        self._announce(kind, checkout_id)
+        self.save_checkout(checkout_id)
+        self.announce(kind, checkout_id)
 
-    def _book(self, object_id: str, source: dict[str, Any], kind: EntryKind, sign: int) -> None:
-        entry = ProviderEntry(
+    def book(self, object_id: str, source: dict[str, Any], kind: EntryKind, sign: int) -> None:
+        entry = StatementEntry(
             entry_id=f"en_{len(self.entries) + 1:08d}",
             object_id=object_id,
             reference=source["reference"],
@@ -302,7 +347,7 @@ class Provider:
         self.entries.append(entry)
         self._rows.append(Row("entry", entry.entry_id, entry.model_dump_json()))
 
-    def _announce(self, kind: EventKind, object_id: str) -> None:
+    def announce(self, kind: EventKind, object_id: str) -> None:
         event_id = f"ev_{len(self.events) + 1:08d}"
         event = WebhookEvent(event_id=event_id, kind=kind, object_id=object_id, created_at=from_us(self.now_us))
         self.events.append(event)
@@ -321,16 +366,11 @@ class Provider:
         self._keys[f"{scope}:{key}"] = [_digest(given), object_id]
         self._rows.append(Row("idempotency", f"{scope}:{key}", json.dumps([_digest(given), object_id])))
 
-    def _save_checkout(self, checkout_id: str) -> None:
+    def save_checkout(self, checkout_id: str) -> None:
         self._rows.append(Row("checkout", checkout_id, json.dumps(self._checkouts[checkout_id])))
 
     def _save_transfer(self, transfer_id: str) -> None:
         self._rows.append(Row("transfer", transfer_id, json.dumps(self._transfers[transfer_id])))
-
-
-def _unrefunded_minor(checkout: dict[str, Any]) -> int:
-    """Returns the part of a payment that is not refunded, in minor units."""
-    return int(checkout["amount_minor"]) - int(checkout.get("refunded_minor", 0))
 
 
 def _digest(given: list[Any]) -> str:

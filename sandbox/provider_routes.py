@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import AnswerLost, RefusedForGood, Unavailable
 from domain.money import Currency
-from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
+from ports.acquirer import Chargeback, Checkout, Evidence, Refund
+from ports.money import WebhookEvent
+from ports.rail import Transfer
+from ports.statements import StatementEntry
+from sandbox.chargebacks import Stage
 from sandbox.checkout_page import checkout_page
 from sandbox.market import SimulatedMarket
 from sandbox.provider import Faults
@@ -32,10 +36,20 @@ class NewCheckout(_Body):
     return_url: Annotated[str, Field(max_length=2000)]
 
 
-class DeskRefund(_Body):
+class NewRefund(_Body):
     """Without an amount, the rest of the payment is refunded."""
 
     amount_minor: Amount | None = None
+
+
+class NewDispute(_Body):
+    """`lost`: decided at once."""
+
+    stage: Stage = "lost"
+
+
+class Decided(_Body):
+    status: Literal["won", "lost"]
 
 
 class NewTransfer(_Body):
@@ -49,6 +63,8 @@ def provider_router(market: SimulatedMarket) -> APIRouter:
     """Returns the routes of one provider. An effect is in the journal before the answer is sent."""
     router = APIRouter()
     _add_checkouts(router, market)
+    _add_money_back(router, market)
+    _add_desk(router, market)
     _add_transfers(router, market)
     _add_page(router, market)
     return router
@@ -93,21 +109,69 @@ def _add_checkouts(router: APIRouter, market: SimulatedMarket) -> None:
         await _settle_call(market)
         return checkout
 
+    @router.get("/provider/checkouts")
+    async def find_checkout(key: str) -> list[Checkout]:
+        checkout = provider.find_checkout(key)
+        return [] if checkout is None else [checkout]
+
+
+def _add_money_back(router: APIRouter, market: SimulatedMarket) -> None:
+    provider = market.provider
+
     @router.post("/provider/checkouts/{checkout_id}/refund")
-    async def refund(checkout_id: str, key: Key) -> Checkout:
+    async def refund(checkout_id: str, body: NewRefund, key: Key) -> Refund:
         _refuse_by_fault(market)
-        checkout = provider.refund(checkout_id, key)
+        refund = provider.refund(checkout_id, key, body.amount_minor)
         await _settle_call(market)
-        return checkout
+        return refund
+
+    @router.get("/provider/checkouts/{checkout_id}/refunds")
+    async def refunds(checkout_id: str) -> list[Refund]:
+        return provider.refunds(checkout_id)
+
+    @router.get("/provider/chargebacks/{chargeback_id}")
+    async def fetch_chargeback(chargeback_id: str) -> Chargeback:
+        return provider.disputes.get(chargeback_id)
+
+    @router.post("/provider/chargebacks/{chargeback_id}/evidence")
+    async def submit_evidence(chargeback_id: str, body: Evidence, key: Key) -> Chargeback:
+        _refuse_by_fault(market)
+        chargeback = provider.disputes.submit(chargeback_id, body)
+        await _settle_call(market)
+        return chargeback
+
+    @router.post("/provider/chargebacks/{chargeback_id}/accept")
+    async def accept_chargeback(chargeback_id: str, key: Key) -> Chargeback:
+        _refuse_by_fault(market)
+        chargeback = provider.disputes.accept(chargeback_id)
+        await _settle_call(market)
+        return chargeback
+
+
+def _add_desk(router: APIRouter, market: SimulatedMarket) -> None:
+    """What others do: the buyer, the buyer's bank, and people at the provider's own desk."""
+    provider = market.provider
 
     @router.post("/provider/checkouts/{checkout_id}/dispute")
-    async def dispute(checkout_id: str) -> Checkout:
-        checkout = provider.dispute(checkout_id)
+    async def dispute(checkout_id: str, body: NewDispute | None = None) -> Checkout:
+        checkout = provider.disputes.open(checkout_id, (body or NewDispute()).stage)
+        market.commit()
+        return checkout
+
+    @router.post("/provider/chargebacks/{chargeback_id}/decide")
+    async def decide(chargeback_id: str, body: Decided) -> Chargeback:
+        chargeback = provider.disputes.decide(chargeback_id, body.status)
+        market.commit()
+        return chargeback
+
+    @router.post("/provider/checkouts/{checkout_id}/refund-fails")
+    async def refund_fails(checkout_id: str) -> Checkout:
+        checkout = provider.refund_fails(checkout_id)
         market.commit()
         return checkout
 
     @router.post("/provider/checkouts/{checkout_id}/desk-refund")
-    async def refund_at_desk(checkout_id: str, body: DeskRefund) -> Checkout:
+    async def refund_at_desk(checkout_id: str, body: NewRefund) -> Checkout:
         checkout = provider.refund_at_desk(checkout_id, body.amount_minor)
         market.commit()
         return checkout
@@ -140,7 +204,7 @@ def _add_transfers(router: APIRouter, market: SimulatedMarket) -> None:
         return provider.transfer(transfer_id)
 
     @router.get("/provider/entries")
-    async def entries(after: str | None = None) -> list[ProviderEntry]:
+    async def entries(after: str | None = None) -> list[StatementEntry]:
         return provider.entries_after(after)
 
     @router.get("/provider/events")

@@ -1,7 +1,6 @@
-"""The sandbox's HTTP server: platform, market control, payment provider, and their background tasks."""
+"""The sandbox's HTTP server: platform, market control, payment provider, bank, and their background tasks."""
 
 import asyncio
-import hmac
 import logging
 import os
 import signal
@@ -10,35 +9,44 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Final, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain.errors import BadInput, PropOSError, RefusedForGood
+from domain.errors import BadInput, PropOSError
 from ports.platform import GapInStream
-from sandbox.config import SandboxConfig
+from ports.stream_http import PROBLEM, BearerAuth, gap_of, problem_of, problem_of_field
+from sandbox.bank.bank import SandboxBank
+from sandbox.bank.routes import bank_router
+from sandbox.config import SETTLED_BY, SandboxConfig
 from sandbox.feed import Feed, Recording, recorded_dates
 from sandbox.instants import to_us
 from sandbox.journal import Journal, Row
 from sandbox.market import SimulatedMarket
 from sandbox.model import PriceModel
+from sandbox.neighbours import Neighbours, ProviderNeighbour
 from sandbox.provider import Provider
 from sandbox.provider_routes import provider_router
+from sandbox.stripe.fake import FakeStripe
+from sandbox.stripe.routes import stripe_router
+from sandbox.stripe.webhooks import StripeWebhooks
 from sandbox.symbols import symbol_specs
 from sandbox.tape import Tape
 from sandbox.traders import TraderDesk
 from sandbox.venue import Venue
 from sandbox.venue_routes import venue_router
-from sandbox.webhooks import WebhookSender
+from sandbox.webhooks import ProviderWebhooks, WebhookSender
 
 __all__ = ["SandboxConfig", "create_app", "run"]
 
 _log: Final = logging.getLogger(__name__)
-_OPEN_PATHS: Final = ("/pay/", "/health")
+# What needs no token: the fake Stripe checks keys of its own, and people on the checkout page have none.
+_STRIPE_PATHS: Final = ("/stripe/v1/", "/stripe/v2/", "/stripe/pay/", "/stripe/onboarding/", "/stripe/identity/")
+_OPEN_PATHS: Final = ("/pay/", "/health", *_STRIPE_PATHS)
 
 
 def create_app(config: SandboxConfig) -> FastAPI:
@@ -58,15 +66,25 @@ def create_app(config: SandboxConfig) -> FastAPI:
         raise
     mode: Literal["lockstep", "live"] = "lockstep" if config.lockstep and not went_live else "live"
     venue, tape, provider = Venue(specs), Tape(config.symbols), Provider(config.base_url)
-    market = SimulatedMarket(
-        feed, journal, venue, tape, TraderDesk(venue, tape), provider, start_us, mode, config.readers
+    stripe = FakeStripe(config.base_url, config.stripe_key, config.stripe_endpoints)
+    desk = TraderDesk(venue, tape)
+    bank = None if config.bank_dir is None else SandboxBank(config.bank_dir, config.bank_currencies)
+    if bank is not None:
+        stripe.state.to_bank = partial(_settle, bank)
+    neighbours = Neighbours(ProviderNeighbour(provider), stripe, *([] if bank is None else [bank]))
+    neighbours.start(start_us)
+    market = SimulatedMarket(feed, journal, venue, tape, desk, provider, neighbours, start_us, mode, config.readers)
+    stripe.commit = market.commit
+    sources = (
+        ProviderWebhooks(provider, config.webhook_url, config.webhook_secret),
+        StripeWebhooks(stripe.state),
     )
-    sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
+    senders = [WebhookSender(source, market.commit) for source in sources]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         speed = None if market.went_live else config.speed
-        tasks = [asyncio.create_task(sender.run()), asyncio.create_task(market.run_live(speed))]
+        tasks = [asyncio.create_task(market.run_live(speed)), *(asyncio.create_task(each.run()) for each in senders)]
         for task in tasks:
             task.add_done_callback(_stop_if_failed)
         yield
@@ -80,10 +98,13 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.state.market = market
     app.include_router(venue_router(market, config.seed))
     app.include_router(provider_router(market))
+    app.include_router(stripe_router(stripe))
+    if bank is not None:
+        app.include_router(bank_router(market, bank))
     app.add_exception_handler(PropOSError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(GapInStream, _gap)
-    app.add_middleware(_BearerAuth, token=config.token)
+    app.add_middleware(BearerAuth, token=config.token, whose="sandbox", open_paths=_OPEN_PATHS)
     return app
 
 
@@ -146,6 +167,12 @@ def _recording(config: SandboxConfig) -> tuple[Feed, int]:
     return recording, to_us(start)
 
 
+def _settle(bank: SandboxBank, currency: str, amount: int, payout_id: str) -> None:
+    """Money that the provider pays out to the firm's own bank comes in there, if the firm has an account for it."""
+    if currency in bank.currencies:
+        bank.credit(currency, amount, reference=payout_id, debtor=SETTLED_BY)
+
+
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -164,43 +191,16 @@ def _check_same_settings(journal: Journal, config: SandboxConfig) -> None:
     journal.write([Row("state", "identity", value)])
 
 
-class _BearerAuth:
-    """Refuses requests without the token, except for the checkout page and the health check."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app, self._expected = app, f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(_OPEN_PATHS):
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                await problem("not-signed-in", "This needs the sandbox's token.", 401)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def problem(
-    type: str, detail: str, status: int, field: str | None = None, remedy: str | None = None, **more: str
-) -> JSONResponse:
-    """Returns an answer as problem+json."""
-    title = type.replace("-", " ").capitalize()
-    body = {"type": type, "title": title, "detail": detail, "field": field, "remedy": remedy, **more}
-    return JSONResponse(body, status, media_type="application/problem+json")
-
-
 async def _problem(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, PropOSError)
-    spent = {"key": exc.key} if isinstance(exc, RefusedForGood) else {}
-    return problem(exc.type, exc.message, exc.status, exc.field, exc.remedy, **spent)
+    return JSONResponse(problem_of(exc), exc.status, media_type=PROBLEM)
 
 
 async def _invalid(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)
-    first = exc.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return problem("bad-input", f"{field}: {first['msg']}.", 422, field, "Correct this field and send it again.")
+    return JSONResponse(problem_of_field(exc.errors()), 422, media_type=PROBLEM)
 
 
 async def _gap(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, GapInStream)
-    return JSONResponse({"type": "gap-in-stream", "detail": str(exc), "first": exc.first}, 410)
+    return JSONResponse(gap_of(exc), 410)

@@ -31,11 +31,11 @@ def _activity(ms: int) -> float:
     return 1.0 if 12 <= hour < 17 else 0.7 if 7 <= hour < 20 else 0.3
 
 
-def _lines(symbol: str, seed: int, end_ms: int) -> list[str]:
+def _lines(symbol: str, seed: int, begin_ms: int, end_ms: int) -> list[str]:
     instrument = INSTRUMENTS[symbol]
     rng = Random(f"synthetic/{seed}/{symbol}")
     digits, spread = instrument.spec.digits, instrument.model_spread
-    price, ms, last_ms = float(instrument.model_price), 0, 0
+    price, ms, last_ms = float(instrument.model_price), begin_ms, begin_ms
     lines: list[str] = []
     step, drift = instrument.volatility * _STEP, rng.choice((-1, 1)) * instrument.volatility * _TREND
     while True:
@@ -60,8 +60,11 @@ def _format_price(points: int, digits: int) -> str:
     return f"{whole}.{rest:0{digits}d}"
 
 
-def write_day(folder: Path, symbols: Sequence[str], day: date, seed: int, end_ms: int = _END_MS) -> None:
-    """Write one zip of ticks per symbol into `folder`. The same arguments write the same quotes.
+def write_day(
+    folder: Path, symbols: Sequence[str], day: date, seed: int, *, begin_ms: int = 0, end_ms: int = _END_MS
+) -> None:
+    """Write one zip of ticks per symbol into `folder`. The same arguments write the same quotes. `begin_ms`, `end_ms`:
+    of the quotes, since midnight UTC; the first release is at 12:30.
 
     Raises BadInput for an unknown symbol.
     """
@@ -77,4 +80,4 @@ def write_day(folder: Path, symbols: Sequence[str], day: date, seed: int, end_ms
         name = f"{day:%Y%m%d}_{symbol.lower()}_tick_quote.csv"
         path = folder / f"synthetic__tick__{symbol.lower()}__{day:%Y%m%d}_quote.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(name, "\n".join(_lines(symbol, seed, end_ms)))
+            archive.writestr(name, "\n".join(_lines(symbol, seed, begin_ms, end_ms)))

@@ -6,15 +6,14 @@ Money and prices are Decimal; random floats (0..1) only choose what to do.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from zlib import crc32
 
 from domain.errors import Conflict, RateMissing
-from ports.platform import Side
+from ports.platform import Side, SymbolSpec
 from sandbox.books import Position, VenueAccount
 from sandbox.instants import DAY, HOUR, MINUTE, SECOND
 from sandbox.tape import Tape
-from sandbox.venue import Venue
 
 _MASK: Final = (1 << 64) - 1
 _STANDARD_SIZE_MINOR: Final = 10_000_000  # lots below are meant for an account of 100,000.00
@@ -29,11 +28,40 @@ def _mix(value: int) -> int:
     return value ^ (value >> 31)
 
 
+class TradedVenue(Protocol):
+    """What hosted traders see of their venue, and how they order."""
+
+    @property
+    def accounts(self) -> Mapping[int, VenueAccount]: ...
+
+    @property
+    def quotes(self) -> Mapping[str, tuple[Decimal, Decimal]]: ...
+
+    @property
+    def specs(self) -> Mapping[str, SymbolSpec]: ...
+
+    def order(
+        self,
+        login: int,
+        symbol: str,
+        side: Side,
+        lots: Decimal,
+        *,
+        position_id: str | None = None,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
+    ) -> str: ...
+
+    def equity_minor(self, account: VenueAccount) -> int: ...
+
+    def profit_minor(self, account: VenueAccount, position: Position, lots: Decimal | None = None) -> int: ...
+
+
 @dataclass(slots=True)
 class Turn:
     """One turn of one trader: its account, the market, the time, and random numbers."""
 
-    venue: Venue
+    venue: TradedVenue
     tape: Tape
     account: VenueAccount
     memo: dict[str, Any]
@@ -272,6 +300,25 @@ def copier(turn: Turn) -> None:
             copies[theirs] = turn.open(position.symbol, position.side, lots) or ""
 
 
+def busy(turn: Turn) -> None:
+    """Follows the last hour's move on every pullback, with small lots, small targets and wide stops; does not trade at
+    the time of US data."""
+    minute = turn.now_us % DAY // MINUTE
+    quiet = turn.recorded and 12 * 60 + 15 <= minute < 14 * 60 + 30
+    if turn.closing or quiet:
+        turn.close_all()
+    elif turn.positions:
+        if turn.age_us(turn.positions[0]) > turn.pace(90, 12) * MINUTE:
+            turn.close_all()
+    elif turn.draw("enter") < 0.5 and not (turn.recorded and minute < 30):
+        symbol = turn.symbol(0.4)
+        part, stop, target = (Decimal("0.4"), 120, 5) if symbol == _GOLD else (Decimal("0.16"), 36, 1)
+        side = _side_of_trend(turn, symbol, part)
+        if side is not None:
+            lots = turn.lots("lots", symbol, turn.pace(90, 50), turn.pace(130, 80))
+            turn.open(symbol, side, lots, turn.part_of_price(symbol, stop), turn.part_of_price(symbol, target))
+
+
 def steady(turn: Turn) -> None:
     """Fades small moves in the European morning, does not trade at the time of US data, then follows the last hour's
     move on a pullback. Uses small targets and wide stops. Stops for the day after enough gain or loss; ends flat."""
@@ -334,4 +381,5 @@ TEMPERS: Final[Mapping[str, Temper]] = {
     "idle": Temper(3600, idle),
     "copier": Temper(5, copier),
     "steady": Temper(30, steady),
+    "busy": Temper(30, busy),
 }

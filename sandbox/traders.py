@@ -16,8 +16,7 @@ from sandbox.books import VenueAccount
 from sandbox.instants import MINUTE, SECOND
 from sandbox.journal import Row
 from sandbox.tape import Tape
-from sandbox.tempers import TEMPERS, Turn
-from sandbox.venue import Venue
+from sandbox.tempers import TEMPERS, TradedVenue, Turn
 
 _FLAT_BEFORE_END_US: Final = 30 * MINUTE
 
@@ -60,7 +59,7 @@ class SimulatedTrader:
 class TraderDesk:
     """All hosted traders of one venue."""
 
-    def __init__(self, venue: Venue, tape: Tape) -> None:
+    def __init__(self, venue: TradedVenue, tape: Tape) -> None:
         self._venue, self._tape = venue, tape
         self._bindings: dict[str, Binding] = {}
         self._traders: dict[int, SimulatedTrader] = {}

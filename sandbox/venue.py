@@ -4,13 +4,12 @@ Nothing here waits or writes. A change adds events to `pending` (the market numb
 to `drain`.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
+from domain.errors import BadInput, Conflict, NotFound
 from domain.money import half_up, to_minor
 from domain.pnl import conversion_rate, position_profit_minor
 from ports.platform import (
@@ -24,11 +23,13 @@ from ports.platform import (
     StopsChanged,
     SymbolSpec,
 )
+from sandbox.access import Access
+from sandbox.answers import Answers
 from sandbox.books import Position, StopBook, VenueAccount
 from sandbox.feed import Quote
 from sandbox.instants import from_us
 from sandbox.journal import Row
-from sandbox.order_checks import check_order, check_stops
+from sandbox.order_checks import check_may_open, check_order, check_stops
 
 Reason = Literal["client", "stop_loss", "take_profit", "dealer"]
 VenueEvent = Deal | StopsChanged | BalanceOperation | AccountChanged | Correction
@@ -63,9 +64,9 @@ class Venue:
         self.now_us = 0
         self.pending: list[PendingEvent] = []
         self._stops = {symbol: StopBook() for symbol in specs}
-        self._keys: dict[str, list[Any]] = {}
+        self.answers = Answers()
+        self.access = Access(self.answers, specs, self.account, self._told)
         self._changed: dict[int, VenueAccount] = {}
-        self._new_keys: list[str] = []
         self._locking: int | None = None
         self.locks = 0  # since the process started
 
@@ -74,20 +75,25 @@ class Venue:
     def create_account(self, key: str, group: str, currency: str, leverage: int) -> int:
         """Open a disabled, empty account. Returns its login; the same key returns the same login."""
         scope, given = f"account:{key}", [group, currency, leverage]
-        known = self._stored_answer(scope, key, given)
+        known = self.answers.stored(scope, key, given)
         if known is not None:
             return int(known)
         login = _FIRST_LOGIN + len(self.accounts)
         self.accounts[login] = self._changed[login] = VenueAccount(login, key, group, currency, leverage)
         self._emit_change(login, "opened")
-        self._store_answer(scope, given, login)
+        self.answers.store(scope, given, login)
         return login
+
+    def find_account(self, key: str) -> int | None:
+        """Returns the login of the account opened under this key, or None."""
+        known = self.answers.get(f"account:{key}")
+        return None if known is None else int(known[1])
 
     def balance_operation(self, login: int, key: str, operation: BalanceKind, amount_minor: int) -> None:
         """Book an amount once per (operation, key). Raises BadInput for a wrong sign, Conflict for too little money."""
         account = self.account(login)
         scope = _balance_scope(login, operation, key)
-        if self._stored_answer(scope, key, [amount_minor]) is not None:
+        if self.answers.stored(scope, key, [amount_minor]) is not None:
             return
         if (amount_minor > 0) - (amount_minor < 0) not in _SIGNS[operation]:
             raise BadInput(
@@ -113,46 +119,42 @@ class Venue:
                 balance_minor=account.balance_minor,
             )
         )
-        self._store_answer(scope, [amount_minor], True)
+        self.answers.store(scope, [amount_minor], True)
 
     def find_balance_operation(self, login: int, key: str, operation: BalanceKind) -> int | None:
         """Returns the amount booked under this operation and key, or None."""
-        known = self._keys.get(_balance_scope(self.account(login).login, operation, key))
+        known = self.answers.get(_balance_scope(self.account(login).login, operation, key))
         return None if known is None else int(known[0][0])
 
     def set_trading(self, login: int, key: str, enabled: bool) -> None:
-        account = self.account(login)
-        scope = f"trading:{login}:{key}"
-        if self._stored_answer(scope, key, [enabled]) is None:
-            self._enable(account, enabled)
-            self._store_answer(scope, [enabled], True)
+        self.access.set_trading(login, key, enabled)
 
     def lock(self, login: int, key: str) -> None:
         """Disable trading and close every position at market, once per key. Raises NotFound."""
         account = self.account(login)
         scope = f"lock:{login}:{key}"
-        if self._stored_answer(scope, key, []) is not None:
+        if self.answers.stored(scope, key, []) is not None:
             return
         self._locking = login
         try:
-            self._enable(account, False)
+            self.access.put(account, enabled=False)
             for position in list(account.positions.values()):
                 self._close(account, position, position.lots, "dealer")
         finally:
             self._locking = None
         self.locks += 1
-        self._store_answer(scope, [], True)
+        self.answers.store(scope, [], True)
 
     def close_positions(self, login: int, key: str, position_ids: list[str]) -> None:
         """Close these positions at market, once per key. Trading stays enabled."""
         account = self.account(login)
         scope = f"close:{login}:{key}"
-        if self._stored_answer(scope, key, position_ids) is None:
+        if self.answers.stored(scope, key, position_ids) is None:
             for position_id in position_ids:
                 position = account.positions.get(position_id)
                 if position is not None:
                     self._close(account, position, position.lots, "dealer")
-            self._store_answer(scope, position_ids, True)
+            self.answers.store(scope, position_ids, True)
 
     def account(self, login: int) -> VenueAccount:
         account = self.accounts.get(login)
@@ -167,7 +169,7 @@ class Venue:
             currency=account.currency,
             balance_minor=account.balance_minor,
             equity_minor=self.equity_minor(account),
-            trading_enabled=account.enabled,
+            trading_enabled=account.may_trade,
             positions=tuple(position.state() for position in account.positions.values()),
             seq=seq,
         )
@@ -198,11 +200,12 @@ class Venue:
         account = self.account(login)
         given = [symbol, side, *(None if v is None else str(v) for v in (lots, position_id, stop_loss, take_profit))]
         scope = f"order:{login}:{key}"
-        known = None if key is None else self._stored_answer(scope, key, given)
+        known = None if key is None else self.answers.stored(scope, key, given)
         if known is not None:
             return str(known)
         check_order(account, symbol, lots, self.specs, self.quotes)
         if position_id is None:
+            check_may_open(account, symbol, self.access.is_stopped(symbol))
             position_id = self._open(account, symbol, side, lots, stop_loss, take_profit)
         else:
             position = account.positions.get(position_id)
@@ -216,7 +219,7 @@ class Venue:
                 )
             self._close(account, position, lots, "client")
         if key is not None:
-            self._store_answer(scope, given, position_id)
+            self.answers.store(scope, given, position_id)
         return position_id
 
     def protect(self, login: int, position_id: str, stop: Decimal | None, target: Decimal | None) -> None:
@@ -265,10 +268,8 @@ class Venue:
         """Rows changed since the last call."""
         for account in self._changed.values():
             yield Row("account", str(account.login), account.to_json())
-        for scope in self._new_keys:
-            yield Row("key", scope, json.dumps(self._keys[scope]))
         self._changed.clear()
-        self._new_keys.clear()
+        yield from self.answers.drain()
 
     def restore(self, accounts: Iterable[Any], keys: Iterable[tuple[str, Any]]) -> None:
         for data in accounts:
@@ -276,21 +277,9 @@ class Venue:
             self.accounts[account.login] = account
             for position in account.positions.values():
                 self._stops[position.symbol].add(account, position)
-        self._keys = dict(keys)
+        self.answers.restore(keys)
 
     # inside
-
-    def _stored_answer(self, scope: str, key: str, given: list[Any]) -> Any:
-        known = self._keys.get(scope)
-        if known is None:
-            return None
-        if known[0] != given:
-            raise IdempotencyMismatch(key)
-        return known[1]
-
-    def _store_answer(self, scope: str, given: list[Any], answer: Any) -> None:
-        self._keys[scope] = [given, answer]
-        self._new_keys.append(scope)
 
     def _emit(self, event: VenueEvent) -> None:
         self.pending.append(PendingEvent(event, self._locking))
@@ -298,11 +287,10 @@ class Venue:
     def _emit_change(self, login: int, change: Literal["opened", "enabled", "disabled"]) -> None:
         self._emit(AccountChanged(seq=0, at=from_us(self.now_us), login=login, change=change))
 
-    def _enable(self, account: VenueAccount, enabled: bool) -> None:
-        if account.enabled != enabled:
-            account.enabled = enabled
-            self._changed[account.login] = account
-            self._emit_change(account.login, "enabled" if enabled else "disabled")
+    def _told(self, account: VenueAccount, could_trade: bool) -> None:
+        self._changed[account.login] = account
+        if account.may_trade != could_trade:
+            self._emit_change(account.login, "enabled" if account.may_trade else "disabled")
 
     def _margin_minor(self, account: VenueAccount, symbol: str, lots: Decimal, price: Decimal) -> int:
         spec = self.specs[symbol]

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from domain.money import Currency, ExactDecimal
-from ports.platform import FIRST_READER, BalanceKind, Side, SymbolSpec
+from ports.platform import FIRST_READER, AccountSnapshot, BalanceKind, ClockReading, Side, SymbolSpec
 from sandbox.instants import to_us
 from sandbox.market import SimulatedMarket
+
+_LISTED = 500  # accounts in one answer
 
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -35,6 +37,24 @@ class BalanceChange(_Body):
 class TradingSwitch(_Body):
     key: Key
     enabled: bool
+
+
+class CloseOnly(_Body):
+    key: Key
+    close_only: bool
+
+
+class Stop(_Body):
+    """Of the trading of all accounts, in a symbol or in everything."""
+
+    key: Key
+    symbol: str | None
+    stopped: bool
+
+
+class NewPassword(_Body):
+    key: Key
+    password: SecretStr
 
 
 class Lock(_Body):
@@ -88,6 +108,7 @@ class Ack(_Body):
     number: int = Field(ge=0)
     keep_after: int = Field(ge=0)
     reader: Key = FIRST_READER
+    news: int = Field(0, ge=0)
 
 
 class Advance(_Body):
@@ -112,6 +133,7 @@ def venue_router(market: SimulatedMarket, seed: int) -> APIRouter:
     router = APIRouter()
     _add_accounts(router, market)
     _add_trading(router, market)
+    _add_access(router, market)
     _add_stream(router, market)
     _add_control(router, market, seed)
     _add_traders(router, market)
@@ -128,6 +150,10 @@ def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
         market.commit()
         return {"login": login}
 
+    @router.get("/venue/accounts")
+    async def find_account(key: Key) -> dict[str, int | None]:
+        return {"login": venue.find_account(key)}
+
     @router.post("/venue/accounts/{login}/balance", status_code=204)
     async def change_balance(login: int, body: BalanceChange) -> None:
         venue.balance_operation(login, body.key, body.operation, body.amount_minor)
@@ -141,9 +167,20 @@ def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
     async def snapshot(login: int) -> Response:
         return _json(market.snapshot(login).model_dump_json())
 
+    @router.get("/venue/listing")
+    async def listing(after: Annotated[int, Query(ge=0)] = 0) -> list[AccountSnapshot]:
+        """The next accounts by login."""
+        logins = sorted(login for login in venue.accounts if login > after)[:_LISTED]
+        return [market.snapshot(login) for login in logins]
+
     @router.get("/venue/accounts/{login}/deals")
     async def deals(login: int) -> Response:
         return _json(market.deals(login))
+
+    @router.get("/venue/clock")
+    async def clock() -> ClockReading:
+        """The market time of the sandbox is that of the firm."""
+        return ClockReading(ahead_us=0, simulated=True)
 
     @router.get("/venue/symbols")
     async def symbols() -> list[SymbolSpec]:
@@ -152,11 +189,6 @@ def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
 
 def _add_trading(router: APIRouter, market: SimulatedMarket) -> None:
     venue = market.venue
-
-    @router.post("/venue/accounts/{login}/trading", status_code=204)
-    async def switch_trading(login: int, body: TradingSwitch) -> None:
-        venue.set_trading(login, body.key, body.enabled)
-        market.commit()
 
     @router.post("/venue/accounts/{login}/lock", status_code=204)
     async def lock(login: int, body: Lock) -> None:
@@ -188,17 +220,49 @@ def _add_trading(router: APIRouter, market: SimulatedMarket) -> None:
         market.commit()
 
 
+def _add_access(router: APIRouter, market: SimulatedMarket) -> None:
+    access = market.venue.access
+
+    @router.post("/venue/accounts/{login}/trading", status_code=204)
+    async def switch_trading(login: int, body: TradingSwitch) -> None:
+        access.set_trading(login, body.key, body.enabled)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/close-only", status_code=204)
+    async def limit_to_closing(login: int, body: CloseOnly) -> None:
+        access.set_close_only(login, body.key, body.close_only)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/password", status_code=204)
+    async def set_password(login: int, body: NewPassword) -> None:
+        access.set_password(login, body.key, body.password.get_secret_value())
+        market.commit()
+
+    @router.post("/venue/stops", status_code=204)
+    async def stop(body: Stop) -> None:
+        access.set_stopped(body.key, body.symbol, body.stopped)
+        market.commit()
+
+    @router.get("/venue/stops")
+    async def stops() -> list[str | None]:
+        return sorted(access.stopped(), key=lambda each: each or "")
+
+
 def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:
     @router.get("/venue/stream")
-    async def stream(after: Annotated[int, Query(ge=0)] = 0, reader: Key = FIRST_READER) -> StreamingResponse:
+    async def stream(
+        after: Annotated[int, Query(ge=0)] = 0,
+        reader: Key = FIRST_READER,
+        behind: Annotated[int, Query(ge=0, le=1000)] = 0,
+    ) -> StreamingResponse:
         market.check_after(after)
-        market.join(reader, after)
+        market.join(reader, after, behind)
         lines: AsyncIterator[str] = market.stream(after)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     @router.post("/venue/ack", status_code=204)
     async def acknowledge(body: Ack) -> None:
-        market.acknowledge(body.number, body.keep_after, body.reader)
+        market.acknowledge(body.number, body.keep_after, body.reader, body.news)
 
 
 def _add_control(router: APIRouter, market: SimulatedMarket, seed: int) -> None:
@@ -213,9 +277,9 @@ def _add_control(router: APIRouter, market: SimulatedMarket, seed: int) -> None:
             "mode": market.mode,
             "running": market.running,
             "batch": market.number,
-            "acked": market.acked,
-            "readers": {name: acked for name, (acked, _) in market.readers.items()},
-            "pending_webhooks": len(market.provider.undelivered),
+            "acked": market.readers.acked,
+            "readers": market.readers.positions(),
+            "pending_news": market.neighbours.unheard(),
             "last_quotes": market.last_quotes(),
             "feed_ends_at": market.feed_ends_at,
             "ticks": market.ticks,

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import CTE, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Challenge
+from store.together import Param
 
 
 async def back_from(session: AsyncSession, challenge_id: str) -> list[str]:
@@ -25,3 +26,19 @@ async def onward_from(session: AsyncSession, challenge_ids: Collection[str]) -> 
         newest = set(await session.scalars(select(Challenge.id).where(Challenge.replaces.in_(newest)))) - chain
         chain |= newest
     return chain
+
+
+def back_query(challenge_id: Param[str]) -> Select[tuple[str]]:
+    """The ids that `back_from` returns, in no order, as a part of another query."""
+    first = select(Challenge.id, Challenge.replaces).where(Challenge.id == challenge_id)
+    chain = first.cte("challenges_back", recursive=True)
+    older = select(Challenge.id, Challenge.replaces).where(Challenge.id == chain.c.replaces)
+    return select(chain.union(older).c.id)
+
+
+def onward_query(challenge_ids: Select[tuple[str]]) -> CTE:
+    """The ids that `onward_from` returns, as columns `first` and `id`: each of these challenges with itself and with
+    all that go on from it."""
+    starts = select(Challenge.id.label("first"), Challenge.id.label("id")).where(Challenge.id.in_(challenge_ids))
+    chain = starts.cte("challenges_onward", recursive=True)
+    return chain.union(select(chain.c.first, Challenge.id).where(Challenge.replaces == chain.c.id))

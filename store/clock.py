@@ -1,23 +1,40 @@
 """Market time on the record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Account, MarketClock
 
+_NOW: Final = "market_now"
+WATERMARK: Final = select(func.min(MarketClock.watermark))
+
 
 async def watermark(session: AsyncSession) -> datetime | None:
     """Returns the lowest watermark of all feeds, UTC: no earlier event will come. None before the first feed starts."""
-    lowest: datetime | None = await session.scalar(select(func.min(MarketClock.watermark)))
+    lowest: datetime | None = await session.scalar(WATERMARK)
     return lowest.astimezone(UTC) if lowest else None
 
 
-async def market_now(session: AsyncSession) -> datetime:
-    """Returns market time, UTC: the watermark, or wall time before the first feed starts."""
-    return await watermark(session) or datetime.now(UTC)
+async def market_now(session: AsyncSession, read: datetime | None = None) -> datetime:
+    """Returns market time, UTC: the watermark, or wall time before the first feed starts. It stays the same within a
+    transaction, so that all that one transaction decides is as of one moment. `read`: the watermark, where the caller
+    has read it with other things (`WATERMARK`)."""
+    known: datetime | None = session.info.get(_NOW)
+    if known is None:
+        lowest = read.astimezone(UTC) if read else await watermark(session)
+        known = session.info[_NOW] = lowest or datetime.now(UTC)
+    return known
+
+
+def of_json(found: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Returns the watermark from the rows of `WATERMARK` as JSON."""
+    (row,) = found
+    (text,) = row.values()
+    return None if text is None else datetime.fromisoformat(text)
 
 
 async def retire_feeds(session: AsyncSession, platforms: Sequence[str]) -> None:

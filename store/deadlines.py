@@ -8,17 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.lifecycle import phase_deadline
 from domain.products.product import Product
+from store import suspensions
 from store.models import Account, Challenge, Transition
 
 _REINSTATED: Final = ("evaluation_reinstated", "funding_reinstated")
 
 
 async def deadline(session: AsyncSession, challenge: Challenge, opened: Account, product: Product) -> datetime | None:
-    """Returns the market time at which the phase times out, or None without a time limit or before the account opens.
+    """Returns the market time at which the phase times out; None without a time limit, before the account opens, and
+    while trading is suspended: then the clock is stopped.
 
-    Extensions are added. Time lost to overturned breaches does not count.
+    Extensions are added. Time lost to overturned breaches and to suspensions does not count.
     """
-    if opened.opened_at is None:
+    if opened.opened_at is None or await suspensions.binds(session, challenge.id):
         return None
     steps = await session.execute(
         select(Transition.trigger, Transition.occurred_at, Transition.detail)
@@ -34,5 +36,6 @@ async def deadline(session: AsyncSession, challenge: Challenge, opened: Account,
     breached = [at for trigger, at, _ in rows if trigger == "breach_detected"]
     reinstated = [at for trigger, at, _ in rows if trigger in _REINSTATED]
     spans = list(zip(breached, reinstated, strict=False))  # the last breach may not be overturned
+    spans += await suspensions.spans(session, challenge.id, opened.opened_at)
     extended = sum(int(detail["days"]) for trigger, _, detail in rows if trigger == "extension_granted")
     return phase_deadline(opened.opened_at, product.phase(opened.phase_index).time_limit_days, spans, extended)

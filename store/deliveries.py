@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
+from domain import keys, places
+from domain.clocks import Clock
 from domain.errors import NotFound
-from store.models import Account, Breach, Offence, OutboxMessage
+from store import outbox
+from store.clock import market_now
+from store.models import Account, AccountPlace, Breach, Intent, Offence, OutboxMessage, Payout
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class OutgoingMessage:
 _CLAIM = text("""
     WITH heads AS (
         SELECT DISTINCT ON (target) id, next_at FROM outbox
-         WHERE dispatched_at IS NULL AND parked_at IS NULL ORDER BY target, id
+         WHERE dispatched_at IS NULL AND parked_at IS NULL AND (topic = :desk) = :copies ORDER BY target, id
     ), due AS (
         SELECT o.id FROM outbox o JOIN heads h ON h.id = o.id
          WHERE h.next_at <= clock_timestamp()
@@ -42,9 +47,13 @@ _CLAIM = text("""
 """)
 
 
-async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> Sequence[OutgoingMessage]:
-    """Take due messages, at most one per target, oldest first. Other relays cannot take them until the lease ends."""
-    rows = await session.execute(_CLAIM, {"limit": limit, "lease": lease_seconds})
+async def claim(
+    session: AsyncSession, *, limit: int, lease_seconds: float, copies: bool = False
+) -> Sequence[OutgoingMessage]:
+    """Take due messages, at most one per target, oldest first. Other relays cannot take them until the lease ends.
+    `copies`: only copies of tickets to a desk; else everything but them."""
+    given = {"limit": limit, "lease": lease_seconds, "desk": outbox.DESK, "copies": copies}
+    rows = await session.execute(_CLAIM, given)
     return sorted((OutgoingMessage(**row._mapping) for row in rows), key=lambda message: message.id)
 
 
@@ -58,10 +67,11 @@ async def release(session: AsyncSession) -> None:
 
 
 async def mark_dispatched(session: AsyncSession, messages: Sequence[OutgoingMessage]) -> None:
+    """`parked_at` is emptied: another relay may have parked one meanwhile, and it would count as given up."""
     await session.execute(
         update(OutboxMessage)
         .where(OutboxMessage.id.in_([message.id for message in messages]))
-        .values(dispatched_at=func.clock_timestamp(), error=None)
+        .values(dispatched_at=func.clock_timestamp(), parked_at=None, error=None)
     )
 
 
@@ -82,12 +92,29 @@ async def park(session: AsyncSession, message: OutgoingMessage, *, error: str) -
     )
 
 
-async def platform_of(session: AsyncSession, account_id: str) -> str:
-    """Returns the name of the account's platform. Raises NotFound."""
-    name: str | None = await session.scalar(select(Account.platform).where(Account.id == account_id))
-    if name is None:
-        raise NotFound(f"There is no account {account_id} on the record.")
-    return name
+class Whereabouts(NamedTuple):
+    """Where an account is now. `place`: the number of its place."""
+
+    platform: str
+    login: int
+    place: int
+    product: str
+
+
+async def whereabouts(session: AsyncSession, account_id: str) -> Whereabouts:
+    """Returns where the account is. It may have changed its platform since a message about it was written. Raises
+    NotFound."""
+    place = select(func.max(AccountPlace.number)).where(AccountPlace.account_id == Account.id).scalar_subquery()
+    found = (
+        await session.execute(
+            select(Account.platform, Account.login, func.coalesce(place, places.FIRST), Account.product).where(
+                Account.id == account_id
+            )
+        )
+    ).one_or_none()
+    if found is None or found[1] is None:
+        raise NotFound(f"There is no account {account_id} with a login on the record.")
+    return Whereabouts(*found)
 
 
 async def record_venue_lock(session: AsyncSession, account_id: str) -> None:
@@ -111,6 +138,19 @@ async def initial_of_active(session: AsyncSession, account_id: str) -> int | Non
     return initial
 
 
+async def money_is_moving(session: AsyncSession, account_id: str) -> bool:
+    """Returns whether money of a payout is being taken off this account, or put back. Locks the account until the
+    transaction ends: a payout that is to be held waits, and then finds the offence that resets the balance."""
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    steps = (keys.payout_hold, keys.payout_release, keys.payout_undo)
+    moving = await session.scalars(
+        select(Payout.id).where(Payout.account_id == account_id, Payout.state.in_(("requested", "releasing")))
+    )
+    names = [step(payout_id) for payout_id in moving for step in steps]
+    begun = select(Intent.key).where(Intent.key.in_(names), Intent.done_at.is_(None)).limit(1)
+    return await session.scalar(begun) is not None
+
+
 async def was_paused_again(session: AsyncSession, account_id: str, offence_id: str) -> bool:
     """Returns whether the account was paused again after the offence `offence_id`."""
     first = select(Offence.seq).where(Offence.id == offence_id).scalar_subquery()
@@ -118,6 +158,22 @@ async def was_paused_again(session: AsyncSession, account_id: str, offence_id: s
         Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.seq > first
     )
     return await session.scalar(later.limit(1)) is not None
+
+
+async def is_paused(session: AsyncSession, account_id: str, clock: Clock) -> bool:
+    """Returns whether an offence of the current trading day pauses the account until the next one."""
+    begins = clock.day_start(clock.trading_day((await market_now(session)).astimezone(UTC)))
+    found = select(Offence.id).where(
+        Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.occurred_at >= begins
+    )
+    return await session.scalar(found.limit(1)) is not None
+
+
+async def is_paused_now(session: AsyncSession, account_id: str) -> bool:
+    """`is_paused`, on the clock of the account. Raises NoResultFound."""
+    group = (await session.get_one(Account, account_id)).clock_group
+    zone, _, reset = group.rpartition("@")
+    return await is_paused(session, account_id, Clock(zone=zone, reset=reset))
 
 
 async def clock_groups(session: AsyncSession) -> Sequence[str]:

@@ -8,9 +8,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.keeping import Policy, kept_from
-from store.parts import AUDIT, BARS, DEALS, HOURS, SNAPSHOTS, TABLES, Part, Table, parts_of
+from store.parts import AUDIT, BARS, DEALS, HOURS, ORDER_EVENTS, SNAPSHOTS, STOP_CHANGES, TABLES, Part, Table, parts_of
 
-_PLAIN: Final = {"inbox": "handled_at", "outbox": "dispatched_at", "idempotency_keys": "recorded_at"}
+_PLAIN: Final = {
+    "inbox": "handled_at",
+    "outbox": "dispatched_at",
+    "idempotency_keys": "recorded_at",
+    "identity_facts": "last_at",
+    "outgoing_mails": "recorded_at",
+    "incoming_mails": "received_at",
+    "mail_attachments": "recorded_at",
+}
+_MINUTES: Final = "exposure_minutes"  # by market time
 _SIZE: Final = text("""
     SELECT sum(pg_total_relation_size(c.oid))::bigint, sum(greatest(c.reltuples, 0))::bigint
       FROM pg_class c WHERE c.oid IN (SELECT relid FROM pg_partition_tree(CAST(:name AS regclass)) WHERE isleaf)
@@ -43,11 +52,16 @@ async def held(session: AsyncSession, policy: Policy) -> list[Held]:
         BARS.name: policy.minute_bars,
         HOURS.name: policy.hour_bars,
         DEALS.name: policy.deals,
+        ORDER_EVENTS.name: policy.deals,
+        STOP_CHANGES.name: policy.deals,
         SNAPSHOTS.name: policy.snapshots,
         AUDIT.name: None,
         "inbox": policy.inbox,
         "outbox": policy.outbox,
         "idempotency_keys": policy.idempotency_keys,
+        "identity_facts": policy.identity_facts,
+        _MINUTES: policy.exposure,
+        **dict.fromkeys(("outgoing_mails", "incoming_mails", "mail_attachments"), policy.mails),
     }
     found = []
     for table in TABLES:
@@ -57,6 +71,9 @@ async def held(session: AsyncSession, policy: Policy) -> list[Held]:
         oldest = min((at for at in first if at is not None), default=None)
         before = await kept_from(session, days[table.name])
         found.append(await _measured(session, table.name, len(parts) - 1, oldest, days[table.name], before))
+    oldest = await _oldest(session, [_MINUTES], "minute")
+    before = await kept_from(session, days[_MINUTES])
+    found.append(await _measured(session, _MINUTES, 0, oldest, days[_MINUTES], before))
     for name, column in _PLAIN.items():
         oldest = await _oldest(session, [name], column)
         before = await kept_from(session, days[name], wall=True)

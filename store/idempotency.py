@@ -35,7 +35,7 @@ def ask(user_id: str, key: str, route: str, sent: Any) -> RequestKey:
     The digest is keyed, because an IBAN could be guessed from a plain hash.
     """
     body = json.dumps([route, sent], sort_keys=True, separators=(",", ":"), default=str)
-    digest = crypto.keys().index(hashlib.sha256(body.encode()).hexdigest())
+    digest = crypto.keys().digest(hashlib.sha256(body.encode()).hexdigest())
     return RequestKey(user_id=user_id, key=key, route=route[:120], input_digest=digest)
 
 

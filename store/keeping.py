@@ -11,13 +11,16 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.disputes import CASE, DISPUTE
+from domain.chargebacks import CHARGEBACK, DISPUTABLE
+from domain.disputes import DISPUTE
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
-from store.outbox import HINTS
-from store.parts import BARS, DEALS, HOURS, LOCK_WAIT, SNAPSHOTS, Part, Table, parts_of
+from domain.surveillance.casework import CASE
+from store.outbox import HINTS, RESET
+from store.parts import BARS, DEALS, HOURS, LOCK_WAIT, ORDER_EVENTS, SNAPSHOTS, STOP_CHANGES, Part, Table, parts_of
 
 _AT_ONCE: Final = 20_000  # rows removed in one transaction
+_MAILS_AT_ONCE: Final = 500  # each may have 20 MiB of files
 
 Days = int | None  # None: for ever
 
@@ -33,6 +36,11 @@ class Policy:
     inbox: Days = 400
     outbox: Days = 90
     idempotency_keys: Days = 30
+    identity_facts: Days = 400
+    exposure: Days = 400
+    events: Days = 90
+    sign_ins: Days = 90
+    mails: Days = 400
 
 
 STANDARD: Final = Policy()
@@ -102,7 +110,7 @@ async def kept_from(session: AsyncSession, days: Days, *, wall: bool = False) ->
 async def _drop(session: AsyncSession, part: Part) -> None:
     """Drops a part. Raises when a reader still holds it: the caller tries again later."""
     await session.execute(text(LOCK_WAIT))
-    await session.execute(text(f"DROP TABLE {part.name}"))
+    await session.execute(text("SELECT drop_part(:name)"), {"name": part.name})
 
 
 async def _drop_if_empty(session: AsyncSession, part: Part, limit: datetime | None) -> int:
@@ -137,7 +145,8 @@ async def _has_rows(session: AsyncSession, part: Part) -> bool:
 
 
 # Payouts, gates and refunds of an open challenge read its deals and snapshots from its first day. A dispute or case
-# that is not decided reads them too. A challenge in a final state never opens again.
+# that is not decided reads them too. A challenge in a final state never opens again. Deals are also the evidence
+# against a chargeback, of any payment of the trader: while one is open, and while the newest payment can be disputed.
 _ENDED: Final = """
     SELECT a.id FROM accounts a JOIN challenges c ON c.id = a.challenge_id
      WHERE c.state = ANY(:challenge) AND c.changed_at < :limit
@@ -145,12 +154,17 @@ _ENDED: Final = """
        AND NOT EXISTS (SELECT FROM disputes d WHERE d.challenge_id = c.id AND d.state <> ALL(:dispute))
        AND NOT EXISTS (SELECT FROM case_accounts m JOIN cases k ON k.id = m.case_id
                         WHERE m.account_id = a.id AND k.state <> ALL(:case))
+       AND NOT EXISTS (SELECT FROM chargebacks b WHERE b.trader_id = c.trader_id AND b.state <> ALL(:chargeback))
+       AND NOT EXISTS (SELECT FROM challenges o JOIN ledger_transactions t ON t.reference = o.id
+                        WHERE o.trader_id = c.trader_id AND t.kind IN ('fee_paid', 'payment_suspended')
+                          AND t.occurred_at >= :disputable)
 """
 
 
 async def remove_deals(session: AsyncSession, policy: Policy) -> int:
-    """Removes a portion of the deals that are no longer kept. Returns the number of rows and parts."""
-    return await _remove_of_ended(session, DEALS, policy.deals)
+    """Removes a portion of the deals that are no longer kept, and of the orders and changes of stops of their time.
+    Returns the number of rows and parts."""
+    return sum([await _remove_of_ended(session, table, policy.deals) for table in (DEALS, ORDER_EVENTS, STOP_CHANGES)])
 
 
 async def remove_snapshots(session: AsyncSession, policy: Policy) -> int:
@@ -171,7 +185,7 @@ async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> i
             session,
             f"DELETE FROM {part.name} WHERE ctid IN (SELECT ctid FROM {part.name} WHERE {table.column} < :limit"
             f" AND account_id IN ({_ENDED}) LIMIT {_AT_ONCE})",
-            {"limit": limit, **ended},
+            {"limit": limit, "disputable": await kept_from(session, DISPUTABLE.days), **ended},
         )
         dropped = 0 if gone == _AT_ONCE else await _drop_if_empty(session, part, limit)
         if gone:
@@ -181,7 +195,13 @@ async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> i
     return 0
 
 
-_MACHINES: Final = {"challenge": CHALLENGE, "payout": PAYOUT, "dispute": DISPUTE, "case": CASE}
+_MACHINES: Final = {
+    "challenge": CHALLENGE,
+    "payout": PAYOUT,
+    "dispute": DISPUTE,
+    "case": CASE,
+    "chargeback": CHARGEBACK,
+}
 
 
 async def _note_removed(session: AsyncSession, table: Table, before: datetime) -> None:
@@ -199,25 +219,83 @@ async def remove_idempotency_keys(session: AsyncSession, policy: Policy) -> int:
     return await _remove_old(session, "idempotency_keys", "recorded_at", policy.idempotency_keys)
 
 
+async def remove_identity_facts(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the facts about traders that nobody told again for long. Returns their number."""
+    return await _remove_old(session, "identity_facts", "last_at", policy.identity_facts)
+
+
+async def remove_exposure(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the old minutes of exposure. Returns their number."""
+    limit = await kept_from(session, policy.exposure)
+    if limit is None:
+        return 0
+    old = f"SELECT ctid FROM exposure_minutes WHERE minute < :limit LIMIT {_AT_ONCE}"
+    return await _count(session, f"DELETE FROM exposure_minutes WHERE ctid IN ({old})", {"limit": limit})
+
+
+async def remove_sign_ins(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the sign-ins and links of long ago, and counters of attempts that are over. Returns their
+    number."""
+    counters = await _remove_old(session, "attempts", "begun_at", 1)
+    removed = [await _remove_old(session, table, "expires_at", policy.sign_ins) for table in ("sessions", "links")]
+    return counters + sum(removed)
+
+
+async def remove_mails(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the old mails, with their files, and the Message-IDs of tickets that have no mail any more.
+    Returns the number of mails. Those of tickets that are not solved, those that still wait to be sent and those that
+    wait for a person stay. The messages of a ticket are its own and stay."""
+    removed = 0
+    for table, column, state in (
+        ("outgoing_mails", "recorded_at", "waiting"),
+        ("incoming_mails", "received_at", "held"),
+    ):
+        condition = f" AND state <> '{state}' AND NOT EXISTS ({_OF_OPEN_TICKET.format(table=table)})"
+        removed += await _remove_old(session, table, column, policy.mails, condition, at_once=_MAILS_AT_ONCE)
+    if removed:
+        await session.execute(text(_FORGET_REFERENCES))
+    return removed
+
+
+_OF_OPEN_TICKET: Final = """
+    SELECT FROM tickets t JOIN tickets r ON r.id = coalesce(t.root_id, t.id)
+     WHERE t.id = {table}.ticket_id AND r.state <> 'solved'
+"""
+_FORGET_REFERENCES: Final = """
+    DELETE FROM mail_references m
+     WHERE NOT EXISTS (SELECT FROM outgoing_mails o WHERE o.ticket_id = m.ticket_id)
+       AND NOT EXISTS (SELECT FROM incoming_mails i WHERE i.ticket_id = m.ticket_id)
+"""
+
+
 async def remove_inbox(session: AsyncSession, policy: Policy) -> int:
     """Removes a portion of the old events that were handled. Returns their number. Parked ones wait for a person."""
     return await _remove_old(session, "inbox", "handled_at", policy.inbox)
 
 
+async def remove_events(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the old business events, with their deliveries and tries. Returns their number. Those that
+    still wait to be sent stay."""
+    waits = "EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = business_events.id AND d.state = 'waiting')"
+    return await _remove_old(session, "business_events", "recorded_at", policy.events, f" AND NOT {waits}")
+
+
 async def remove_outbox(session: AsyncSession, policy: Policy) -> int:
     """Removes a portion of the old messages that were delivered. Returns their number.
 
-    The messages of an open challenge, payout, dispute or case are all kept: a workflow that must be started again gets
-    them again. Hints and orders to a venue are never sent again.
+    The messages of an open challenge, payout, dispute, case or chargeback are all kept: a workflow that must be started
+    again gets them again. Hints and orders to a venue are never sent again. A reset of a balance that a person gave up
+    is kept: payouts wait for it.
     """
-    tables = {"challenge": "challenges", "payout": "payouts", "dispute": "disputes", "case": "cases"}
+    tables = {name: f"{name}s" for name in _MACHINES}
     is_open = " OR ".join(
         f"EXISTS (SELECT FROM {table} s WHERE outbox.target = '{kind}/' || s.id AND s.state <> ALL(:{kind}))"
         for kind, table in tables.items()
     )
     values: dict[str, Any] = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
-    values["hints"] = sorted(HINTS)
+    values |= {"hints": sorted(HINTS), "reset": RESET}
     needless = f"(topic LIKE 'venue.%' OR name = ANY(:hints) OR NOT ({is_open}))"
+    needless += " AND NOT (topic = :reset AND parked_at IS NOT NULL)"
     return await _remove_old(session, "outbox", "dispatched_at", policy.outbox, f" AND {needless}", values)
 
 
@@ -228,12 +306,14 @@ async def _remove_old(
     days: Days,
     condition: str = "",
     values: dict[str, Any] | None = None,
+    *,
+    at_once: int = _AT_ONCE,
 ) -> int:
     """Removes a portion of the rows with `column` more than `days` of wall time ago. Returns their number."""
     limit = await kept_from(session, days, wall=True)
     if limit is None:
         return 0
-    old = f"SELECT ctid FROM {table} WHERE {column} < :limit{condition} LIMIT {_AT_ONCE} FOR UPDATE SKIP LOCKED"
+    old = f"SELECT ctid FROM {table} WHERE {column} < :limit{condition} LIMIT {at_once} FOR UPDATE SKIP LOCKED"
     return await _count(session, f"DELETE FROM {table} WHERE ctid IN ({old})", {"limit": limit, **(values or {})})
 
 

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
-import psycopg
 from psycopg import Connection, Cursor
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from pydantic import TypeAdapter
 
 from domain.errors import NotFound, StaleEpoch
+from store.db import connect
 
 _ROWS_AT_ONCE: Final = 2_000
 _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # reads JSON several times as fast as the standard library
 # An account that moves between two shards belongs to neither: its `shard` is NULL until the target takes it.
 _ACCOUNT: Final = """
-    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.initial_minor, a.product, a.version,
-           a.status, a.marks, l.balance_minor, l.positions, l.rule_state,
+    SELECT a.id AS account_id, a.trader_id, a.challenge_id, a.login, a.phase_index, a.initial_minor, a.product,
+           a.version, a.status, a.marks, l.balance_minor, l.positions, l.rule_state,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]')
               FROM (SELECT account_id, phase_index, rule_id, seq FROM breaches
                     UNION ALL SELECT account_id, phase_index, rule_id, seq FROM offences) b
@@ -58,6 +58,7 @@ class AccountRecord:
     """An account and its last checkpoint. Before the first checkpoint, balance, positions and rule state are None."""
 
     account_id: str
+    trader_id: str
     challenge_id: str
     login: int
     phase_index: int
@@ -86,7 +87,7 @@ class ShardRecord:
 
 def claim_epoch(database_url: str, shard: int) -> int:
     """Become the owner of a shard. Returns the epoch for every write; older epochs are refused from now on."""
-    with psycopg.connect(database_url) as connection:
+    with connect(database_url) as connection:
         connection.execute("SELECT FROM shards WHERE id = %s FOR UPDATE", (shard,))  # waits for verdicts being recorded
         row = connection.execute(
             """
@@ -103,7 +104,7 @@ def claim_epoch(database_url: str, shard: int) -> int:
 
 def feed_of(database_url: str, shard: int) -> tuple[str, int]:
     """Returns a shard's platform and its index among the shards of that platform, from 0. Neither ever changes."""
-    with psycopg.connect(database_url) as connection:
+    with connect(database_url) as connection:
         row = connection.execute(
             """
             SELECT s.platform, (SELECT count(*) FROM shards o WHERE o.platform = s.platform AND o.id < s.id)
@@ -222,6 +223,15 @@ def _account(row: dict[str, Any]) -> AccountRecord:
     return AccountRecord(**{**row, "breaches": [(rule_id, int(seq)) for rule_id, seq in row["breaches"]]})
 
 
+def account_that_left(connection: Connection[Any], platform: str, login: int) -> tuple[str, datetime] | None:
+    """Returns the account that has left this login for another platform, and the market time then; None for none."""
+    row = connection.execute(
+        "SELECT account_id, until FROM account_places WHERE platform = %s AND login = %s AND until IS NOT NULL",
+        (platform, login),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def product_terms(connection: Connection[Any], product: str, version: int) -> dict[str, Any]:
     """Returns the terms of a published version. Raises NotFound."""
     row = connection.execute(
@@ -240,14 +250,14 @@ def watermark(connection: Connection[Any], feed: str) -> datetime | None:
 
 def proof_bodies(database_url: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (id, sheet) of every stored proof, oldest first."""
-    with psycopg.connect(database_url) as connection, connection.cursor("proofs") as cursor:
+    with connect(database_url) as connection, connection.cursor("proofs") as cursor:
         cursor.execute("SELECT id, body FROM proofs ORDER BY recorded_at, id")
         yield from cursor
 
 
 def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
     """Returns a stored proof sheet. Raises NotFound."""
-    with psycopg.connect(database_url) as connection:
+    with connect(database_url) as connection:
         row = connection.execute("SELECT body FROM proofs WHERE id = %s", (proof_id,)).fetchone()
     if row is None:
         raise NotFound(f"There is no proof sheet {proof_id}.")
@@ -257,7 +267,7 @@ def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
 
 def proofs_of(database_url: str, account_id: str) -> list[dict[str, Any]]:
     """Returns every stored proof sheet of an account, oldest first."""
-    with psycopg.connect(database_url) as connection:
+    with connect(database_url) as connection:
         found = connection.execute(
             "SELECT body FROM proofs WHERE account_id = %s ORDER BY recorded_at, id", (account_id,)
         ).fetchall()
@@ -266,7 +276,7 @@ def proofs_of(database_url: str, account_id: str) -> list[dict[str, Any]]:
 
 def history_points(database_url: str, account_id: str) -> dict[str, dict[str, Any]]:
     """Returns the points of an account's history, in order, by their hash. Raises NotFound for an unknown account."""
-    with psycopg.connect(database_url) as connection:
+    with connect(database_url) as connection:
         if connection.execute("SELECT FROM accounts WHERE id = %s", (account_id,)).fetchone() is None:
             raise NotFound(f"There is no account {account_id}.")
         found = connection.execute(

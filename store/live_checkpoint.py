@@ -16,12 +16,15 @@ from store.live_tables import (
     EXPOSURES,
     LIVE,
     OPERATIONS,
+    ORDER_EVENTS,
     REVIEWS,
     SNAPSHOTS,
+    STOP_CHANGES,
     WARNINGS,
     Row,
     Staging,
 )
+from store.platform_changes import PlaceRows, apply_places
 from store.version_moves import MoveOutcome, apply_moves
 
 _CLOCK_LOCK: Final = 7120003
@@ -29,7 +32,8 @@ _CLOCK_LOCK: Final = 7120003
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRows:
-    """The rows of one checkpoint, as of `batch`. Columns are in the order of `store.live_tables`.
+    """The rows of one checkpoint, as of `batch`. Columns are in the order of `store.live_tables`. `places`: accounts
+    that leave for another platform, or come from one.
 
     `peaks` holds the peaks that changed after their accounts' rows were stored. `released` and `taken` are ids of shard
     moves: the shard hands their accounts over, or has caught up with them, at this batch.
@@ -43,6 +47,8 @@ class CheckpointRows:
     peaks: bytes = b""
     live: list[Row] = field(default_factory=list)
     deals: list[Row] = field(default_factory=list)
+    order_events: list[Row] = field(default_factory=list)
+    stop_changes: list[Row] = field(default_factory=list)
     operations: list[Row] = field(default_factory=list)
     snapshots: list[Row] = field(default_factory=list)
     bars: Iterable[bytes] = ()  # blocks in PostgreSQL's binary form
@@ -53,6 +59,7 @@ class CheckpointRows:
     version_moves: list[MoveOutcome] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
+    places: PlaceRows | None = None
 
 
 class CheckpointWriter:
@@ -71,6 +78,8 @@ class CheckpointWriter:
         with self._connection.transaction():
             for table, data in (
                 (DEALS, rows.deals),
+                (ORDER_EVENTS, rows.order_events),
+                (STOP_CHANGES, rows.stop_changes),
                 (OPERATIONS, rows.operations),
                 (SNAPSHOTS, rows.snapshots),
                 (LIVE, rows.live),
@@ -88,6 +97,8 @@ class CheckpointWriter:
             self._staging.stage(REVIEWS, rows.reviews)
             check_epoch(select_epoch_exclusive(self._connection, self._shard), self._shard, self._epoch)
             apply_moves(self._connection, rows.version_moves)
+            if rows.places is not None:
+                apply_places(self._connection, rows.places, self._shard)
             if rows.released or rows.taken:
                 self._record_shard_moves(rows)
             if rows.reviews:  # after challenges and accounts, in the order in which everybody locks

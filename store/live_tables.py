@@ -36,9 +36,22 @@ DEALS: Final = Table(
     "deals",
     (
         *("account_id", "deal_id", "seq", "at", "position_id", "symbol", "side", "entry", "lots", "price"),
-        *("profit_minor", "commission_minor", "swap_minor", "balance_minor", "reason"),
+        *("profit_minor", "commission_minor", "swap_minor", "balance_minor", "reason", "fee_minor"),
+        *("stop_loss", "take_profit", "bid", "ask", "late", "expert_id", "comment"),
     ),
     "(account_id, deal_id, at) DO NOTHING",
+    "seq",
+)
+ORDER_EVENTS: Final = Table(
+    "order_events",
+    ("account_id", "seq", "at", "order_id", "symbol", "side", "lots", "change", "type", "price"),
+    "(account_id, seq, at) DO NOTHING",
+    "seq",
+)
+STOP_CHANGES: Final = Table(
+    "stop_changes",
+    ("account_id", "seq", "at", "position_id", "stop_loss", "take_profit"),
+    "(account_id, seq, at) DO NOTHING",
     "seq",
 )
 OPERATIONS: Final = Table(

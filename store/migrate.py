@@ -6,8 +6,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import make_url
 
-from store.db import sync_engine
+from domain.business_events import SOURCES
+from domain.chart import CHART
+from domain.currencies import DIGITS
+from domain.errors import Conflict, NotAllowed
+from store import roles
+from store.db import sqlalchemy_url, sync_engine
+from store.models import CurrencyRow, EventSource, LedgerAccountRow
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -18,20 +27,92 @@ def _config() -> Config:
     return config
 
 
-def upgrade(database_url: str) -> None:
-    """Apply every missing migration in one transaction. A second caller waits for the first.
+def upgrade(owner_url: str, app_url: str | None = None) -> None:
+    """Apply every missing migration in one transaction, as the owner of the tables; give the application's role what it
+    needs. A second caller waits for the first. `app_url`: how the application connects; its password becomes that of
+    the role.
 
-    Raises Conflict when a migration cannot say what earlier rows mean; the database is as before then.
+    Raises Conflict when a migration cannot say what earlier rows mean, NotAllowed when `owner_url` is the application's
+    and something is missing. The database is as before then.
     """
-    engine = sync_engine(database_url)
+    engine = sync_engine(owner_url)
     try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if not _has_nothing_to_do(engine):
+            with engine.begin() as connection:
+                _upgrade(connection, _app_password(app_url))
     finally:
         engine.dispose()
+
+
+def _upgrade(connection: Connection, app_password: str | None) -> None:
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
+    connection.exec_driver_sql("SET LOCAL app.scope = 'firm'")  # the owner's rows are guarded as well
+    separate = roles.become_owner(connection, app_password)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.exec_driver_sql("SELECT secure_rows()")  # of tables that came since
+    _write_chart(connection)
+    _write_event_sources(connection)
+    if separate:
+        roles.grant(connection)
+
+
+def _has_nothing_to_do(engine: Engine) -> bool:
+    """Returns whether the application's own role found the newest schema. Raises NotAllowed when it did not."""
+    with engine.connect() as connection:
+        if connection.scalar(text("SELECT current_user")) != roles.APP:
+            return False
+        readable = connection.scalar(
+            text("SELECT has_table_privilege(to_regclass('public.alembic_version'), 'SELECT')")
+        )
+        have = MigrationContext.configure(connection).get_current_revision() if readable else None
+    if have != _head():
+        raise NotAllowed(
+            f"The role {roles.APP} may not change the schema.",
+            remedy="Set PROPOS_OWNER_DATABASE_URL to the URL of a role that may, and run `propos migrate` again.",
+        )
+    return True
+
+
+def _app_password(app_url: str | None) -> str | None:
+    if app_url is None:
+        return None
+    url = make_url(sqlalchemy_url(app_url))
+    return str(url.password) if url.username == roles.APP and url.password else None
+
+
+def _write_chart(connection: Connection) -> None:
+    """Adds the currencies and accounts that the tables lack. Raises Conflict when one has another meaning there."""
+    currencies = [{"code": code, "digits": digits} for code, digits in DIGITS.items()]
+    connection.execute(insert(CurrencyRow).values(currencies).on_conflict_do_nothing())
+    accounts = [
+        {
+            "name": each.name,
+            "type": each.type,
+            "normal": each.normal,
+            "title": each.title,
+            "per_connection": each.per_connection,
+        }
+        for each in CHART
+    ]
+    connection.execute(insert(LedgerAccountRow).values(accounts).on_conflict_do_nothing())
+    digits: dict[str, int] = dict(connection.execute(select(CurrencyRow.code, CurrencyRow.digits)).tuples().all())
+    wrong = sorted(code for code, number in DIGITS.items() if digits[code] != number)
+    if wrong:
+        raise Conflict(f"The books count {wrong[0]} in {digits[wrong[0]]} digits, this version in {DIGITS[wrong[0]]}.")
+    have = {row.name: row for row in connection.execute(select(LedgerAccountRow.__table__))}
+    for each in CHART:
+        kept = have[each.name]
+        if (kept.type, kept.normal, kept.per_connection) != (each.type, each.normal, each.per_connection):
+            raise Conflict(f"The account {each.name!r} of the books is of another type than in this version.")
+
+
+def _write_event_sources(connection: Connection) -> None:
+    """Makes the table say which audit actions are business events, as the catalogue of this version does."""
+    connection.execute(delete(EventSource).where(EventSource.action.not_in(SOURCES)))
+    new = insert(EventSource).values([{"action": action, "kind": kind} for action, kind in SOURCES.items()])
+    connection.execute(new.on_conflict_do_update(index_elements=["action"], set_={"kind": new.excluded.kind}))
 
 
 def current(database_url: str) -> tuple[str | None, str]:
@@ -40,5 +121,8 @@ def current(database_url: str) -> tuple[str | None, str]:
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    return have, head or ""
+    return have, _head()
+
+
+def _head() -> str:
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""

@@ -7,6 +7,8 @@ from typing import Final
 
 import psycopg
 
+from store.db import connect_async
+
 DEALS: Final = "deals"  # there are new deals
 _AGAIN_SECONDS: Final = 1.0  # before a lost connection is opened again
 
@@ -28,7 +30,7 @@ async def told(database_url: str, channel: str) -> AsyncIterator[asyncio.Event]:
 async def _listen(database_url: str, channel: str, event: asyncio.Event) -> None:
     while True:
         with suppress(psycopg.OperationalError):
-            async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            async with await connect_async(database_url, autocommit=True) as connection:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
                 event.set()  # what happened before is not told
                 async for _ in connection.notifies():

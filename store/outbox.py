@@ -1,5 +1,6 @@
 """Messages that leave with the transaction that caused them, and the intents behind side effects."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,16 +17,37 @@ START: Final = "workflow.start"
 RESTART: Final = "workflow.restart"  # of a workflow that ended before its subject did
 SIGNAL: Final = "workflow.signal"
 LOCK: Final = "venue.lock"
+CREDENTIALS: Final = "venue.credentials"
+CLOSE: Final = "venue.close"
+RESET: Final = "venue.reset_balance"
+RESUME: Final = "venue.resume"
+MAIL: Final = "mail.send"
+DESK: Final = "desk.copy"
+GIVEN_UP: Final = OutboxMessage.parked_at.is_not(None) & OutboxMessage.dispatched_at.is_not(None)  # by a person
 # Signals that only ask to look at the record again. A workflow that has ended needs none; one that starts looks anyway.
 HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 
 
 async def enqueue(
-    session: AsyncSession, *, key: str, topic: str, target: str, name: str = "", payload: dict[str, Any] | None = None
+    session: AsyncSession,
+    *,
+    key: str,
+    topic: str,
+    target: str,
+    name: str = "",
+    payload: dict[str, Any] | None = None,
+    next_at: datetime | None = None,
 ) -> None:
-    """Add a message; the same key again changes nothing."""
-    row = {"key": key, "topic": topic, "target": target, "name": name, "payload": payload or {}}
+    """Add a message; the same key again changes nothing. `next_at`: when it is tried first, None for at once."""
+    row: dict[str, Any] = {"key": key, "topic": topic, "target": target, "name": name, "payload": payload or {}}
+    if next_at is not None:
+        row["next_at"] = next_at
     await session.execute(insert(OutboxMessage).values(row).on_conflict_do_nothing(index_elements=["key"]))
+
+
+async def hurry(session: AsyncSession, key: str) -> None:
+    """Have a message that waits for its time tried now."""
+    await session.execute(update(OutboxMessage).where(OutboxMessage.key == key).values(next_at=func.clock_timestamp()))
 
 
 async def start_workflow(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
@@ -36,8 +58,9 @@ async def start_workflow(session: AsyncSession, *, workflow_id: str, name: str, 
 
 
 async def start_again(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
-    """Start a workflow that ended too early once more, and send it again, in order, every signal that it ever got:
-    one that it received and did not act on is recorded nowhere else. A signal received twice is the same as once."""
+    """Start a workflow that ended too early once more, and send it again, in order, every signal that it ever got, but
+    not those that a person gave up: one that it received and did not act on is recorded nowhere else. A signal received
+    twice is the same as once."""
     await start_workflow(session, workflow_id=workflow_id, name=name, payload=payload)
     again = {"dispatched_at": None, "parked_at": None, "error": None, "attempts": 0, "next_at": func.clock_timestamp()}
     mine = OutboxMessage.target == workflow_id
@@ -47,7 +70,9 @@ async def start_again(session: AsyncSession, *, workflow_id: str, name: str, pay
         .values(topic=RESTART, payload=payload, **again)
     )
     await session.execute(
-        update(OutboxMessage).where(mine, OutboxMessage.topic == SIGNAL, OutboxMessage.name.not_in(HINTS)).values(again)
+        update(OutboxMessage)
+        .where(mine, OutboxMessage.topic == SIGNAL, OutboxMessage.name.not_in(HINTS), ~GIVEN_UP)
+        .values(again)
     )
 
 
@@ -71,6 +96,16 @@ async def signal_workflow(
     await enqueue(session, key=key, topic=SIGNAL, target=workflow_id, name=name, payload=payload)
 
 
+async def signal_workflows(session: AsyncSession, signals: Sequence[tuple[str, str, str, dict[str, Any]]]) -> None:
+    """Does the same for many signals in one statement: (key, workflow id, name, payload)."""
+    rows = [
+        {"key": key, "topic": SIGNAL, "target": target, "name": name, "payload": payload}
+        for key, target, name, payload in signals
+    ]
+    if rows:
+        await session.execute(insert(OutboxMessage).values(rows).on_conflict_do_nothing(index_elements=["key"]))
+
+
 async def declare_intent(
     session: AsyncSession, *, key: str, kind: str, payload: dict[str, Any]
 ) -> dict[str, Any] | None:
@@ -78,9 +113,14 @@ async def declare_intent(
 
     Raises IdempotencyMismatch when the key was declared with another payload.
     """
-    await session.execute(
-        insert(Intent).values(key=key, kind=kind, payload=payload).on_conflict_do_nothing(index_elements=["key"])
+    made = await session.execute(
+        insert(Intent)
+        .values(key=key, kind=kind, payload=payload)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(Intent.key)
     )
+    if made.first() is not None:
+        return None
     intent = (await session.execute(select(Intent).where(Intent.key == key))).scalar_one()
     if intent.payload != payload:
         raise IdempotencyMismatch(key)

@@ -34,9 +34,11 @@ class Table:
 BARS: Final = Table("equity_bars", "minute", "day")
 HOURS: Final = Table("equity_hours", "hour", "month")
 DEALS: Final = Table("deals", "at", "month")
+ORDER_EVENTS: Final = Table("order_events", "at", "month")
+STOP_CHANGES: Final = Table("stop_changes", "at", "month")
 SNAPSHOTS: Final = Table("daily_snapshots", "day", "month")
 AUDIT: Final = Table("audit_log", "recorded_at", "month", clock="wall", sealed=True)
-TABLES: Final = (BARS, HOURS, DEALS, SNAPSHOTS, AUDIT)
+TABLES: Final = (BARS, HOURS, DEALS, ORDER_EVENTS, STOP_CHANGES, SNAPSHOTS, AUDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +117,15 @@ def _next_month(first: datetime) -> datetime:
 
 async def _make(session: AsyncSession, table: Table, start: datetime, end: datetime) -> int:
     """Makes one part, with the rows of its time that the rest holds. A sealed table cannot move them: it gets no part
-    for a time that its rest has rows of."""
-    rest, name = f"{table.name}_default", f"{table.name}_{start:{'%Y%m%d' if table.period == 'day' else '%Y%m'}}"
-    within = f"{table.column} >= '{start.isoformat()}' AND {table.column} < '{end.isoformat()}'"
-    # who writes from here on waits before a part is chosen: a row chosen for the rest would be refused there afterwards
-    await session.execute(text(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE"))
-    await session.execute(text(f"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE"))
-    has_rows = await session.scalar(text(f"SELECT EXISTS (SELECT FROM {rest} WHERE {within})"))
-    if has_rows and table.sealed:
-        return 0
-    await session.execute(
-        text(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING STORAGE)")
+    for a time that its rest has rows of. The database's function has the owner's right to do so."""
+    values = {
+        "parent": table.name,
+        "part": f"{table.name}_{start:{'%Y%m%d' if table.period == 'day' else '%Y%m'}}",
+        "column": table.column,
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "sealed": table.sealed,
+    }
+    return int(
+        await session.scalar(text("SELECT make_part(:parent, :part, :column, :start, :end, :sealed)"), values) or 0
     )
-    if has_rows:
-        await session.execute(
-            text(
-                f"WITH moved AS (DELETE FROM {rest} WHERE {within} RETURNING *) INSERT INTO {name} SELECT * FROM moved"
-            )
-        )
-    await session.execute(
-        text(
-            f"ALTER TABLE {table.name} ATTACH PARTITION {name}"
-            f" FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
-        )
-    )
-    if table.sealed:  # rows are sealed by the table's own trigger
-        await session.execute(
-            text(
-                f"CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {name}"
-                " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-            )
-        )
-    return 1

@@ -1,36 +1,48 @@
-"""What surveillance reads and writes: the deals, how far each detector has read them, and its alerts."""
+"""What surveillance writes: how far its stream has read the deals, and alerts."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from pydantic import TypeAdapter
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
-from domain.surveillance import stored
-from domain.surveillance.base import Fill
-from domain.surveillance.findings import Finding
+from domain.surveillance import repeats, stored
+from domain.surveillance.findings import Finding, Severity
 from store import chains
-from store.models import Account, Alert, Case, CaseAccount, DealRow, SurveillanceCursor
+from store.models import (
+    Account,
+    Alert,
+    Case,
+    CaseAccount,
+    CaseAction,
+    CaseAlert,
+    DealRow,
+    DeniedPayout,
+    Payout,
+    SurveillanceCursor,
+)
+from store.together import Param
 
+STREAM: Final = "stream"
 # A deal can become visible after one with a higher number: this many of those that were read are read again.
 OVERLAP: Final = 200
 
 
-async def cursor(session: AsyncSession, detector: str) -> int:
-    """Returns the number of the last deal that the detector has read; the first call makes the row."""
-    await session.execute(insert(SurveillanceCursor).values(detector=detector).on_conflict_do_nothing())
-    return (await session.get_one(SurveillanceCursor, detector, populate_existing=True)).last_deal
+async def cursor(session: AsyncSession) -> int:
+    """Returns the number of the last deal that the stream has judged; the first call makes the row."""
+    await session.execute(insert(SurveillanceCursor).values(reader=STREAM).on_conflict_do_nothing())
+    return (await session.get_one(SurveillanceCursor, STREAM, populate_existing=True)).last_deal
 
 
-async def lock_cursor(session: AsyncSession, detector: str) -> SurveillanceCursor:
+async def lock_cursor(session: AsyncSession) -> SurveillanceCursor:
     """Returns the row, locked until the transaction ends: one reader at a time."""
     return (
         await session.execute(
             select(SurveillanceCursor)
-            .where(SurveillanceCursor.detector == detector)
+            .where(SurveillanceCursor.reader == STREAM)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
@@ -42,54 +54,47 @@ async def newest_deal(session: AsyncSession) -> int:
     return int(await session.scalar(select(func.coalesce(func.max(DealRow.id), 0))) or 0)
 
 
-async def window_start(session: AsyncSession, until: int, window: timedelta) -> int:
-    """Returns the number before the first deal that was in a detector's window when it had read up to `until`."""
-    newest = await session.scalar(select(func.max(DealRow.at)).where(DealRow.id <= until))
-    if newest is None:
-        return until
-    first = select(func.min(DealRow.id)).where(DealRow.id <= until, DealRow.at >= newest - window)
-    return int((await session.execute(first)).scalar_one()) - 1
-
-
-async def fills(session: AsyncSession, *, after: int, until: int) -> list[Fill]:
-    """Returns the deals numbered above `after`, less the overlap, up to `until`, in the order of storing."""
-    rows = await session.execute(
-        select(
-            DealRow.id,
-            DealRow.account_id,
-            Account.trader_id,
-            DealRow.symbol,
-            DealRow.side,
-            DealRow.lots,
-            DealRow.at,
-            DealRow.entry,
-            DealRow.position_id,
-            DealRow.price,
-            DealRow.profit_minor,
-            Account.currency,
+async def record_alert(session: AsyncSession, found: Finding, severity: Severity) -> repeats.Repeat | None:
+    """Writes the alert of a finding and returns what it adds to earlier alerts of the same finding; None when it adds
+    nothing. `severity`: as it is routed. The caller holds the lock of the family, so nobody writes one meanwhile."""
+    earlier = await _earlier(session, found.key)
+    news = repeats.news(found, severity, earlier)
+    if news is None:
+        return None
+    made = news.finding.model_copy(update={"key": repeats.numbered(found.key, len(earlier) + 1)})
+    session.add(
+        Alert(
+            id=keys.alert_id(made.key),
+            key=made.key,
+            detector=made.detector,
+            score=made.score,
+            sentence=made.sentence,
+            evidence=stored.write(made),
+            severity=severity,
+            occurred_at=made.at,
         )
-        .join(Account, Account.id == DealRow.account_id)
-        .where(DealRow.id > after - OVERLAP, DealRow.id <= until)
-        .order_by(DealRow.id)
     )
-    return [Fill(*row) for row in rows]
+    await session.flush()
+    return repeats.Repeat(made, news.holds)
 
 
-async def record_alert(session: AsyncSession, found: Finding) -> str | None:
-    """Writes the alert of a finding and returns its id; None when there is one with this key already."""
-    row = {
-        "id": keys.alert_id(found.key),
-        "key": found.key,
-        "detector": found.detector,
-        "score": found.score,
-        "sentence": found.sentence,
-        "evidence": stored.write(found),
-        "occurred_at": found.at,
-    }
-    made: str | None = await session.scalar(
-        insert(Alert).values(row).on_conflict_do_nothing(index_elements=["key"]).returning(Alert.id)
-    )
-    return made
+async def _earlier(session: AsyncSession, key: str) -> list[repeats.Earlier]:
+    found = list[repeats.Earlier]()
+    while True:
+        row = (
+            await session.execute(
+                select(Alert, Case.state)
+                .outerjoin(CaseAlert, CaseAlert.alert_id == Alert.id)
+                .outerjoin(Case, Case.id == CaseAlert.case_id)
+                .where(Alert.key == repeats.numbered(key, len(found) + 1))
+            )
+        ).one_or_none()
+        if row is None:
+            return found
+        alert, state = row
+        case: repeats.CaseState = "none" if state is None else "open" if state == "open" else "ended"
+        severity = TypeAdapter[Severity](Severity).validate_python(alert.severity)
+        found.append(repeats.Earlier(finding(alert), severity, case))
 
 
 def finding(alert: Alert) -> Finding:
@@ -104,17 +109,55 @@ def finding(alert: Alert) -> Finding:
     )
 
 
+def confirmed_query(challenge_id: Param[str]) -> Select[tuple[str]]:
+    """The confirmed cases that name an account of this challenge."""
+    named = select(Case.id).join(CaseAccount).join(Account, Account.id == CaseAccount.account_id)
+    return named.where(Account.challenge_id == challenge_id, Case.state == "confirmed")
+
+
+def holding_query(challenge_id: Param[str]) -> Select[Any]:
+    """The open cases that hold payouts of this challenge, with what operators read: what was found, and until when.
+    Each phase has an account of its own: a case about any of them holds, and about one of a challenge that this one
+    goes on from."""
+    holding = (
+        select(CaseAccount.case_id)
+        .join(Account, Account.id == CaseAccount.account_id)
+        .where(CaseAccount.holds, Account.challenge_id.in_(chains.back_query(challenge_id)))
+    )
+    return (
+        select(Case.id, Alert.sentence, Case.hold_until, Case.escalated_at)
+        .join(Alert, Alert.id == Case.alert_id)
+        .where(Case.id.in_(holding), Case.state == "open", Case.hold_ended_at.is_(None))
+        .order_by(Case.id)
+    )
+
+
+def denied_query(payout_id: Param[str]) -> Select[Any]:
+    """The action in force that denies this payout: its case, and the rule that the trader broke. An appeal that is
+    granted frees the payouts of its trader, also while the case blames others."""
+    return (
+        select(CaseAction.case_id, CaseAction.rule)
+        .join(DeniedPayout, DeniedPayout.action_id == CaseAction.id)
+        .join(Payout, Payout.id == DeniedPayout.payout_id)
+        .join(
+            CaseAccount,
+            (CaseAccount.case_id == CaseAction.case_id) & (CaseAccount.account_id == Payout.account_id),
+        )
+        .where(DeniedPayout.payout_id == payout_id, CaseAction.state == "approved", CaseAccount.blamed)
+        .order_by(CaseAction.id)
+    )
+
+
 async def confirmed_against(session: AsyncSession, challenge_id: str) -> Sequence[str]:
     """Returns the ids of the confirmed cases that blame an account of this challenge, or of one that it goes on from.
     Who was only named in a case, such as the trader who was copied, has broken no rule."""
     chain = await chains.back_from(session, challenge_id)
-    rows = await session.execute(
-        select(Case.id, Alert, CaseAccount.account_id)
-        .join(Alert, Alert.id == Case.alert_id)
+    found = await session.scalars(
+        select(Case.id)
         .join(CaseAccount, CaseAccount.case_id == Case.id)
         .join(Account, Account.id == CaseAccount.account_id)
-        .where(Account.challenge_id.in_(chain), Case.state == "confirmed")
+        .where(Account.challenge_id.in_(chain), Case.state == "confirmed", CaseAccount.blamed)
+        .distinct()
         .order_by(Case.id)
     )
-    blaming = [case_id for case_id, alert, account_id in rows if account_id in finding(alert).blamed]
-    return tuple(dict.fromkeys(blaming))
+    return tuple(found)

@@ -1,7 +1,8 @@
 """A firm with two traders and one user per role behind the JSON API; Temporal and the provider are edge fakes."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,12 +17,14 @@ from adapters.calendars import known_venues
 from adapters.payments.sandbox import SandboxPayments
 from api.json_api import create_json_api
 from domain.approvals import ROLES, Actor
-from domain.errors import PropOSError
+from domain.errors import IdempotencyMismatch, NotFound, PropOSError
 from domain.keys import derived_id
-from firm.products.shelf import load_products
+from firm import dispute_policies
+from firm.payouts import approving, policies
 from front.deps import ApiDeps, ServiceHealth, WorkflowHandle
-from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
-from store import crypto, products
+from ports.acquirer import Checkout, CheckoutOrder
+from ports.money import WebhookEvent
+from store import crypto
 from store.db import Database
 from store.identity import add_user, hash_password, open_session, sign_up_trader
 from store.models import (
@@ -29,8 +32,6 @@ from store.models import (
     AccountLive,
     Alert,
     Breach,
-    Case,
-    CaseAccount,
     Challenge,
     DealRow,
     Dispute,
@@ -42,12 +43,17 @@ from store.models import (
     TicketMessage,
     Trader,
 )
-from tests.adapters import providers
+from store.scope import FIRM, NOBODY
+from tests import case_rows
+from tests.adapters import PaymentProvider, UnusedProvider, providers
+from tests.proofs import prove_by_api
 from tests.rule_states import standing
+from tests.shelf import publish_shelf
 
 NOW: Final = datetime(2014, 5, 2, 21, tzinfo=UTC)
 SECRET: Final = "whsec-test"
 PASSWORD: Final = "correct horse battery"
+_APPROVES: Final = re.compile(r"/v1/payouts/(pay_[0-9a-z]+)/approve")
 IBAN: Final = "DE89370400440532013000"
 INITIAL: Final = 10_000_000
 
@@ -97,7 +103,7 @@ class _Handle:
         return answer if isinstance(answer, dict) else await answer
 
 
-class FakePayments:
+class FakePayments(UnusedProvider):
     """One checkout per key; webhooks are read by the sandbox adapter, with its real signature check."""
 
     name = "sandbox"
@@ -108,53 +114,31 @@ class FakePayments:
         self.calls = 0
         self.fails: list[PropOSError] = []
 
-    async def create_checkout(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
-    ) -> Checkout:
+    async def create_checkout(self, order: CheckoutOrder, *, key: str) -> Checkout:
         self.calls += 1
         if self.fails:
             raise self.fails.pop()
         fresh = Checkout(
             checkout_id=f"co_{len(self.checkouts) + 1}",
+            key=key,
             url=f"https://pay.example/{len(self.checkouts) + 1}",
-            reference=reference,
+            reference=order.reference,
             status="open",
-            amount_minor=amount_minor,
-            currency=currency,
+            amount_minor=order.amount_minor,
+            currency=order.currency,
         )
-        return self.checkouts.setdefault(key, fresh)
+        known = self.checkouts.setdefault(key, fresh)
+        if (known.reference, known.amount_minor, known.currency) != (
+            order.reference, order.amount_minor, order.currency,
+        ):  # fmt: skip
+            raise IdempotencyMismatch(key)
+        return known
 
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
+    async def find_checkout(self, key: str) -> Checkout | None:
+        return self.checkouts.get(key)
+
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent | None:
         return self.adapter.parse_webhook(body, headers, now)
-
-    async def fetch_checkout(self, checkout_id: str) -> Checkout:
-        _unused()
-
-    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
-        _unused()
-
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
-        _unused()
-
-    async def create_transfer(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
-    ) -> Transfer:
-        _unused()
-
-    async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        _unused()
-
-    async def find_transfer(self, key: str) -> Transfer | None:
-        _unused()
-
-    async def entries(self, after: str | None) -> list[ProviderEntry]:
-        _unused()
-
-    async def events(self, after: str | None) -> list[WebhookEvent]:
-        _unused()
-
-    async def healthy(self) -> str:
-        return "fake"
 
     async def aclose(self) -> None:
         await self.adapter.aclose()
@@ -191,31 +175,53 @@ class ApiWorld:
     people: dict[str, Person] = field(default_factory=dict)
 
     async def ask(
-        self, who: str | None, method: str, path: str, body: Any = None, *, key: str | None = None, **more: Any
+        self,
+        who: str | None,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        proves: bool = True,
+        **more: Any,
     ) -> httpx.Response:
-        """A request as `who` (a role or a trader's name; None: nobody); POSTs get a fresh key unless one is given."""
+        """A request as `who` (a role or a trader's name; None: nobody); POSTs get a fresh key unless one is given. An
+        approval of a payout carries what is to be seen now, unless the body has a `seen`. Who is asked for a proof
+        gives their password, unless they do not want to."""
+        if body is not None and "seen" not in body and (payout := _APPROVES.fullmatch(path)):
+            body = await self._seen(payout.group(1), body)
         headers: dict[str, str] = dict(more.pop("headers", {}))
         if who is not None:
             headers["Authorization"] = f"Bearer {self.people[who].token}"
         if method == "POST":
             headers.setdefault("Idempotency-Key", key or uuid4().hex)
-        return await self.http.request(method, path, json=body, headers=headers, **more)
+        answer = await self.http.request(method, path, json=body, headers=headers, **more)
+        return await prove_by_api(self.http, answer, PASSWORD) if proves else answer
+
+    async def _seen(self, payout_id: str, body: Any) -> Any:
+        async with self.db.transaction() as session:
+            with suppress(NotFound):
+                return {**body, "seen": (await approving.viewed(session, FIRM, payout_id)).seen}
+        return body
 
 
 @asynccontextmanager
-async def api_world(database_url: str) -> AsyncIterator[ApiWorld]:
-    """Traders `tina` and `eve`, each with a breached account, a dispute and a ticket; one user per other role."""
+async def api_world(database_url: str, **more: Any) -> AsyncIterator[ApiWorld]:
+    """Traders `tina` and `eve`, each with a breached account, a dispute and a ticket; one user per other role. `more`:
+    further dependencies of the API."""
     crypto.install(crypto.FieldKeys({"k1": b"\x07" * 32}))
     db, temporal, payments = Database(database_url), FakeTemporal(), FakePayments()
     connect: Callable[[], Awaitable[FakeTemporal]] = temporal.connect
     provider: PaymentProvider = payments
+    seen = Database(database_url, scope=NOBODY)  # as the process of the API makes it
     deps = ApiDeps(
-        db=db,
+        db=seen,
         temporal=connect,
         payments=providers(provider),
         public_url="http://firm.test",
         cookie_secure=False,
         venues=known_venues,
+        **more,
     )
     transport = httpx.ASGITransport(app=create_json_api(deps))
     try:
@@ -225,6 +231,7 @@ async def api_world(database_url: str) -> AsyncIterator[ApiWorld]:
             yield world
     finally:
         await payments.aclose()
+        await seen.close()
         await db.close()
 
 
@@ -232,8 +239,9 @@ async def _furnish(world: ApiWorld) -> None:
     password_hash = await hash_password(PASSWORD)
     async with world.db.transaction() as session:
         session.add(MarketClock(feed="sandbox", watermark=NOW))
-        for product in load_products():
-            await products.publish(session, product)
+        await publish_shelf(session)
+        await policies.publish(session, policies.load_policy())
+        await dispute_policies.publish(session, dispute_policies.load_policy())
         for role in ROLES:
             if role != "trader":
                 actor = await add_user(
@@ -247,7 +255,7 @@ async def _furnish(world: ApiWorld) -> None:
             )
             world.people[name] = await _person(session, name, actor)
             await _give_account(session, world.people[name])
-        _give_case(session, world.people["tina"])
+        await _give_case(session, world.people["tina"])
 
 
 async def _person(session: Any, name: str, actor: Actor) -> Person:
@@ -258,7 +266,7 @@ async def _person(session: Any, name: str, actor: Actor) -> Person:
 async def _give_account(session: Any, person: Person) -> None:
     """A funded two-step account, with money enough to ask for a payout, and a breach of the phase before."""
     trader = await session.get_one(Trader, person.trader_id)
-    trader.beneficiary, trader.identity = IBAN, "verified"
+    trader.beneficiary, trader.identity, trader.email_confirmed_at = IBAN, "verified", NOW
     common: dict[str, Any] = {"trader_id": person.trader_id, "product": "two-step", "version": 1}
     session.add(
         Challenge(
@@ -332,16 +340,12 @@ async def _give_dispute(session: Any, person: Person) -> None:
     await session.flush()
 
 
-def _give_case(session: Any, person: Person) -> None:
-    case_id, alert_id = derived_id("cas", "one"), derived_id("alr", "one")
-    session.add(
-        Alert(
-            id=alert_id, key="one", detector="copy_trading", score=Decimal("0.93"), sentence="One mirrors the other.",
-            evidence={}, occurred_at=NOW,
-        )
+async def _give_case(session: Any, person: Person) -> None:
+    alert = Alert(
+        id=derived_id("alr", "one"), key="one", detector="copy_trading", score=Decimal("0.93"),
+        sentence="One mirrors the other.", evidence={"follower": person.has("acc"), "pairs": []}, occurred_at=NOW,
     )  # fmt: skip
-    session.add(Case(id=case_id, alert_id=alert_id, state="open", opened_at=NOW))
-    session.add(CaseAccount(case_id=case_id, account_id=person.has("acc")))
+    await case_rows.add_case(session, derived_id("cas", "one"), alert, [person.has("acc")], opened_at=NOW)
     session.add(
         Review(id=derived_id("rev", "one"), key="bad/1", kind="bad_tick", detail={}, status="open", occurred_at=NOW)
     )

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from activities.deps import Deps
-from activities.operations import OperationsActivities
+from activities.reconciliation import ReconciliationActivities
 from contracts.ids import challenge_workflow, dispute_workflow, payout_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
@@ -34,10 +34,11 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.state import fresh, to_json
 from firm import challenges, disputes, wakeups
+from firm.payouts import policies
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
-from firm.products.shelf import load_products
-from ports.payments import Checkout, EventKind, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.acquirer import Chargeback, Checkout, CheckoutOrder, Evidence, Refund
+from ports.money import EventKind, WebhookEvent
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -49,6 +50,8 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
+from ports.rail import Transfer, TransferOrder
+from ports.statements import StatementEntry
 from relay.drops import Drops
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
@@ -72,8 +75,10 @@ from store.models import (
     User,
 )
 from tests import servers
-from tests.adapters import platforms, providers
+from tests.adapters import PaymentProvider, UnusedProvider, platforms, providers
 from tests.asked import ask_for
+from tests.shelf import publish_shelf
+from tests.working import working
 from worker import core_activities, core_worker
 
 KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
@@ -101,6 +106,12 @@ class Venue:
     seats: dict[int, Seat] = field(default_factory=dict)
     keys: dict[str, Any] = field(default_factory=dict)
     before_lock: Callable[[], Awaitable[None]] | None = None  # what happens once, while a lock is on its way
+    after_freeze: Callable[[], Awaitable[None]] | None = None  # what happens after trading was switched off
+
+    def seat(self, login: int) -> Seat:
+        if login not in self.seats:
+            raise NotFound(f"no login {login}")
+        return self.seats[login]
 
     def _first(self, scope: str, given: Any) -> bool:
         if scope in self.keys:
@@ -117,33 +128,44 @@ class Venue:
             self.keys[f"login:{key}"] = login
         return int(self.keys[f"login:{key}"])
 
+    async def find_account(self, key: str) -> int | None:
+        return self.keys.get(f"login:{key}")
+
     async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
-        amount = self.keys.get(f"{operation}:{login}:{key}")
+        amount = self.keys.get(f"{operation}:{self.seat(login).login}:{key}")
         return None if amount is None else int(amount)
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
-        if self._first(f"{operation}:{login}:{key}", amount_minor):
-            self.seats[login].balance_minor += amount_minor
+        seat, name = self.seat(login), f"{operation}:{login}:{key}"
+        if name not in self.keys and amount_minor < 0 and seat.balance_minor + amount_minor < 0:
+            raise Conflict("there is not enough on the account")
+        if self._first(name, amount_minor):
+            seat.balance_minor += amount_minor
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        seat = self.seat(login)
         if self._first(f"trading:{login}:{key}", enabled):
-            self.seats[login].enabled = enabled
+            seat.enabled = enabled
+        if not enabled and self.after_freeze is not None:
+            await self.after_freeze()
 
     async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
-        self._first(f"close:{login}:{key}", list(position_ids))
+        seat = self.seat(login)
+        if self._first(f"close:{login}:{key}", list(position_ids)):
+            seat.positions = [each for each in seat.positions if each.position_id not in position_ids]
 
     async def lock(self, login: int, *, key: str) -> None:
         if self.before_lock is not None:
             happens, self.before_lock = self.before_lock, None
             await happens()
-        if login not in self.seats:
-            raise NotFound(f"no login {login}")
+        seat = self.seat(login)
         if self._first(f"lock:{login}:{key}", True):
-            self.seats[login].enabled = False
-            self.seats[login].locks.append(key)
+            seat.enabled = False
+            seat.positions.clear()
+            seat.locks.append(key)
 
     async def snapshot(self, login: int) -> AccountSnapshot:
-        seat = self.seats[login]
+        seat = self.seat(login)
         return AccountSnapshot(
             login=login,
             currency="USD",
@@ -155,7 +177,7 @@ class Venue:
         )
 
     async def deals(self, login: int) -> list[Deal]:
-        return self.seats[login].deals
+        return self.seat(login).deals
 
     async def symbols(self) -> list[SymbolSpec]:
         return []
@@ -174,35 +196,42 @@ class Venue:
 
 
 @dataclass
-class Provider:
+class Provider(UnusedProvider):
     """A payment provider: checkouts, what came of them, and transfers that stay under way."""
 
     name: str = "fakepay"
     checkouts: dict[str, Checkout] = field(default_factory=dict)
-    refunds: list[str] = field(default_factory=list)
+    refunded: list[str] = field(default_factory=list)  # keys
+    made: dict[str, list[Refund]] = field(default_factory=dict)  # by checkout
+    disputed: dict[str, Chargeback] = field(default_factory=dict)
+    answered: dict[str, tuple[str, Evidence | None]] = field(default_factory=dict)  # chargebacks, with the key
+    all_answers: list[tuple[str, Evidence | None]] = field(default_factory=list)  # oldest first, with their keys
     refuses: PropOSError | None = None  # the next refund, whatever its key
     loses_answers: int = 0  # so many refunds take effect and are not answered
+    forgets_keys: bool = False  # a key is asked for again after the acquirer's day: it counts as a new refund
     away: bool = False  # no refund reaches it
     past: list[WebhookEvent] = field(default_factory=list)
-    moved: list[ProviderEntry] = field(default_factory=list)
+    moved: list[StatementEntry] = field(default_factory=list)
     transfers: dict[str, Transfer] = field(default_factory=dict)
     orders: dict[str, tuple[object, ...]] = field(default_factory=dict)  # what was asked for under which key
 
-    async def create_checkout(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
-    ) -> Checkout:
+    async def create_checkout(self, order: CheckoutOrder, *, key: str) -> Checkout:
         checkout_id = f"co_{key}"
-        self._same(f"checkout/{key}", (reference, amount_minor, currency))
+        self._same(f"checkout/{key}", (order,))
         if checkout_id not in self.checkouts:
             self.checkouts[checkout_id] = Checkout(
                 checkout_id=checkout_id,
+                key=key,
                 url=f"https://pay.example/{checkout_id}",
-                reference=reference,
+                reference=order.reference,
                 status="open",
-                amount_minor=amount_minor,
-                currency=currency,
+                amount_minor=order.amount_minor,
+                currency=order.currency,
             )
         return self.checkouts[checkout_id]
+
+    async def find_checkout(self, key: str) -> Checkout | None:
+        return next((each for each in self.checkouts.values() if each.key == key), None)
 
     def _same(self, key: str, order: tuple[object, ...]) -> None:
         if self.orders.setdefault(key, order) != order:
@@ -211,30 +240,118 @@ class Provider:
     def becomes(
         self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"], **changes: object
     ) -> None:
-        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status, **changes})
+        if status == "refunded":
+            self._goes_back(checkout_id, None, "")
+        elif status == "charged_back":
+            self.disputes(checkout_id, status="lost", withdrawn=True)
+        else:
+            self._becomes(checkout_id, status=status, **changes)
+
+    def _becomes(self, checkout_id: str, **changes: object) -> None:
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update=changes)
+
+    def processes(self, checkout_id: str) -> None:
+        """The buyer has ordered a bank debit: it settles days later."""
+        self._becomes(checkout_id, status="processing")
+
+    def disputes(self, checkout_id: str, *, number: int = 1, **state: object) -> str:
+        """The buyer's bank asks for the payment back, or the chargeback changes. Returns its id."""
+        checkout = self.checkouts[checkout_id]
+        chargeback_id = f"cb_{checkout_id}_{number}"
+        before = self.disputed.get(chargeback_id)
+        if before is None:
+            before = Chargeback(
+                chargeback_id=chargeback_id,
+                checkout_id=checkout_id,
+                reference=checkout.reference,
+                status="evidence_due",
+                amount_minor=checkout.amount_minor - checkout.refunded_minor,
+                currency=checkout.currency,
+                reason="fraudulent",
+                evidence_due_at=None,
+                withdrawn=False,
+            )
+            self._becomes(checkout_id, status="paid", chargebacks=(*checkout.chargebacks, chargeback_id))
+        self.disputed[chargeback_id] = before.model_copy(update=state)
+        return chargeback_id
+
+    async def fetch_chargeback(self, chargeback_id: str) -> Chargeback:
+        if chargeback_id not in self.disputed:
+            raise NotFound(f"no chargeback {chargeback_id}")
+        return self.disputed[chargeback_id]
+
+    async def submit_evidence(self, chargeback_id: str, evidence: Evidence, *, key: str) -> Chargeback:
+        return await self._answer(chargeback_id, key, evidence, "under_review")
+
+    async def accept_chargeback(self, chargeback_id: str, *, key: str) -> Chargeback:
+        return await self._answer(chargeback_id, key, None, "lost")
+
+    async def _answer(self, chargeback_id: str, key: str, evidence: Evidence | None, status: str) -> Chargeback:
+        if self.refuses is not None:
+            refusal, self.refuses = self.refuses, None
+            raise refusal
+        if self.disputed[chargeback_id].status in ("inquiry", "evidence_due"):
+            assert key not in [sent for sent, _ in self.all_answers], "evidence is sent once"
+            self.all_answers.append((key, evidence))
+            self.answered[chargeback_id] = (key, evidence)
+            self.disputed[chargeback_id] = self.disputed[chargeback_id].model_copy(update={"status": status})
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise OutcomeUnknown("no answer")
+        return self.disputed[chargeback_id]
+
+    def _goes_back(self, checkout_id: str, amount_minor: int | None, key: str) -> Refund:
+        checkout, made = self.checkouts[checkout_id], self.made.setdefault(checkout_id, [])
+        left = checkout.amount_minor - checkout.refunded_minor
+        amount = left if amount_minor is None else amount_minor
+        if amount > left or not left:
+            raise Conflict("so much is not left")
+        refund = Refund(
+            refund_id=f"re_{len(made) + 1}_{checkout_id}",
+            key=key,
+            checkout_id=checkout_id,
+            status="succeeded",
+            amount_minor=amount,
+            currency=checkout.currency,
+        )
+        made.append(refund)
+        self._becomes(checkout_id, status="paid", refunded_minor=checkout.refunded_minor + amount)
+        return refund
+
+    def refund_fails(self, checkout_id: str, why: str = "account closed") -> None:
+        """The bank of the buyer sends the newest refund back, days later."""
+        failed = self.made[checkout_id].pop()
+        self.made[checkout_id].append(failed.model_copy(update={"status": "failed", "failure": why}))
+        back = self.checkouts[checkout_id].refunded_minor - failed.amount_minor
+        self._becomes(checkout_id, refunded_minor=back)
+        self.tells("charge.refunded", checkout_id)
+
+    async def refunds(self, checkout_id: str) -> list[Refund]:
+        return self.made.get(checkout_id, [])
+
+    async def find_refund(self, checkout_id: str, key: str) -> Refund | None:
+        return next((refund for refund in await self.refunds(checkout_id) if refund.key == key), None)
 
     def takes(self, checkout_id: str, **paid: object) -> None:
         """The checkout is paid, with `amount_minor`, `currency` or `reference` other than was asked for."""
         self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": "paid", **paid})
 
-    def tells(self, kind: EventKind, checkout_id: str) -> None:
+    def tells(self, kind: EventKind, object_id: str) -> None:
         """An event that the provider keeps; whether its webhook comes is for the test."""
         event_id = f"ev_{len(self.past) + 1}"
-        self.past.append(WebhookEvent(event_id=event_id, kind=kind, object_id=checkout_id, created_at=START))
+        self.past.append(WebhookEvent(event_id=event_id, kind=kind, object_id=object_id, created_at=START))
 
     def refund_at_desk(self, checkout_id: str, amount_minor: int | None = None) -> None:
         """Somebody refunds all of it, or a part, on the provider's own pages."""
-        checkout = self.checkouts[checkout_id]
-        if amount_minor is None:
-            self.becomes(checkout_id, "refunded")
-        self.moves("refund", checkout_id, -(amount_minor or checkout.amount_minor))
+        refund = self._goes_back(checkout_id, amount_minor, "")
+        self.moves("refund", checkout_id, -refund.amount_minor)
         self.tells("charge.refunded", checkout_id)
 
     def moves(self, kind: Literal["charge", "refund", "dispute"], checkout_id: str, amount_minor: int) -> None:
         """A row of the provider's own list of movements."""
         checkout = self.checkouts[checkout_id]
         self.moved.append(
-            ProviderEntry(
+            StatementEntry(
                 entry_id=f"en_{len(self.moved) + 1}",
                 object_id=checkout_id,
                 reference=checkout.reference,
@@ -245,7 +362,8 @@ class Provider:
             )
         )
 
-    async def fetch_checkout(self, checkout_id: str) -> Checkout:
+    async def fetch_checkout(self, object_id: str) -> Checkout:
+        checkout_id = object_id
         if checkout_id not in self.checkouts:
             raise NotFound(f"no checkout {checkout_id}")
         return self.checkouts[checkout_id]
@@ -255,34 +373,36 @@ class Provider:
             self.becomes(checkout_id, "expired")
         return self.checkouts[checkout_id]
 
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+    async def refund(self, checkout_id: str, *, key: str, amount_minor: int | None = None) -> Refund:
         if self.away:
             raise Unavailable("The provider cannot be reached.")
         if self.refuses is not None:
             refusal, self.refuses = self.refuses, None
             raise refusal
-        if key not in self.refunds:
-            if (await self.fetch_checkout(checkout_id)).status != "paid":
+        checkout = await self.fetch_checkout(checkout_id)
+        if key not in self.refunded or self.forgets_keys:
+            if checkout.status != "paid" or checkout.chargebacks:
                 raise Conflict("only a paid checkout can go back")
-            self.refunds.append(key)
-            self.becomes(checkout_id, "refunded")
+            self._goes_back(checkout_id, amount_minor, key)
+            self.refunded.append(key)
         if self.loses_answers:
             self.loses_answers -= 1
             raise OutcomeUnknown("no answer")
-        return self.checkouts[checkout_id]
+        found = await self.find_refund(checkout_id, key)
+        assert found is not None
+        return found
 
-    async def create_transfer(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
-    ) -> Transfer:
-        self._same(f"transfer/{key}", (reference, amount_minor, currency, beneficiary))
+    async def create_transfer(self, order: TransferOrder) -> Transfer:
+        key = order.key
+        self._same(f"transfer/{key}", (order,))
         if key not in self.transfers:
             self.transfers[key] = Transfer(
                 transfer_id=f"tr_{len(self.transfers) + 1}",
                 key=key,
-                reference=reference,
+                reference=order.reference,
                 status="pending",
-                amount_minor=amount_minor,
-                currency=currency,
+                amount_minor=order.amount_minor,
+                currency=order.currency,
             )
         return self.transfers[key]
 
@@ -295,22 +415,16 @@ class Provider:
     async def find_transfer(self, key: str) -> Transfer | None:
         return self.transfers.get(key)
 
-    async def entries(self, after: str | None) -> list[ProviderEntry]:
+    async def entries(self, after: str | None, limit: int = 1000) -> list[StatementEntry]:
         ids = [entry.entry_id for entry in self.moved]
-        return self.moved[_after(ids, after) :]
+        return self.moved[_after(ids, after) :][:limit]
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         ids = [event.event_id for event in self.past]
         return self.past[_after(ids, after) :]
 
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent | None:
         return WebhookEvent.model_validate_json(body)
-
-    async def healthy(self) -> str:
-        return "fake"
-
-    async def aclose(self) -> None:
-        return None
 
 
 def _after(ids: list[str], cursor: str | None) -> int:
@@ -417,12 +531,21 @@ class Firm:
                 payload=payload,
             )
 
-    async def breach(self, challenge_id: str, *, equity_minor: int = 8_990_000, offence: int = 1) -> str:
-        """What the monitor commits and sends when an account breaks its maximum loss."""
+    async def breach(
+        self,
+        challenge_id: str,
+        *,
+        equity_minor: int = 8_990_000,
+        offence: int = 1,
+        account: Account | None = None,
+        at: datetime | None = None,
+    ) -> str:
+        """What the monitor commits and sends when an account breaks its maximum loss: the current account now, or an
+        earlier one at an earlier time."""
         row = await self.challenge(challenge_id)
-        account = await self.account(challenge_id)
+        account = account or await self.account(challenge_id)
         breach_id = derived_id("brc", account.id, row.phase_index, "max_loss", offence)
-        now = await self.now()
+        now = at or await self.now()
         quote = {"symbol": "XAUUSD", "bid": "1290.10", "ask": "1290.50"}
         body = {"event": {"symbol": "XAUUSD"}, "positions": [{"quote": quote}], "hash": "0" * 64}
         async with self.db.transaction() as session:
@@ -448,7 +571,11 @@ class Firm:
             )
             floors = {"max_loss": {"floor_minor": 9_000_000, "operator": "equity < floor", "room_minor": -1}}
             live = {"account_id": account.id, "batch": 1, "at": now, "balance_minor": equity_minor}
-            live |= {"equity_minor": equity_minor, "positions": [], "floors": floors, "rule_state": {}}
+            specs = phase_terms(
+                await products.load(session, account.product, account.version), account.phase_index
+            ).specs
+            state = {"rules": to_json(fresh(specs))}
+            live |= {"equity_minor": equity_minor, "positions": [], "floors": floors, "rule_state": state}
             await session.execute(insert(AccountLive).values(live).on_conflict_do_nothing())
         assert account.login is not None
         self.venue.seats[account.login].balance_minor = equity_minor
@@ -513,7 +640,12 @@ class Firm:
         async with payout_refusals.kept(self.db), self.db.transaction() as session:
             gross = Money(minor=gross_minor, currency="USD")
             payout = await payouts.request_payout(
-                session, account_id=account.id, actor=actor, gross=gross, rail=self.provider.name
+                session,
+                account_id=account.id,
+                actor=actor,
+                gross=gross,
+                rail=self.provider.name,
+                payable=providers(self.provider).rails.check,
             )
             return payout.id
 
@@ -549,7 +681,19 @@ class Firm:
         return row.id
 
     async def decide(self, dispute_id: str, decision: str, actor: Actor, *, key: str = "d1") -> dict[str, Any]:
-        request = DecisionRequest(key=f"{actor.user_id}-{key}", actor=actor, reason="Looked at the evidence.")
+        """This person decides, and a second one agrees where the policy asks for two. Returns the last answer."""
+        result = await self.vote(dispute_id, decision, actor, key=key)
+        if result["approvals"] < result["approvals_needed"]:
+            second = await self.add_user(f"second-{dispute_id[-6:]}", "risk")
+            result = await self.vote(dispute_id, decision, second, key=key)
+        return result
+
+    async def vote(
+        self, dispute_id: str, decision: str, actor: Actor, *, key: str = "d1", **said: str
+    ) -> dict[str, Any]:
+        request = DecisionRequest(
+            key=f"{actor.user_id}-{key}", actor=actor, **({"reason": "Looked at the evidence."} | said)
+        )
         await ask_for(self.db, "dispute", dispute_id, decision, request)
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(dispute_workflow(dispute_id))
         result: dict[str, Any] = await handle.execute_update(decision, request, id=request.key)
@@ -600,11 +744,14 @@ class Firm:
             await asyncio.sleep(0.02)
 
     async def quiet(self) -> None:
-        """Everything on its way has arrived and been acted on: the outbox is empty and no activity or task waits."""
-        for _ in range(3):
-            while await self.relay.step():
-                pass
-            await asyncio.sleep(0.15)
+        """Everything on its way has arrived and been acted on: the outbox is empty, and no workflow has a task or an
+        activity that is due for the first time."""
+        deadline, at_rest = time.monotonic() + PATIENCE_SECONDS, 0
+        while at_rest < 2:  # a run that has just begun is listed a moment later
+            assert time.monotonic() < deadline, "the workflows did not come to rest in time"
+            moving = await self.relay.step() or await servers.at_work(self.client)
+            at_rest = 0 if moving else at_rest + 1
+            await asyncio.sleep(0.03)
 
     async def now(self) -> datetime:
         async with self.db.transaction() as session:
@@ -646,7 +793,7 @@ class Firm:
 
     async def reconcile(self) -> ReconciliationReport:
         deps = Deps(db=self.db, platforms=platforms(self.venue), payments=providers(self.provider))
-        return await OperationsActivities(deps).reconcile(ReconciliationStart())
+        return await ReconciliationActivities(deps).reconcile(ReconciliationStart())
 
     async def reviews(self, kind: str) -> list[Review]:
         async with self.db.transaction() as session:
@@ -681,14 +828,21 @@ def deal(login: int) -> Deal:
 
 
 @asynccontextmanager
-async def a_firm(database_url: str, temporal_address: str, venue: Venue | None = None) -> AsyncIterator[Firm]:
-    """Open for business at START, with a worker."""
+async def a_firm(
+    database_url: str,
+    temporal_address: str,
+    venue: Venue | None = None,
+    provider: Any = None,
+    others: Sequence[Venue] = (),
+) -> AsyncIterator[Firm]:
+    """Open for business at START, with a worker. `provider`: a PaymentProvider; the fake of this module without it.
+    `others`: further platforms, which get no new challenges."""
     crypto.install(crypto.FieldKeys.parse(KEYS))
     db = Database(database_url, pool_size=5)
-    venue, provider = venue or Venue(), Provider()
+    venue, provider = venue or Venue(), provider or Provider()
     platform: TradingPlatform = venue
     payments: PaymentProvider = provider
-    deps = Deps(db=db, platforms=platforms(platform), payments=providers(payments))
+    deps = Deps(db=db, platforms=platforms(platform, *others), payments=providers(payments))
     drops = Drops()
     client = await connect(temporal_address, servers.NAMESPACE, KEYS, drops.note)
 
@@ -698,11 +852,11 @@ async def a_firm(database_url: str, temporal_address: str, venue: Venue | None =
     relay, redrive = OutboxDispatcher(db, connected, deps.platforms), Redrive(db, connected, tuple)
     firm = Firm(db, client, venue, provider, relay, redrive)
     async with db.transaction() as session:
-        for product in load_products():
-            await products.publish(session, product)
+        await publish_shelf(session)
+        await policies.publish(session, policies.load_policy())
     await firm.market_time(START)
     # no cache: every task replays from the beginning, so that what is not deterministic shows
-    async with core_worker(client, core_activities(deps), drops, max_cached_workflows=0):
+    async with working(core_worker(client, core_activities(deps), drops, max_cached_workflows=0)):
         yield firm
     await db.close()
 

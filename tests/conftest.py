@@ -1,24 +1,50 @@
 """Fixtures every test may use: real PostgreSQL and Temporal, one each per session, one migrated database per test."""
 
-import itertools
+import asyncio
+import gc
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
+from argon2 import PasswordHasher
 from hypothesis import settings
 
 from cli.stack.embedded import temporal
 from cli.stack.exits import leave
 from tests import servers
+from tests.databases import Databases
 
-_TEMPLATE = "propos_template"
-_numbers = itertools.count(1)
 _STATUS = pytest.StashKey[int]()
 # how long an example takes depends on who else uses the machine
 settings.register_profile("unhurried", settings.default, deadline=None)
 settings.load_profile("unhurried")
+# the renderer that structlog takes by default draws every variable of a traceback: seconds for each
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_passwords() -> Iterator[None]:
+    """Hashes that are made in a moment: what a real one costs is no test's business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("store.identity._HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_collections() -> None:
+    """What earlier modules left in memory is not searched for garbage again. A process that has run thousands of tests
+    would stop for seconds at each collection, and threads that wait for a sign of life would give up."""
+    gc.collect()
+    gc.freeze()
 
 
 def _in_ci() -> bool:
@@ -35,6 +61,9 @@ def _missing(what: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The administrator's URL of this session's PostgreSQL server."""
+    if servers.POSTGRES in os.environ:
+        yield os.environ[servers.POSTGRES]
+        return
     with servers.postgres_server() as cluster:
         yield cluster.url("postgres")
 
@@ -43,25 +72,56 @@ def postgres_url() -> Iterator[str]:
 def _template(postgres_url: str) -> str:
     from store.migrate import upgrade
 
-    servers.create_database(postgres_url, _TEMPLATE)
-    upgrade(servers.database_of(postgres_url, _TEMPLATE))
-    return _TEMPLATE
+    name = f"propos_template_{_migrations()}"
+    if not servers.has_database(postgres_url, name):
+        servers.create_database(postgres_url, name)
+        upgrade(servers.database_of(postgres_url, name))
+    return name
 
 
-@pytest.fixture
-def database_url(postgres_url: str, _template: str) -> Iterator[str]:
-    """A fresh database at the newest migration, dropped after the test."""
-    name = f"test_{next(_numbers)}"
-    servers.create_database(postgres_url, name, _template)
-    yield servers.database_of(postgres_url, name)
-    servers.drop_database(postgres_url, name)
+def _migrations() -> str:
+    """Returns a digest of the migrations: another schema needs another template."""
+    files = sorted((Path(__file__).parents[1] / "store" / "migrations" / "versions").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @pytest.fixture(scope="session")
-def temporal_address() -> Iterator[str]:
+def _databases(postgres_url: str, _template: str) -> Iterator[Databases]:
+    made = Databases(postgres_url, _template)
+    yield made
+    made.drop_all()
+
+
+@pytest.fixture
+def owner_url(_databases: Databases) -> Iterator[str]:
+    """The administrator's URL of the test's database: as the newest migration leaves it, under a name of its own."""
+    name = _databases.take()
+    yield servers.database_of(_databases.cluster_url, name)
+    _databases.give_back(name)
+
+
+@pytest.fixture
+def database_url(owner_url: str) -> str:
+    """The test's database under the application's role, as the processes of a firm use it."""
+    return servers.as_app(owner_url)
+
+
+@pytest.fixture(scope="session")
+def temporal_server() -> Iterator[str]:
     """host:port of this session's Temporal server; namespace `propos`, state in memory."""
+    if servers.TEMPORAL in os.environ:
+        yield os.environ[servers.TEMPORAL]
+        return
     with servers.temporal_server() as address:
         yield address
+
+
+@pytest.fixture
+def temporal_address(temporal_server: str) -> Iterator[str]:
+    """host:port of this session's Temporal server. What the test leaves running is ended: the workers of later tests
+    would go on with it, for a database that is gone."""
+    yield temporal_server
+    asyncio.run(servers.end_workflows(temporal_server))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import dispute_pack
 from domain.approvals import Actor, Role
 from domain.keys import new_id
 from domain.ledger import fee_paid, payout_reserved
@@ -20,17 +21,16 @@ from domain.proofs.money import BalancePart, EventPart, JudgedAccount, Movement
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
+from firm import dispute_evidence, dispute_policies
+from firm.payouts import policies
 from firm.payouts import row as payout_row
-from firm.products import shelf
-from store import audit, crypto, identity, ledger, products
+from store import audit, crypto, identity, ledger
 from store.db import Database
 from store.models import (
     Account,
     Alert,
     BalanceOperationRow,
     Breach,
-    Case,
-    CaseAccount,
     Challenge,
     Dispute,
     MarketClock,
@@ -41,9 +41,11 @@ from store.models import (
     Trader,
     Transition,
 )
+from tests import case_rows
 from tests.console_doubts import doubts
 from tests.console_history import INITIAL, NOW, deal, live, trade
 from tests.console_surroundings import surroundings
+from tests.shelf import publish_shelf, shipped
 
 PASSWORD: Final = "correct horse battery"
 KEYS: Final = crypto.FieldKeys({"k1": bytes(32)})
@@ -85,9 +87,10 @@ async def build(db: Database) -> Firm:
     async with db.transaction() as session:
         session.add(MarketClock(feed="sandbox", watermark=NOW, last_tick_at=NOW))
         await session.flush()
-        sold = {product.product: product for product in shelf.load_products()}
-        for product in sold.values():
-            await products.publish(session, product)
+        sold = {product.product: product for product in shipped()}
+        await publish_shelf(session)
+        await policies.publish(session, policies.load_policy())
+        await dispute_policies.publish(session, dispute_policies.load_policy())
         for login, name, role in _STAFF:
             await identity.add_user(
                 session, login=login, name=name, password_hash=password, role=role, person_id=f"person-{role}"
@@ -96,7 +99,7 @@ async def build(db: Database) -> Firm:
         otto = await _trader(session, "Otto Brandt", "otto@example.org", password, "DE")
         hostile = await _trader(session, HOSTILE_NAME, "eve@example.org", password, "FR")
         await _active(session, firm, mara, sold["two-step"])
-        await _breached(session, firm, otto, sold["two-step"])
+        await breached(session, firm, otto, sold["two-step"])
         await _funded(session, firm, mara, sold["one-step-futures"])
         await _case(session, firm, hostile, otto, sold["instant"])
         await _tickets(session, firm, hostile, mara)
@@ -107,7 +110,9 @@ async def build(db: Database) -> Firm:
 
 
 async def _trader(session: AsyncSession, name: str, email: str, password: str, country: str) -> Actor:
-    return await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
+    made = await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
+    (await session.get_one(Trader, made.trader_id)).email_confirmed_at = NOW
+    return made
 
 
 async def _open(
@@ -185,7 +190,8 @@ async def _active(session: AsyncSession, firm: Firm, trader: Actor, product: Pro
     firm.doubtful = await doubts(session, account, product)
 
 
-async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+async def breached(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    """An account that broke its daily loss, with its proof sheet and a dispute that waits for people."""
     challenge, account = await _open(session, trader, product, 1, "breached", days=2, status="locked")
     await trade(session, account, product, minutes=1000, drift=-505, seed=5, open_now=False)
     body, spec, state, equity = _sheet(account, challenge, product)
@@ -222,9 +228,11 @@ async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: P
         trader_id=account.trader_id,
         state="awaiting_decision",
         opened_at=NOW - timedelta(minutes=4),
+        decide_by=NOW + timedelta(days=3, minutes=-4),
         statement="The spread of gold was ten times the usual one for half a second; my stop was never reached.",
         evidence={
             "proof_id": row.id,
+            "cause": "tick",
             "deals_24h": {"count": 9, "profit_minor": -412_300, "ids": []},
             "equity_around": {"bars": 36, "low_minor": equity, "high_minor": equity + 91_000},
             "spread_symbol": "XAUUSD",
@@ -234,6 +242,9 @@ async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: P
         },
     )
     session.add(dispute)
+    await session.flush()
+    frozen = await dispute_evidence.freeze(session, dispute)
+    dispute.evidence = dispute.evidence | {dispute_pack.FIELD: frozen}
     firm.dispute = dispute.id
 
 
@@ -363,13 +374,9 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         evidence={"leader": leader.id, "follower": follower.id, "openings": 9, "pairs": pairs},
         occurred_at=NOW,
     )
-    case = Case(id=new_id("cas"), alert_id=alert.id, state="open", opened_at=NOW - timedelta(minutes=20))
-    session.add(alert)
-    await session.flush()
-    session.add(case)
-    await session.flush()
-    session.add_all(CaseAccount(case_id=case.id, account_id=account.id) for account in (leader, follower))
-    firm.case = case.id
+    firm.case = new_id("cas")
+    accounts = (leader.id, follower.id)
+    await case_rows.add_case(session, firm.case, alert, accounts, opened_at=NOW - timedelta(minutes=20))
 
 
 async def _tickets(session: AsyncSession, firm: Firm, hostile: Actor, mara: Actor) -> None:

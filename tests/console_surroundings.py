@@ -1,4 +1,4 @@
-"""What surrounds the accounts in the console's tests: exposure per symbol and a doubtful tick."""
+"""What surrounds the accounts in the console's tests: exposure per symbol of a shard, and a doubtful tick."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,12 +6,13 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.keys import new_id
-from store.models import Exposure, Review
+from store.models import Exposure, Review, Shard
 from tests.console_history import NOW
 
 
 async def surroundings(session: AsyncSession) -> str:
     """Gives the review's id."""
+    session.add(Shard(id=0, platform="sandbox"))
     for symbol, long, short, bid, floating in (
         ("EURUSD", "41.50", "63.20", "1.38641", -184_233),
         ("XAUUSD", "18.00", "2.50", "1291.02", 912_050),

@@ -1,6 +1,7 @@
 """A confirmed surveillance case against a challenge."""
 
-from store.models import Account, Alert, Case, CaseAccount
+from store.models import Account, Alert
+from tests import case_rows
 from tests.challenge_world import Firm
 
 
@@ -22,9 +23,6 @@ async def accuse(firm: Firm, account: Account, state: str = "open") -> str:
             evidence={"leader": "acc_other", "follower": account.id},
             occurred_at=now,
         )
-        session.add(alert)
-        await session.flush()
-        session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state=state, opened_at=now))
-        await session.flush()
-        session.add(CaseAccount(case_id=f"cas_{account.number}", account_id=account.id))
+        case_id = f"cas_{account.number}"
+        await case_rows.add_case(session, case_id, alert, [account.id], opened_at=now, state=state)
     return f"cas_{account.number}"

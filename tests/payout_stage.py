@@ -24,9 +24,10 @@ from relay.temporal import connect
 from store import outbox
 from store.models import Case
 from tests import servers
-from tests.asked import ask_for
+from tests.asked import ask_for, shown_account
 from tests.challenge_world import KEYS
 from tests.payout_world import Provider, Venue, World, a_firm
+from tests.working import working
 from worker import core_activities, core_worker
 
 PATIENCE_SECONDS = 120.0
@@ -43,6 +44,9 @@ class Stage:
     async def decide(self, workflow_id: str, update: str, actor: Actor, key: str = "") -> dict[str, Any]:
         request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason="looked at it")
         kind, _, subject_id = workflow_id.partition("/")
+        if update == "send_again":
+            account = await shown_account(self.world.db, subject_id)
+            request = request.model_copy(update={"beneficiary": account})
         await ask_for(self.world.db, "case" if kind == "case" else "payout", subject_id, update, request)
         handle = self.client.get_workflow_handle(workflow_id)
         result: dict[str, Any] = await handle.execute_update(update, request, id=request.key)
@@ -115,6 +119,6 @@ async def a_stage(
 
         own = (PayoutActivities.__name__, payouts.__name__)
         others = [each for each in core_activities(world.deps) if each.__qualname__.split(".")[0] not in own]
-        async with core_worker(client, [*others, *payouts(world.deps).all()], drops):
+        async with working(core_worker(client, [*others, *payouts(world.deps).all()], drops)):
             relay = OutboxDispatcher(world.db, connected, world.deps.platforms)
             yield Stage(world, client, relay, Redrive(world.db, connected, tuple), drops)

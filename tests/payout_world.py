@@ -28,15 +28,16 @@ from domain.errors import (
     Unavailable,
 )
 from domain.money import Money
+from domain.payouts.policy import CurrencyPolicy, PayoutPolicy
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.state import fresh, to_json
+from firm.payouts import policies
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
-from firm.products.shelf import load_products
 from monitor.facts import BreachFact
 from monitor.record.verdict_rows import verdict_rows
-from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.payments import Payments
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -48,6 +49,8 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
+from ports.rail import Transfer, TransferOrder
+from ports.statements import StatementEntry
 from store import crypto, ledger, products
 from store.db import Database
 from store.live import claim_epoch
@@ -57,7 +60,6 @@ from store.models import (
     AccountLive,
     Alert,
     Case,
-    CaseAccount,
     Challenge,
     DealRow,
     MarketClock,
@@ -65,8 +67,10 @@ from store.models import (
     Trader,
     User,
 )
-from tests.adapters import platforms, providers
-from tests.asked import ask_for
+from tests import case_rows
+from tests.adapters import PaymentProvider, UnusedProvider, platforms, providers
+from tests.asked import ask_for, shown_account
+from tests.shelf import publish_shelf
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -103,19 +107,32 @@ class Venue:
 
     async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
         self._call("before")
-        kind, amount = self.done.get(key, (operation, None))
-        return amount if kind == operation else None
+        found = self.done.get(self._name(login, key, operation))
+        return None if found is None else found[1]
+
+    def _name(self, login: int, key: str, operation: BalanceKind) -> str:
+        """The name in `done`: the key, or another one if it was used for another operation before."""
+        self._check(login)
+        return key if self.done.get(key, (operation, 0))[0] == operation else f"{key} for {operation}"
+
+    def _check(self, login: int) -> None:
+        if login not in self.balances:
+            raise NotFound(f"no login {login}")
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         self._call("before")
-        if key not in self.done:
+        name = self._name(login, key, operation)
+        if self.done.get(name, (operation, amount_minor)) != (operation, amount_minor):
+            raise IdempotencyMismatch(key)
+        if name not in self.done:
             if self.balances[login] + amount_minor < 0:
                 raise Conflict("there is not enough on the account")
-            self.done[key] = (operation, amount_minor)
+            self.done[name] = (operation, amount_minor)
             self.balances[login] += amount_minor - self.loses.get(key, 0)
         self._call("after")
 
     async def snapshot(self, login: int) -> AccountSnapshot:
+        self._check(login)
         return AccountSnapshot(
             login=login,
             currency="USD",
@@ -127,6 +144,9 @@ class Venue:
         )
 
     async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        _unused()
+
+    async def find_account(self, key: str) -> int | None:
         _unused()
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
@@ -158,26 +178,26 @@ class Venue:
 
 
 @dataclass
-class Provider:
+class Provider(UnusedProvider):
     """A payment provider that keeps one transfer per key. `dies` kills the caller; `loses` swallows answers, or keeps
     the call under way until `lands`: its key is in use so long, and another call under it is refused with `in_use`."""
 
     name: str = "fakepay"
     transfers: dict[str, Transfer] = field(default_factory=dict)
     beneficiaries: dict[str, str] = field(default_factory=dict)
-    ledger: list[ProviderEntry] = field(default_factory=list)
+    ledger: list[StatementEntry] = field(default_factory=list)
     calls: int = 0
     dies: Literal["before", "after"] | None = None
     loses: list[Literal["request", "answer", "under way"]] = field(default_factory=list)
     refuses: PropOSError | None = None
     in_use: PropOSError = field(default_factory=lambda: InProgress("a call with this key is in progress"))
-    under_way: dict[str, dict[str, Any]] = field(default_factory=dict)
+    under_way: dict[str, TransferOrder] = field(default_factory=dict)
     away: bool = False  # it answers no look-up
+    cancels: bool = True  # it can stop what is pending
 
-    async def create_transfer(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
-    ) -> Transfer:
+    async def create_transfer(self, order: TransferOrder) -> Transfer:
         self.calls += 1
+        key, beneficiary = order.key, order.beneficiary.account
         lost = self.loses.pop(0) if self.loses else None
         if self.dies == "before":
             raise Killed
@@ -188,22 +208,21 @@ class Provider:
         if key in self.under_way:
             raise self.in_use
         if lost == "under way":
-            order = {"reference": reference, "amount_minor": amount_minor, "currency": currency}
-            self.under_way[key] = {"key": key, "beneficiary": beneficiary, **order}
+            self.under_way[key] = order
             raise OutcomeUnknown("no answer")
         known = self.transfers.get(key)
         if known is None:
             known = Transfer(
                 transfer_id=f"tr_{len(self.transfers) + 1}",
                 key=key,
-                reference=reference,
+                reference=order.reference,
                 status="pending",
-                amount_minor=amount_minor,
-                currency=currency,
+                amount_minor=order.amount_minor,
+                currency=order.currency,
             )
             self.transfers[key], self.beneficiaries[key] = known, beneficiary
-            self.enter("transfer", known.transfer_id, reference, -amount_minor)
-        elif (known.amount_minor, self.beneficiaries[key]) != (amount_minor, beneficiary):
+            self.enter("transfer", known.transfer_id, order.reference, -order.amount_minor)
+        elif (known.amount_minor, self.beneficiaries[key]) != (order.amount_minor, beneficiary):
             raise IdempotencyMismatch(key)
         if self.dies == "after":
             raise Killed
@@ -215,21 +234,35 @@ class Provider:
         """The calls under way take effect, long after their callers gave up."""
         while self.under_way:
             _, order = self.under_way.popitem()
-            await self.create_transfer(**order)
+            await self.create_transfer(order)
 
     def enter(self, kind: str, object_id: str, reference: str, amount_minor: int) -> None:
         entry = {"kind": kind, "object_id": object_id, "reference": reference, "amount_minor": amount_minor}
         number = len(self.ledger) + 1
         self.ledger.append(
-            ProviderEntry.model_validate({**entry, "entry_id": f"ent_{number}", "currency": "USD", "at": START})
+            StatementEntry.model_validate({**entry, "entry_id": f"ent_{number}", "currency": "USD", "at": START})
         )
 
-    def becomes(self, payout_id: str, status: Literal["paid", "returned"]) -> None:
-        key = f"{payout_id}/transfer"
-        transfer = self.transfers[key]
-        self.transfers[key] = transfer.model_copy(update={"status": status})
+    def becomes(self, payout_id: str, status: Literal["paid", "returned", "undelivered", "refused"]) -> None:
+        """The last transfer of a payout changes."""
+        transfer = [one for one in self.transfers.values() if one.reference == payout_id][-1]
+        self.transfers[transfer.key] = transfer.model_copy(update={"status": status})
         if status == "returned":
             self.enter("transfer_return", transfer.transfer_id, payout_id, transfer.amount_minor)
+        if status == "refused":
+            self.ledger = [entry for entry in self.ledger if entry.object_id != transfer.transfer_id]
+
+    async def cancel_transfer(self, transfer_id: str) -> Transfer:
+        """Stops what has not left, and takes back what did not arrive."""
+        if self.away:
+            raise Unavailable("The provider does not answer.")
+        transfer = await self.fetch_transfer(transfer_id)
+        if transfer.status == "undelivered":
+            self.becomes(transfer.reference, "returned")
+        elif transfer.status == "pending" and self.cancels:
+            self.transfers[transfer.key] = transfer.model_copy(update={"status": "cancelled"})
+            self.ledger = [entry for entry in self.ledger if entry.object_id != transfer_id]
+        return await self.fetch_transfer(transfer_id)
 
     async def find_transfer(self, key: str) -> Transfer | None:
         if self.away:
@@ -242,37 +275,17 @@ class Provider:
                 return transfer
         raise NotFound(f"no transfer {transfer_id}")
 
-    async def entries(self, after: str | None) -> list[ProviderEntry]:
+    async def entries(self, after: str | None, limit: int = 1000) -> list[StatementEntry]:
         ids = [entry.entry_id for entry in self.ledger]
         if after and after not in ids:
             raise CursorForgotten(f"There is no movement {after}.")
-        return self.ledger[ids.index(after) + 1 :] if after else list(self.ledger)
+        start = ids.index(after) + 1 if after else 0
+        return self.ledger[start : start + limit]
 
-    async def create_checkout(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
-    ) -> Checkout:
-        _unused()
 
-    async def fetch_checkout(self, checkout_id: str) -> Checkout:
-        _unused()
-
-    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
-        _unused()
-
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
-        _unused()
-
-    async def events(self, after: str | None) -> list[WebhookEvent]:
-        _unused()
-
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
-        _unused()
-
-    async def healthy(self) -> str:
-        return "fake"
-
-    async def aclose(self) -> None:
-        return None
+def nobody_approves() -> PayoutPolicy:
+    largest = CurrencyPolicy(automatic_up_to=Decimal(10_000_000), one_checker_up_to=Decimal(10_000_000))
+    return PayoutPolicy(currencies={"USD": largest})
 
 
 def breach_fact(name: str) -> BreachFact:
@@ -309,15 +322,17 @@ class World:
     db: Database
     venue: Venue = field(default_factory=Venue)
     provider: Provider = field(default_factory=Provider)
+    payments: Payments | None = None  # None: those of `provider`
 
     def __post_init__(self) -> None:
-        self.activities = PayoutActivities(self.deps)
+        self.activities = PayoutActivities(self.deps, call_seconds=0)
 
     @property
     def deps(self) -> Deps:
         platform: TradingPlatform = self.venue
-        payments: PaymentProvider = self.provider
-        return Deps(db=self.db, platforms=platforms(platform), payments=providers(payments))
+        provider: PaymentProvider = self.provider
+        payments = self.payments or providers(provider)
+        return Deps(db=self.db, platforms=platforms(platform), payments=payments)
 
     async def add_user(self, name: str, role: Role, *, person: str = "", trader_id: str | None = None) -> Actor:
         actor = Actor(user_id=f"usr_{name}", person_id=person or f"person-{name}", role=role, trader_id=trader_id)
@@ -371,6 +386,22 @@ class World:
             await products.publish(session, Product.model_validate(body))
         return name
 
+    async def policy(self, **changes: Any) -> None:
+        """The firm's policy is changed; `USD` and the like change what holds for a currency."""
+        async with self.db.transaction() as session:
+            body = (await policies.in_force(session)).model_dump()
+            for name, value in changes.items():
+                if name in body:
+                    body[name] = value
+                else:
+                    body["currencies"][name] = {**body["currencies"][name], **value}
+            await policies.publish(session, PayoutPolicy.model_validate(body))
+
+    async def no_approvals(self) -> None:
+        """No payout needs anybody, for tests of amounts and dates."""
+        async with self.db.transaction() as session:
+            await policies.publish(session, nobody_approves())
+
     async def traded(self, name: str, *days: date, pnl_minor: int = 0, first: int = 0) -> None:
         """One lot bought at noon of each day and sold an hour later; the checkpoint's balance stays as it is."""
         async with self.db.transaction() as session:
@@ -394,6 +425,7 @@ class World:
                 actor=actor,
                 gross=Money(minor=gross_minor, currency="USD"),
                 rail=rail or self.provider.name,
+                payable=self.deps.payments.rails.check,
                 cycle=cycle,
             )
             return payout.id
@@ -403,6 +435,11 @@ class World:
         payout_id = await self.awaiting(actor, gross_minor, cycle)
         for approver in approvers:
             await self.decide(payout_id, approver, key=f"{payout_id}/{approver.user_id}")
+        await self.arrives(actor, payout_id)
+        return payout_id
+
+    async def arrives(self, actor: Actor, payout_id: str) -> None:
+        """An approved payout is sent and arrives."""
         await self.activities.send_money(ref(payout_id))
         self.provider.becomes(payout_id, "paid")
         await self.activities.follow_transfer(ref(payout_id))
@@ -410,7 +447,6 @@ class World:
         async with self.db.transaction() as session:  # what the monitor's next checkpoint says
             live = await session.get_one(AccountLive, f"acc_{actor.user_id[4:]}")
             live.balance_minor = live.equity_minor = self.venue.balances[_login(actor.user_id[4:])]
-        return payout_id
 
     async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None, rail: str = "") -> str:
         """A payout that is held, checked and waits for whoever must approve it."""
@@ -426,22 +462,36 @@ class World:
         choice: PayoutChoice = "approve",
         key: str = "",
         reason: str = "looked at it",
+        rail: str = "",
+        account: str | None = None,
     ) -> str:
-        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
+        """`account`: the digest that a person saw who sends it again; None: of the account that is shown now."""
+        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason, rail=rail)
+        if choice == "send_again":
+            seen = await shown_account(self.db, payout_id, rail) if account is None else account
+            request = request.model_copy(update={"beneficiary": seen})
         await ask_for(self.db, "payout", payout_id, choice, request)
         decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
         return (await self.activities.record_decision(decision)).state
+
+    @property
+    def fay(self) -> Actor:
+        """The person who approves in most tests."""
+        return Actor(user_id="usr_fay", person_id="person-fay", role="finance")
 
     async def payout(self, payout_id: str) -> Payout:
         async with self.db.transaction() as session:
             return await session.get_one(Payout, payout_id)
 
     async def books(self) -> tuple[int, int, int]:
-        """(owed to traders, at the provider, imbalance) in minor units."""
+        """(owed to traders, reserves included; at the provider, without what is in transit; imbalance) in minor
+        units."""
         async with self.db.transaction() as session:
             return (
-                await ledger.balance(session, "trader-payable", "USD"),
-                await ledger.balance(session, f"provider:{self.provider.name}", "USD"),
+                await ledger.balance(session, "trader-payable", "USD")
+                + await ledger.pending(session, "trader-payable", "USD"),
+                await ledger.balance(session, f"provider:{self.provider.name}", "USD")
+                + await ledger.balance(session, f"in-transit:{self.provider.name}", "USD"),
                 await ledger.imbalance(session),
             )
 
@@ -458,21 +508,16 @@ class World:
 
     async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:
         async with self.db.transaction() as session:
-            session.add(
-                Alert(
-                    id=f"alr_{name}",
-                    key=name,
-                    detector="copy_trading",
-                    score=Decimal("0.9"),
-                    sentence="It copies.",
-                    evidence={"leader": accounts[0], "follower": accounts[-1], "pairs": []},
-                    occurred_at=START,
-                )
+            alert = Alert(
+                id=f"alr_{name}",
+                key=name,
+                detector="copy_trading",
+                score=Decimal("0.9"),
+                sentence="It copies.",
+                evidence={"leader": accounts[0], "follower": accounts[-1], "pairs": []},
+                occurred_at=START,
             )
-            await session.flush()
-            session.add(Case(id=f"cas_{name}", alert_id=f"alr_{name}", state=state, opened_at=START))
-            await session.flush()
-            session.add_all(CaseAccount(case_id=f"cas_{name}", account_id=account) for account in accounts)
+            await case_rows.add_case(session, f"cas_{name}", alert, accounts, opened_at=START, state=state)
 
     async def case_becomes(self, name: str, state: str) -> None:
         async with self.db.transaction() as session:
@@ -565,8 +610,8 @@ async def a_firm(
     db = Database(database_url, pool_size=5)
     world = World(db, venue or Venue(), provider or Provider())
     async with db.transaction() as session:
-        for product in load_products():
-            await products.publish(session, product)
+        await publish_shelf(session)
+        await policies.publish(session, policies.load_policy())
     await world.market_time(START + timedelta(days=20))
     yield world
     await db.close()

@@ -10,14 +10,14 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.floors import FloorSpec, RuleState
 from domain.rules.state import AccountRules, fresh, to_json
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 
 _SET_AT: Final = datetime(2014, 5, 2, 22, tzinfo=UTC)  # when a level that is not the first one was set
 
 
 @lru_cache
 def _shelf() -> dict[str, Product]:
-    return {product.product: product for product in load_products()}
+    return {product.product: product for product in shipped()}
 
 
 def standing(product: str, phase_index: int, levels: Mapping[str, int] | None = None) -> dict[str, Any]:

@@ -30,8 +30,20 @@ def update_id() -> str:
 
 async def ask(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
     """Like `call`, for updates: a refusal is raised with its own type and sentence, for the person who asked."""
+    return await _refused_as_said(call(stub, arg))
+
+
+async def ask_here(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
+    """Like `ask`, for one short transaction: the activity runs in the worker that runs the workflow. A process that
+    dies before its result is in the history runs it again, so the activity must be one that can be repeated."""
+    return await _refused_as_said(
+        workflow.execute_local_activity(stub, arg, start_to_close_timeout=_ATTEMPT, retry_policy=_RETRY)
+    )
+
+
+async def _refused_as_said(calling: Awaitable[Result]) -> Result:
     try:
-        return await call(stub, arg)
+        return await calling
     except ActivityError as error:
         if isinstance(error.cause, ApplicationError):
             raise error.cause from None

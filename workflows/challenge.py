@@ -8,6 +8,7 @@ step at a time, keeps facts that arrive in between, and opens the next phase.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -85,6 +86,16 @@ class ChallengeWorkflow:
             step = PhaseStep(challenge_id=self._id, phase_index=self._status.phase_index + 1)
             await call(steps.open_account, step)
             self._status = await call(steps.start_phase, step)
+        if self._status.state == "provisioning" and workflow.patched("platform-refusals"):
+            await self._wait_to_try_again()
+
+    async def _wait_to_try_again(self) -> None:
+        """The platform refused the account, and a person looks at it. A returned fee ends the challenge meanwhile."""
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._woken or any(step in _MONEY_BACK for step, _ in self._facts), timeout=_CHECK_INTERVAL
+            )
+        self._woken = False
 
     async def _wait_and_act(self) -> None:
         try:
@@ -184,6 +195,8 @@ class ChallengeWorkflow:
     @refund.validator
     def _check_refund(self, request: RefundRequest) -> None:
         status = self._status
+        if request.amount_minor is not None:  # the activity knows what is left of the payment
+            return
         # the first phase may have begun on the record already: the activity decides then
         if (status.state, status.phase_index) != ("provisioning", 0):
             check_refundable(status.state, status.phase_index)

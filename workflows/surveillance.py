@@ -1,4 +1,4 @@
-"""Surveillance: the detectors follow the deals on any worker that takes the activity."""
+"""Surveillance: the patterns follow the deals on any worker that takes the activity."""
 
 from datetime import timedelta
 from typing import Final

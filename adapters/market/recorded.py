@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from domain.errors import PriceFileInvalid
+from domain.file_errors import PriceFileInvalid
 from domain.histories.statement_events import Quote
 
 _NAME: Final = re.compile(r".*__(tick|minute)__([a-z0-9]+)__(\d{8})_quote", re.IGNORECASE)

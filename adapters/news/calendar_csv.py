@@ -9,30 +9,12 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import ValidationError
 
-from domain.errors import CalendarUnreadable
+from domain.currencies import OF_PLACE
+from domain.file_errors import CalendarUnreadable
 from ports.news import Release
-
-# Calendars name places, products name currencies.
-CURRENCIES: Final[Mapping[str, str]] = {
-    "us": "USD",
-    "united states": "USD",
-    "eurozone": "EUR",
-    "euro area": "EUR",
-    "germany": "EUR",
-    "uk": "GBP",
-    "united kingdom": "GBP",
-    "ch": "CHF",
-    "switzerland": "CHF",
-    "japan": "JPY",
-    "jp": "JPY",
-    "canada": "CAD",
-    "australia": "AUD",
-    "new zealand": "NZD",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +62,7 @@ def read_calendar(text: str, name: str, columns: Columns) -> list[Release]:
 
 def _release(row: Mapping[str, str], columns: Columns) -> Release:
     place, at, title = row[columns.place].strip(), row[columns.time].strip(), row[columns.title].strip()
-    name = CURRENCIES.get(place.lower(), place.upper())
+    name = OF_PLACE.get(place.lower(), place.upper())
     ends = row[columns.ends].strip() if columns.ends else ""
     return Release.model_validate(
         {

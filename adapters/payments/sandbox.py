@@ -1,4 +1,4 @@
-"""Adapter for the simulated payment provider, over HTTP."""
+"""Adapter for the simulated payment provider, over HTTP: acquirer, payment rail and statement source in one."""
 
 import hashlib
 import hmac
@@ -11,22 +11,28 @@ from typing import Any, Final, TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
-from adapters.sandbox_http import WebUrl, options, refusal, transport_error
-from domain.errors import BadInput, BadSignature, CursorForgotten, NotFound, OutcomeUnknown, Unavailable
-from ports.payments import Checkout, PaymentCapabilities, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from adapters.own_http import WebUrl, options, refusal, transport_error, unreadable
+from domain.errors import BadInput, BadSignature, CursorForgotten, NotFound, Unavailable
+from ports.acquirer import AcquirerCapabilities, Chargeback, Checkout, CheckoutOrder, Evidence, Refund
+from ports.money import WebhookEvent
 from ports.plugin import Plugin
+from ports.rail import Beneficiary, RailCapabilities, Transfer, TransferOrder
+from ports.statements import StatementBalance, StatementEntry
 
 _WHO: Final = "The sandbox payment provider"
 _SIGNATURE_HEADER: Final = "propos-signature"
 _MAX_AGE_SECONDS: Final = 300
 _CHECKOUT: Final = TypeAdapter(Checkout)
+_CHARGEBACK: Final = TypeAdapter(Chargeback)
 _TRANSFER: Final = TypeAdapter(Transfer)
 _TRANSFERS: Final = TypeAdapter(list[Transfer])
+_CHECKOUTS: Final = TypeAdapter(list[Checkout])
+_REFUNDS: Final = TypeAdapter(list[Refund])
 _FORGOTTEN: Final = frozenset({400, 404, 409, 410, 422})  # possible answers to an unknown `after`
 _UNREADABLE: Final = "unreadable"
 _UNREAD_FIELDS: Final[Mapping[type[BaseModel], Mapping[str, object]]] = {  # in place of an unreadable field
     WebhookEvent: {"kind": _UNREADABLE, "object_id": "-", "created_at": None},
-    ProviderEntry: {
+    StatementEntry: {
         "object_id": "-",
         "reference": "-",
         "kind": _UNREADABLE,
@@ -50,17 +56,12 @@ class SandboxPayments:
         self._client = httpx.AsyncClient(**options(url, token, timeout))
         self._secret = webhook_secret.encode()
 
-    async def create_checkout(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
-    ) -> Checkout:
-        body = {
-            "reference": reference,
-            "amount_minor": amount_minor,
-            "currency": currency,
-            "description": description,
-            "return_url": return_url,
-        }
-        return await self._post("/provider/checkouts", key, body, Checkout)
+    async def create_checkout(self, order: CheckoutOrder, *, key: str) -> Checkout:
+        return await self._post("/provider/checkouts", key, order.model_dump(), Checkout)
+
+    async def find_checkout(self, key: str) -> Checkout | None:
+        found = _read(_CHECKOUTS, await self._get("/provider/checkouts", key=key))
+        return found[0] if found else None
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         return _read(_CHECKOUT, await self._get(f"/provider/checkouts/{_segment(checkout_id)}"))
@@ -68,19 +69,36 @@ class SandboxPayments:
     async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
         return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/expire", key, None, Checkout)
 
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
-        return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/refund", key, None, Checkout)
+    async def refund(self, checkout_id: str, *, key: str, amount_minor: int | None = None) -> Refund:
+        body = {"amount_minor": amount_minor}
+        return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/refund", key, body, Refund)
 
-    async def create_transfer(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
-    ) -> Transfer:
-        body = {
-            "reference": reference,
-            "amount_minor": amount_minor,
-            "currency": currency,
-            "beneficiary": beneficiary,
-        }
-        return await self._post("/provider/transfers", key, body, Transfer)
+    async def refunds(self, checkout_id: str) -> list[Refund]:
+        return _read(_REFUNDS, await self._get(f"/provider/checkouts/{_segment(checkout_id)}/refunds"))
+
+    async def find_refund(self, checkout_id: str, key: str) -> Refund | None:
+        return next((refund for refund in await self.refunds(checkout_id) if refund.key == key), None)
+
+    async def fetch_chargeback(self, chargeback_id: str) -> Chargeback:
+        return _read(_CHARGEBACK, await self._get(f"/provider/chargebacks/{_segment(chargeback_id)}"))
+
+    async def submit_evidence(self, chargeback_id: str, evidence: Evidence, *, key: str) -> Chargeback:
+        path = f"/provider/chargebacks/{_segment(chargeback_id)}/evidence"
+        return await self._post(path, key, evidence.model_dump(), Chargeback)
+
+    async def accept_chargeback(self, chargeback_id: str, *, key: str) -> Chargeback:
+        return await self._post(f"/provider/chargebacks/{_segment(chargeback_id)}/accept", key, None, Chargeback)
+
+    def check_beneficiary(self, beneficiary: Beneficiary, currency: str) -> None:
+        """Takes every text."""
+
+    async def create_transfer(self, order: TransferOrder) -> Transfer:
+        body = {**order.model_dump(exclude={"key", "beneficiary"}), "beneficiary": order.beneficiary.account}
+        return await self._post("/provider/transfers", order.key, body, Transfer)
+
+    async def cancel_transfer(self, transfer_id: str) -> Transfer:
+        """Nothing can be stopped here: a transfer has left at once."""
+        return await self.fetch_transfer(transfer_id)
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
         return _read(_TRANSFER, await self._get(f"/provider/transfers/{_segment(transfer_id)}"))
@@ -89,9 +107,12 @@ class SandboxPayments:
         found = _read(_TRANSFERS, await self._get("/provider/transfers", key=key))
         return found[0] if found else None
 
-    async def entries(self, after: str | None) -> list[ProviderEntry]:
+    async def balances(self) -> list[StatementBalance]:
+        return []
+
+    async def entries(self, after: str | None, limit: int = 1000) -> list[StatementEntry]:
         rows = _rows(await self._after("/provider/entries", after))
-        return [_row(row, ProviderEntry, "entry_id", "entry_id") for row in rows]
+        return [_row(row, StatementEntry, "entry_id", "entry_id") for row in rows[:limit]]
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         return [_event(row, "event_id") for row in _rows(await self._after("/provider/events", after))]
@@ -108,7 +129,7 @@ class SandboxPayments:
         return event
 
     async def healthy(self) -> str:
-        await self._get("/provider/events", after=None)
+        _rows(await self._get("/provider/events", after=None))
         return "sandbox, no real money"
 
     async def aclose(self) -> None:
@@ -141,10 +162,7 @@ class SandboxPayments:
         try:
             return model.model_validate_json(answer.content)
         except ValidationError as exc:
-            raise OutcomeUnknown(
-                f"{_WHO} sent an answer that cannot be read. The call may have taken effect.",
-                remedy="Look it up by its key.",
-            ) from exc
+            raise unreadable(_WHO, changing=True) from exc
 
 
 def _content(answer: httpx.Response) -> bytes:
@@ -158,7 +176,7 @@ def _read(model: TypeAdapter[_Answer], content: bytes) -> _Answer:
     try:
         return model.validate_json(content)
     except ValidationError as exc:
-        raise Unavailable(f"{_WHO} sent an answer that cannot be read.") from exc
+        raise unreadable(_WHO, changing=False) from exc
 
 
 def _rows(content: bytes) -> list[object]:
@@ -235,7 +253,7 @@ class SandboxPaymentsSettings(BaseModel):
     webhook_secret: SecretStr
 
 
-def _build(name: str, settings: SandboxPaymentsSettings) -> PaymentProvider:
+def _build(name: str, settings: SandboxPaymentsSettings) -> SandboxPayments:
     return SandboxPayments(
         url=settings.url,
         token=settings.token.get_secret_value(),
@@ -244,4 +262,8 @@ def _build(name: str, settings: SandboxPaymentsSettings) -> PaymentProvider:
     )
 
 
-PLUGIN: Final = Plugin(SandboxPaymentsSettings, PaymentCapabilities(takes_fees=True, sends_payouts=True), _build)
+ACQUIRER: Final = Plugin(SandboxPaymentsSettings, AcquirerCapabilities(partial_refunds=True, disputes=True), _build)
+RAIL: Final = Plugin(
+    SandboxPaymentsSettings, RailCapabilities(currencies=(), has_payees=False, returns_after_arrival_days=0), _build
+)
+STATEMENTS: Final = Plugin(SandboxPaymentsSettings, None, _build)

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.csv_rows import rows_of
-from domain.errors import BadInput, StatementInvalid
+from domain.errors import BadInput
+from domain.file_errors import StatementInvalid
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _WITHIN: Final = 30

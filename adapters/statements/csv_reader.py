@@ -10,7 +10,7 @@ from adapters.statements.csv_rows import Line, Table
 from adapters.statements.money_words import MoneyKind
 from adapters.statements.tables import Origin
 from domain.clocks import zone_of
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.histories.statement_fills import closed_by_deals
 from domain.histories.statements import (
     BalanceRow,

@@ -10,7 +10,7 @@ from typing import Final
 
 from adapters.statements.csv_mapping import Column, Mapping
 from adapters.statements.numbers import NotANumber, amount
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.money import from_minor, is_exact, to_minor
 
 _TOTAL: Final = re.compile(r"(grand |sub)?(totals?|sum|summe|gesamt|итого|всего|合计|合計|合計額)\b.*", re.IGNORECASE)

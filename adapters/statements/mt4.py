@@ -15,7 +15,7 @@ from typing import Final, Literal
 from adapters.statements.html import Row
 from adapters.statements.sides import Sides, SideSample, learn_sides
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.histories.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
 from domain.money import known_currency
 

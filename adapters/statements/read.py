@@ -16,7 +16,8 @@ from adapters.statements.html import Row, table_rows
 from adapters.statements.money_words import KNOWN
 from adapters.statements.tables import Origin, Sheet
 from domain.clocks import zone_of
-from domain.errors import BadInput, StatementInvalid
+from domain.errors import BadInput
+from domain.file_errors import StatementInvalid
 from domain.histories.statements import Statement
 
 _MOST_BYTES: Final = 200_000_000

@@ -12,7 +12,7 @@ from adapters.statements.html import Row
 from adapters.statements.money_words import KNOWN, MoneyKind, MoneyWords
 from adapters.statements.numbers import Mark, NotANumber, decimal_mark, number
 from adapters.statements.sides import Sides
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.histories.statements import Side
 from domain.money import is_exact, to_minor
 

@@ -12,7 +12,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from adapters.statements.html import Cell, Row
 from adapters.statements.tables import is_instant, is_label
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 
 MAGIC: Final = b"PK\x03\x04"
 _LEAST_COLUMNS: Final = 11

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from front.auth import Caller, Deps, allowed
 from front.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
-from store.read import accounts, breaches, gates, market, room, timeline, warnings
+from store.read import accounts, breaches, case_actions, deductions, gates, market, room, timeline, warnings
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -60,6 +60,22 @@ async def list_gates(account_id: AccountId, caller: Reader, deps: Deps) -> list[
     async with deps.db.transaction() as session:
         await accounts.visible_account(session, caller.scope, account_id)
         return await gates.list_gates(session, caller.scope, account_id)
+
+
+@router.get("/accounts/{account_id}/deductions")
+async def list_deductions(account_id: AccountId, caller: Reader, deps: Deps) -> list[deductions.AccountDeduction]:
+    """The trades whose profit does not count for payouts, each with the rule that was broken."""
+    async with deps.db.transaction() as session:
+        await accounts.visible_account(session, caller.scope, account_id)
+        return list(await deductions.of_account(session, account_id))
+
+
+@router.get("/accounts/{account_id}/actions")
+async def list_actions(account_id: AccountId, caller: Reader, deps: Deps) -> list[case_actions.AccountAction]:
+    """What was decided about the trading on this account, each with the rule that was broken and the time to appeal."""
+    async with deps.db.transaction() as session:
+        await accounts.visible_account(session, caller.scope, account_id)
+        return list(await case_actions.of_account(session, account_id))
 
 
 @router.get("/accounts/{account_id}/deals")

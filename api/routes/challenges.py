@@ -9,15 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
-from domain.errors import BadInput, NotFound
+from domain.errors import NotFound
 from domain.fees import OrderKind
 from domain.lifecycle import CHALLENGE
+from domain.money import Money
 from domain.products.product import Product
 from firm import challenges, orders
+from front import checkout
 from front.auth import Caller, Deps, SignedInCaller, allowed
+from front.checkout import PurchaseOrder
 from front.deps import ApiDeps
-from front.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
-from front.once import Keyed, Once
+from front.fields import AmountText, ChallengeId, Input, Reason, Slug, State, TraderId, positive_money, window
+from front.once import Keyed
 from store import products
 from store.models import Challenge
 from store.read import challenges as read
@@ -41,16 +44,13 @@ class ProductList(View):
     next_cursor: None = None
 
 
-class BuyBody(Input):
-    product: Slug
-
-
 class OrderBody(Input):
     kind: OrderKind
 
 
 class Bought(View):
-    """Pay at `checkout_url`; the challenge starts when the payment has arrived."""
+    """Pay at `checkout_url`; the challenge starts when the payment has arrived. `fee_minor`: all that is paid, after
+    discounts and with taxes."""
 
     id: str
     state: str
@@ -63,7 +63,10 @@ class Bought(View):
 
 
 class RefundBody(Input):
+    """`amount`: a part of the fee, in its currency; without it all of the fee goes back."""
+
     reason: Reason
+    amount: AmountText | None = None
 
 
 class RefundAnswer(View):
@@ -116,9 +119,15 @@ async def get_product(product: str, deps: Deps) -> ProductView:
 
 
 @router.post("/challenges", status_code=201, dependencies=[Depends(allowed("challenges.buy"))])
-async def buy_challenge(body: BuyBody, once: Keyed, deps: Deps) -> Bought:
-    """Order a challenge: nothing is charged before the buyer pays at the checkout."""
-    ordered = await once.write(_Ordered, body, lambda session: _order(session, deps, once, body.product))
+async def buy_challenge(body: PurchaseOrder, once: Keyed, deps: Deps) -> Bought:
+    """Order a challenge: nothing is charged before the buyer pays at the checkout. See /v1/checkout/preview for its
+    price."""
+    taxed = await checkout.taxes_of(deps, once.actor, body)
+
+    async def work(session: AsyncSession) -> _Ordered:
+        return _Ordered(id=(await checkout.order(session, deps, once.actor, body, taxed)).id)
+
+    ordered = await once.write(_Ordered, body, work)
     return await _bought(deps, ordered.id)
 
 
@@ -126,15 +135,17 @@ async def buy_challenge(body: BuyBody, once: Keyed, deps: Deps) -> Bought:
 async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once: Keyed, deps: Deps) -> Bought:
     """Order what goes on from a challenge: a reset of its phase, a buyback of its broken account, or the activation of
     its funded account. It begins in a challenge of its own once that is paid; this one is closed then."""
+    taxed = await checkout.taxes_of_order(deps, once.actor, challenge_id, body.kind)
 
     async def work(session: AsyncSession) -> _Ordered:
         row = await orders.order(
             session,
             challenge_id,
             body.kind,
-            return_url=f"{deps.public_url}/",
-            provider=deps.payments.checkout,
+            return_url=checkout.return_url(deps),
+            provider=deps.payments.acquirers.default,
             actor=once.actor,
+            taxed=taxed,
         )
         return _Ordered(id=row.id)
 
@@ -144,7 +155,7 @@ async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once:
 
 async def _bought(deps: ApiDeps, challenge_id: str) -> Bought:
     """Returns the order with its checkout."""
-    await _ensure_checkout(deps, challenge_id)
+    await checkout.ensure_checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
         row = await session.get_one(Challenge, challenge_id)
         return Bought(
@@ -157,35 +168,6 @@ async def _bought(deps: ApiDeps, challenge_id: str) -> Bought:
             checkout_id=row.checkout_id or "",
             checkout_url=row.checkout_url or "",
         )
-
-
-async def _order(session: AsyncSession, deps: ApiDeps, once: Once, slug: str) -> _Ordered:
-    """The challenge, its checkout's intent and its workflow's start, in one transaction."""
-    try:
-        product = await products.newest(session, slug)
-    except NotFound as error:
-        raise BadInput(error.message, field="product", remedy="See GET /v1/products.") from error
-    row = await challenges.buy(
-        session,
-        trader_id=once.actor.trader_id or "",
-        product=product,
-        return_url=f"{deps.public_url}/",
-        provider=deps.payments.checkout,
-        actor=once.actor,
-    )
-    return _Ordered(id=row.id)
-
-
-async def _ensure_checkout(deps: ApiDeps, challenge_id: str) -> None:
-    """Create the checkout outside of any transaction; the intent's key makes doing it twice harmless."""
-    async with deps.db.transaction() as session:
-        row = await session.get_one(Challenge, challenge_id)
-        if row.checkout_id is not None:
-            return
-        terms, provider = await challenges.checkout_terms(session, challenge_id), deps.payments.of(row.provider)
-    checkout = await provider.create_checkout(**terms)
-    async with deps.db.transaction() as session:
-        await challenges.record_checkout(session, challenge_id, checkout_id=checkout.checkout_id, url=checkout.url)
 
 
 @router.get("/challenges")
@@ -211,9 +193,14 @@ async def get_challenge(
 
 @router.post("/challenges/{challenge_id}/refund", dependencies=[Depends(allowed("challenges.refund"))])
 async def refund_challenge(
-    challenge_id: ChallengeId, body: RefundBody, once: Keyed, caller: SignedInCaller
+    challenge_id: ChallengeId, body: RefundBody, once: Keyed, caller: SignedInCaller, deps: Deps
 ) -> RefundAnswer:
-    """Give the fee back; possible before the first trade."""
+    """Give the fee back, before the first trade; or a part of it, which finance can do at any time."""
+    part: Money | None = None
+    if body.amount is not None:
+        async with deps.db.transaction() as session:
+            currency = (await read.one(session, caller.scope, challenge_id)).currency
+        part = positive_money(body.amount, currency)
 
     async def state_of(session: AsyncSession) -> str:
         return (await read.one(session, caller.scope, challenge_id)).state
@@ -227,8 +214,10 @@ async def refund_challenge(
         body=body,
         machine=CHALLENGE,
         state_of=state_of,
+        refund_minor=None if part is None else part.minor,
         message=RefundRequest,
         result=ChallengeStatus,
+        proof="money",
     )
     return RefundAnswer(id=challenge_id, state=status.state)
 

@@ -40,11 +40,12 @@ def _route(subject: Subject, verb: Verb) -> Callable[..., Awaitable[BaseModel]]:
 
     async def decide(id: Annotated[str, id_of(prefix)], body: DecisionBody, once: Keyed) -> BaseModel:
         if verb.answer is None:
-            return await by_workflow(subject, verb, id, body.reason, body=body, once=once)
+            return await by_workflow(subject, verb, id, body.reason, body=body, once=once, seen=body.seen)
 
         async def work(session: AsyncSession) -> BaseModel:
-            return (await on_record(session, verb, id, body.reason, once)).answer
+            return (await on_record(session, verb, id, body.reason, once, seen=body.seen or "")).answer
 
         return await once.write(verb.answer, body, work)
 
+    decide.__annotations__["body"] = verb.body
     return decide

@@ -1,4 +1,4 @@
-"""The firm as a whole: queue, summary, exposure, audit trail, search."""
+"""The firm as a whole: queue, summary, audit trail, search."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from domain.errors import BadInput
 from front.auth import Caller, Deps, allowed
-from front.fields import AnyId, window
+from front.fields import AnyId, idempotency_key, window
 from front.subjects.subject import kinds
 from front.subjects.table import SUBJECTS
 from store.read import audit, queue, search, summary
@@ -15,11 +15,6 @@ from store.read.pages import Page, View, Window
 router = APIRouter(prefix="/v1", tags=["firm"])
 Paged = Annotated[Window, Depends(window)]
 QueueKind = Annotated[str, Query(json_schema_extra={"enum": [subject.name for subject in SUBJECTS]})]
-
-
-class ExposureList(View):
-    items: tuple[summary.ExposureRow, ...]
-    next_cursor: None = None
 
 
 class Hits(View):
@@ -44,13 +39,6 @@ async def get_summary(deps: Deps) -> summary.SummaryView:
         return await summary.summary(session, kinds(deps.subjects))
 
 
-@router.get("/exposure", dependencies=[Depends(allowed("exposure.read"))])
-async def get_exposure(deps: Deps) -> ExposureList:
-    """Net position per symbol, from the monitor's own columns."""
-    async with deps.db.transaction() as session:
-        return ExposureList(items=await summary.exposure(session))
-
-
 @router.get("/audit", dependencies=[Depends(allowed("audit.read"))])
 async def list_audit(
     deps: Deps, page: Paged, subject: AnyId | None = None, actor: AnyId | None = None, action: AnyId | None = None
@@ -59,9 +47,19 @@ async def list_audit(
         return await audit.page(session, page, subject_id=subject, actor=actor, action=action)
 
 
+@router.post("/audit/verify", dependencies=[Depends(idempotency_key)])
+async def verify_whole_audit(
+    caller: Annotated[Caller, Depends(allowed("audit.verify"))], deps: Deps
+) -> audit.AuditCheck:
+    """Recompute and check every entry. Minutes for millions of entries: `propos audit verify` does the same."""
+    async with deps.db.transaction() as session:
+        return await audit.check_all(session, caller.actor.user_id)
+
+
 @router.get("/audit/verify", dependencies=[Depends(allowed("audit.read"))])
 async def verify_audit(deps: Deps) -> audit.AuditCheck:
-    """Recompute the chain of hashes from the first entry."""
+    """Recompute the hashes of the entries after the last verification. What lies before is not looked at again: `POST`
+    verifies all."""
     async with deps.db.transaction() as session:
         return await audit.check(session)
 

@@ -15,7 +15,8 @@ from domain.rules.events import Side
 from firm.order_checks import DoubtCode, OrderCheck, check_order_of
 from front.auth import Caller, Deps, allowed
 from front.fields import AccountId, Input, Line
-from store.read.pages import FIRM, View, account_number
+from store.read.pages import View, account_number
+from store.scope import FIRM
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 Checker = Annotated[Caller, Depends(allowed("orders.check"))]

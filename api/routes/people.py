@@ -1,22 +1,47 @@
 """Signing up, in and out; traders and what is known of them."""
 
+import secrets
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Role
-from firm import people
-from front.auth import Caller, Deps, SignedInCaller, allowed, clear_cookie, set_cookie
+from domain.key_errors import NeedsPerson
+from domain.money import Currency
+from firm import beneficiaries
+from front.auth import Caller, Deps, SignedInCaller, allowed, browser_of, clear_cookie, set_cookie
+from front.beneficiaries import give, prove_opening
 from front.deciding import on_record
-from front.deps import ApiDeps
-from front.fields import Country, Email, Input, Line, Password, Reason, TraderId, iban, idempotency_key, window
-from front.once import Keyed
+from front.fields import (
+    Input,
+    Line,
+    Password,
+    RailName,
+    Reason,
+    TokenBody,
+    TraderId,
+    iban,
+    idempotency_key,
+    window,
+)
+from front.identity import IdentityCheckStarted, start_check
+from front.once import Keyed, Once
+from front.payees import PayeeView, open_payee
+from front.sign_up import SignUpBody
+from front.sign_up import sign_up as sign_up_once
 from front.subjects.identity import IDENTITY, IdentityAnswer
-from store.idempotency import ask, claim, remember
-from store.identity import SignedIn, hash_password, open_session, sign_in, sign_out, sign_up_trader
+from front.visits import note_visit
+from store import identity_facts
+from store.identity import SignedIn, sign_in, sign_out
+from store.links import Account
+from store.read import beneficiaries as read_beneficiaries
 from store.read import people as read
-from store.read.pages import Page, View, Window
+from store.read.beneficiaries import BeneficiaryView
+from store.read.pages import Page, View, Window, mask_iban
+from store.scope import FIRM
 
 router = APIRouter(prefix="/v1", tags=["people"])
 
@@ -26,15 +51,9 @@ class SignInBody(Input):
     password: Password
 
 
-class SignUpBody(Input):
-    name: Line
-    email: Email
-    password: Password
-    country: Country
-
-
 class SessionView(View):
-    """`token` goes into `Authorization: Bearer`; `csrf` into X-CSRF-Token when the cookie is used instead."""
+    """`token` goes into `Authorization: Bearer`; `csrf` into X-CSRF-Token when the cookie is used instead.
+    `second_factor_due`: the token is worth nothing until `POST /v1/sessions/second-factor` completed the session."""
 
     token: str
     csrf: str
@@ -42,6 +61,7 @@ class SessionView(View):
     role: Role
     trader_id: str | None
     expires_at: str
+    second_factor_due: bool
 
 
 class WhoAmI(View):
@@ -51,7 +71,16 @@ class WhoAmI(View):
 
 
 class BeneficiaryBody(Input):
+    """`currency`: what is sent to the account; without it, the currency of each payout's account."""
+
     iban: Line
+    currency: Currency | None = None
+
+
+class PayeeBody(Input):
+    """`rail`: one that keeps accounts of the traders."""
+
+    rail: RailName
 
 
 class IdentityBody(Input):
@@ -60,11 +89,33 @@ class IdentityBody(Input):
 
 
 class BeneficiaryAnswer(View):
+    """`state`: confirmed; waiting for the second channel; or mailed: nothing has changed yet, and the link of a mail
+    does it. `id`: None until then."""
+
     trader_id: str
+    id: str | None
+    state: str
     beneficiary: str | None
+    currency: str | None = None
 
 
-def _session_view(signed_in: SignedIn) -> SessionView:
+class ReasonBody(Input):
+    reason: Reason
+
+
+class IdentityFactView(View):
+    """A fact that a source told of a trader. `mark`: equal for equal values. `traders`: how many have the same."""
+
+    kind: str
+    mark: str
+    source: str
+    first_at: datetime
+    last_at: datetime
+    times: int
+    traders: int
+
+
+def session_view(signed_in: SignedIn) -> SessionView:
     return SessionView(
         token=signed_in.token,
         csrf=signed_in.csrf,
@@ -72,15 +123,19 @@ def _session_view(signed_in: SignedIn) -> SessionView:
         role=signed_in.actor.role,
         trader_id=signed_in.actor.trader_id,
         expires_at=signed_in.expires_at.isoformat(),
+        second_factor_due=signed_in.second_factor_due,
     )
 
 
 @router.post("/sessions", status_code=201)
-async def open_a_session(body: SignInBody, deps: Deps, response: Response) -> SessionView:
+async def open_a_session(body: SignInBody, deps: Deps, request: Request, response: Response) -> SessionView:
     """Sign in with login and password: a bearer token, and the same as a cookie for browsers."""
-    signed_in = await sign_in(deps.db, deps.throttle, login=body.login, password=body.password)
+    signed_in = await sign_in(
+        deps.db, login=body.login, password=body.password, browser=browser_of(request), terms=deps.sign_ins
+    )
     set_cookie(response, deps, signed_in)
-    return _session_view(signed_in)
+    await note_visit(request, response, deps, signed_in, source="api")
+    return session_view(signed_in)
 
 
 @router.get("/sessions/current")
@@ -91,7 +146,9 @@ async def who_am_i(caller: SignedInCaller) -> WhoAmI:
 
 @router.delete("/sessions/current", status_code=204)
 async def end_the_session(caller: SignedInCaller, deps: Deps, response: Response) -> None:
-    """Sign out: the token is worth nothing from now on."""
+    """Sign out: the token is worth nothing from now on. An API key is revoked instead."""
+    if caller.actor.key_id is not None:
+        raise NeedsPerson("An API key has no session to end.")
     async with deps.db.transaction() as session:
         await sign_out(session, caller.token)
     clear_cookie(response, deps)
@@ -101,27 +158,16 @@ async def end_the_session(caller: SignedInCaller, deps: Deps, response: Response
 async def sign_up(
     body: SignUpBody,
     deps: Deps,
+    request: Request,
     response: Response,
     key: Annotated[str, Depends(idempotency_key)],
 ) -> SessionView:
-    """Become a trader of the firm; signed in at once."""
-    signed_in = await _sign_up(deps, body, key)
+    """Become a trader of the firm; signed in at once. Buying and payouts wait until the address is confirmed with the
+    link of a mail."""
+    signed_in = await sign_up_once(deps, body, key, browser_of(request))
     set_cookie(response, deps, signed_in)
-    return _session_view(signed_in)
-
-
-async def _sign_up(deps: ApiDeps, body: SignUpBody, key: str) -> SignedIn:
-    """A repetition signs in instead: neither a token nor a digest of the password is kept for it."""
-    asked = ask("anonymous", key, "POST /v1/traders", body.model_dump(exclude={"password"}))
-    password_hash = await hash_password(body.password)
-    async with deps.db.transaction() as session:
-        if await claim(session, asked) is None:
-            actor = await sign_up_trader(
-                session, name=body.name, email=body.email, password_hash=password_hash, country=body.country
-            )
-            await remember(session, asked, {"trader_id": actor.trader_id})
-            return await open_session(session, actor)
-    return await sign_in(deps.db, deps.throttle, login=body.email, password=body.password)
+    await note_visit(request, response, deps, signed_in, source="api")
+    return session_view(signed_in)
 
 
 @router.get("/traders", dependencies=[Depends(allowed("traders.list"))])
@@ -140,6 +186,20 @@ async def get_trader(
         return await read.one(session, caller.scope, trader_id)
 
 
+@router.post("/traders/{trader_id}/identity-facts", dependencies=[Depends(idempotency_key)])
+async def read_identity_facts(
+    trader_id: TraderId,
+    body: ReasonBody,
+    caller: Annotated[Caller, Depends(allowed("traders.identity_facts"))],
+    deps: Deps,
+) -> tuple[IdentityFactView, ...]:
+    """What is known of who stands behind a trader, as marks that can only be compared. Who reads it, and why, goes into
+    the audit log: so this is no GET."""
+    async with deps.db.transaction() as session:
+        found = await identity_facts.read(session, trader_id, caller.actor, body.reason)
+    return tuple(IdentityFactView.model_validate(asdict(each)) for each in found)
+
+
 @router.put("/traders/{trader_id}/beneficiary")
 async def put_beneficiary(
     trader_id: TraderId,
@@ -147,13 +207,68 @@ async def put_beneficiary(
     caller: Annotated[Caller, Depends(allowed("traders.set_beneficiary"))],
     deps: Deps,
 ) -> BeneficiaryAnswer:
-    """Where this trader's payouts go from now on."""
+    """Where this trader's payouts go from now on. Another account than the one before needs a proof: a step-up of a
+    trader with a factor, else the link of a mail. Then it waits until support has confirmed it with the trader, and for
+    the firm's cooling period."""
+    once = Once(deps, caller.actor, "PUT beneficiary", secrets.token_hex(20), caller.token)
     async with deps.db.transaction() as session:
-        await read.one(session, caller.scope, trader_id)  # 404 before anything is said about the IBAN
+        trader = await read.one(session, caller.scope, trader_id)  # 404 before anything is said about the IBAN
         account = iban(body.iban)
-        await people.set_beneficiary(session, trader_id=trader_id, beneficiary=account, actor=caller.actor)
-        stored = await read.one(session, caller.scope, trader_id)
-        return BeneficiaryAnswer(trader_id=trader_id, beneficiary=stored.beneficiary)
+        rail = deps.payments.rails.for_currency(account, trader.name, body.currency)
+        row = await give(session, once, trader_id, Account(account, rail, body.currency))
+        return BeneficiaryAnswer(
+            trader_id=trader_id,
+            id=row.id if row else None,
+            state=row.state if row else "mailed",
+            beneficiary=mask_iban(account),
+            currency=body.currency,
+        )
+
+
+@router.put("/beneficiary-confirmation", status_code=204)
+async def confirm_beneficiary(body: TokenBody, deps: Deps) -> None:
+    """Change where a trader is paid with the link of a mail. The account then waits as every changed one does."""
+    async with deps.db.transaction(FIRM) as session:
+        await beneficiaries.confirm_link(session, body.token)
+
+
+@router.post("/traders/{trader_id}/payees")
+async def open_account_at_rail(
+    trader_id: TraderId,
+    body: PayeeBody,
+    caller: Annotated[Caller, Depends(allowed("traders.set_beneficiary"))],
+    once: Keyed,
+    deps: Deps,
+) -> PayeeView:
+    """Open the trader's account at a rail that keeps accounts of its own, once, or ask how it is. Payouts go there as
+    soon as the trader has completed it; where it replaces another account, once the link of a mail is used. A trader
+    with a factor proves the opening with a step-up."""
+    async with deps.db.transaction() as session:
+        await read.one(session, caller.scope, trader_id)
+        await prove_opening(session, once, trader_id, body.rail)
+    return await open_payee(deps.db, deps.payments, trader_id, body.rail, site=deps.public_url)
+
+
+@router.get("/traders/{trader_id}/beneficiaries")
+async def list_beneficiaries(
+    trader_id: TraderId, caller: Annotated[Caller, Depends(allowed("traders.read"))], deps: Deps
+) -> list[BeneficiaryView]:
+    """The bank accounts of a trader, newest first. A payout request may name one."""
+    async with deps.db.transaction() as session:
+        await read.one(session, caller.scope, trader_id)
+        return list(await read_beneficiaries.of_trader(session, caller.scope, trader_id))
+
+
+@router.post("/traders/{trader_id}/identity-check")
+async def check_identity(
+    trader_id: TraderId,
+    caller: Annotated[Caller, Depends(allowed("traders.check_identity"))],
+    deps: Deps,
+) -> IdentityCheckStarted:
+    """Start a check of this trader's identity at the firm's checker, or continue the open one."""
+    async with deps.db.transaction() as session:
+        await read.one(session, caller.scope, trader_id)
+    return await start_check(deps, trader_id)
 
 
 @router.post("/traders/{trader_id}/identity", dependencies=[Depends(allowed("traders.decide_identity"))])

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import tickets
@@ -27,7 +28,12 @@ class TicketBody(Input):
 
 
 class MessageBody(Input):
+    """For staff: `seen`, the id of the newest message that the person had read (nothing is sent when something arrived
+    since); `fills`, what macros filled into the text."""
+
     body: Words
+    seen: Annotated[str, Field(max_length=32)] | None = None
+    fills: Annotated[tuple[Annotated[str, Field(pattern=r"^fil_[0-9a-z]{26}$")], ...], Field(max_length=10)] = ()
 
 
 class TicketAnswer(View):
@@ -35,7 +41,7 @@ class TicketAnswer(View):
     state: str
 
 
-def _answer(ticket: Ticket) -> TicketAnswer:
+def answer_of(ticket: Ticket) -> TicketAnswer:
     return TicketAnswer(id=ticket.id, state=ticket.state)
 
 
@@ -50,7 +56,7 @@ async def open_ticket(body: TicketBody, once: Keyed) -> TicketAnswer:
             account_id=body.account_id,
             payout_id=body.payout_id,
         )
-        return _answer(ticket)
+        return answer_of(ticket)
 
     return await once.write(TicketAnswer, body, work)
 
@@ -62,9 +68,22 @@ async def list_tickets(
     page: Annotated[Window, Depends(window)],
     state: State | None = None,
     account: AccountId | None = None,
+    snoozed: read.Aside = "with",
+    order: read.Order = "newest",
+    mine: bool = False,
 ) -> Page[read.TicketRow]:
+    """`snoozed`, `order` and `mine` (tickets that the caller has claimed) are for staff."""
     async with deps.db.transaction() as session:
-        return await read.page(session, caller.scope, page, state=state, account_id=account)
+        return await read.page(
+            session,
+            caller.scope,
+            page,
+            state=state,
+            account_id=account,
+            aside=snoozed,
+            order=order,
+            assignee_id=caller.actor.user_id if mine else None,
+        )
 
 
 @router.get("/tickets/{ticket_id}")
@@ -75,10 +94,14 @@ async def get_ticket(ticket_id: TicketId, caller: Reader, deps: Deps) -> read.Ti
 
 @router.post("/tickets/{ticket_id}/messages", status_code=201, dependencies=[Depends(allowed("tickets.write"))])
 async def write_message(ticket_id: TicketId, body: MessageBody, once: Keyed) -> TicketAnswer:
-    """Either side writes; the other has to act next."""
+    """Either side writes; the other has to act next. A message to a ticket that was merged goes to the one that it was
+    merged into, which is the one in the answer."""
 
     async def work(session: AsyncSession) -> TicketAnswer:
-        return _answer(await tickets.reply(session, ticket_id=ticket_id, actor=once.actor, body=body.body))
+        ticket = await tickets.reply(
+            session, ticket_id=ticket_id, actor=once.actor, body=body.body, seen=body.seen, fills=body.fills
+        )
+        return answer_of(ticket)
 
     return await once.write(TicketAnswer, body, work)
 
@@ -86,6 +109,6 @@ async def write_message(ticket_id: TicketId, body: MessageBody, once: Keyed) -> 
 @router.post("/tickets/{ticket_id}/solve", dependencies=[Depends(allowed("tickets.solve"))])
 async def solve_ticket(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
     async def work(session: AsyncSession) -> TicketAnswer:
-        return _answer(await tickets.solve(session, ticket_id=ticket_id, actor=once.actor))
+        return answer_of(await tickets.solve(session, ticket_id=ticket_id, actor=once.actor, site=once.deps.public_url))
 
     return await once.write(TicketAnswer, None, work)

@@ -11,7 +11,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-import psycopg
 import structlog
 
 from cli.bench.columns import Step
@@ -27,6 +26,7 @@ from monitor.record.checkpoint_rows import checkpoint_rows
 from monitor.record.rebuild import rebuild
 from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.service import MonitorService
+from store.db import connect
 from store.live import AccountSelection, claim_epoch, shard_record
 from store.live_checkpoint import CheckpointWriter
 
@@ -103,7 +103,7 @@ def _position(firm: Firm, login: int, symbol: str, lots: Decimal) -> Position:
 
 def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
     """Stores the accounts as the lifecycle does, and a first checkpoint of their shard; returns its batch number."""
-    with psycopg.connect(at.database_url) as connection:
+    with connect(at.database_url) as connection:
         connection.execute(
             "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
             " VALUES ('trd_1', '\\x00', '\\x00', 'x', 'CZ', 'verified', %s)",
@@ -135,7 +135,7 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
     epoch = claim_epoch(at.database_url, 0)
     shard = shard_of(firm, iter(accounts))
     shard.state.columns.dirty[: shard.state.columns.size] = True
-    with psycopg.connect(at.database_url, autocommit=True) as connection:
+    with connect(at.database_url, autocommit=True) as connection:
         CheckpointWriter(connection, 0, epoch).write(checkpoint_rows(shard, 0, 1, _FEED))
         connection.execute("ANALYZE")
     return 1
@@ -153,7 +153,7 @@ def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
         return once(work)
 
     rapid = len(logins) - _PACED
-    with psycopg.connect(at.database_url, autocommit=True) as connection, closing(at.platform.open_stream()) as venue:
+    with connect(at.database_url, autocommit=True) as connection, closing(at.platform.open_stream()) as venue:
         connection.execute("CREATE TABLE IF NOT EXISTS bench_commits (number bigint PRIMARY KEY, body text)")
         connection.execute("TRUNCATE bench_commits")
         insert = "INSERT INTO bench_commits VALUES (%s, 'one row')"
@@ -172,7 +172,7 @@ def _rebuild(at: Servers, firm: Firm) -> float:
     """Returns the seconds to rebuild a shard from the database."""
     script = Script(firm.market, 0, START)
     stream = LoadStream(script, at.platform.open_stream(), threading.Event(), 0)
-    with psycopg.connect(at.database_url, autocommit=True) as connection, closing(stream):
+    with connect(at.database_url, autocommit=True) as connection, closing(stream):
         started = time.perf_counter()
         record = shard_record(connection, 0)
         shard = rebuild(
@@ -218,7 +218,7 @@ def _figures(
     bare_mass: list[int],
     masses: set[int],
 ) -> dict[str, Any]:
-    with psycopg.connect(at.database_url) as connection:
+    with connect(at.database_url) as connection:
         found = connection.execute(
             "SELECT a.login, min(b.seq) FROM breaches b JOIN accounts a ON a.id = b.account_id GROUP BY a.login"
         ).fetchall()

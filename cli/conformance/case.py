@@ -18,7 +18,8 @@ from cli.conformance.refusal import Unsupported
 from cli.conformance.shape import is_deep, json_object
 from cli.conformance.strict import check_case
 from domain.clocks import Clock
-from domain.errors import BadInput, CaseUnreadable
+from domain.errors import BadInput
+from domain.file_errors import CaseUnreadable
 from domain.money import from_minor, to_minor
 from domain.quoting import cut, quoted
 from domain.rules.terms import Size

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from cli.conformance.case import read_cases
 from cli.conformance.run import run
-from domain.errors import CaseUnreadable
+from domain.file_errors import CaseUnreadable
 
 
 def conformance(file: Path, *, as_json: bool) -> None:

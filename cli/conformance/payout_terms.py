@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 from cli.conformance.case import Case, Unsupported
 from cli.conformance.facts import Past
 from domain.money import from_minor
-from domain.payouts import ApprovalBand, PayoutTerms
+from domain.payouts import PayoutTerms
 from domain.payouts.schema import Removable, Replacing
 from domain.quoting import quoted
 from domain.rules.terms import NO_LIMIT
@@ -88,6 +88,8 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
         if before["excess"] is not None and fields["excess"] is None:
             fields["excess"] = "kept_in_account"
         replaced = {name: fields[name] for name in Replacing.model_fields if fields.get(name) is not None}
+        if fields["split_pct"] == before["split_pct"]:
+            replaced.pop("split_pct")  # a step that names no share leaves those by payout number in force
         without = [name for name in REMOVABLE if fields.get(name) is None and before.get(name) is not None]
         steps.append({"from_payout": number, "without": without, **replaced})
         before = fields
@@ -112,7 +114,6 @@ def payout_terms(case: Case, **given: Any) -> PayoutTerms:
         "split_pct": 100,
         "min_request": from_minor(1, case.currency),
         "requires_flat": False,
-        "bands": (ApprovalBand(up_to=None, approvers=0),),
     }
     return PayoutTerms.model_validate({**plain, **{name: value for name, value in given.items() if value is not None}})
 

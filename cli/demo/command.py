@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.demo.report import show
+from cli.demo.report import faults, show
 from cli.demo.run import DemoOptions, run
 from cli.progress import progress_bar
 from cli.stack import logs
+from cli.stack.venues import check_venues
 from domain.errors import BadInput
 from sandbox.synthetic import write_day
 
@@ -25,9 +26,12 @@ def demo(
     accounts: int,
     seed: int,
     data: Path | None,
+    venues: tuple[str, ...],
     as_json: bool,
-) -> None:
-    """Runs the demo on an empty folder. Progress goes to standard error, the summary to standard output."""
+) -> bool:
+    """Runs the demo on an empty folder. Progress goes to standard error, the summary to standard output. Returns
+    whether the books balance, everything is reconciled and nothing is held for a payout that has ended."""
+    others = check_venues(venues, symbols)
     folder = data or _temporary_folder()
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty.", field="--data", remedy="Choose an empty folder for the demo.")
@@ -35,15 +39,19 @@ def demo(
     if market is None:
         market = folder / "market"
         write_day(market, symbols, _day(date), seed)
-    options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
+    options = DemoOptions(
+        market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder, venues=others
+    )
     with progress_bar() as report:
         summary = asyncio.run(run(options, report))
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
-        return
-    console = Console()
-    show(summary, console)
-    console.print(f"The data of this run is in {folder}, its proof sheets are in {folder / 'proofs'}.", highlight=False)
+    else:
+        console = Console()
+        show(summary, console)
+        words = f"The data of this run is in {folder}, its proof sheets are in {folder / 'proofs'}."
+        console.print(words, highlight=False)
+    return not faults(summary)
 
 
 def _temporary_folder() -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,9 +10,13 @@ from typing import Final
 from sqlalchemy import select
 
 from adapters.calendars import known_venues
+from cli.demo.personas import PRODUCTS
+from cli.stack.venues import product_at
 from domain.approvals import Role
+from domain.products.product import Product
+from domain.rules.terms import WHOLE
 from firm.products.shelf import load_products
-from store import crypto, products
+from store import crypto, products, service_time
 from store.db import Database
 from store.identity import add_user, hash_password
 from store.models import User
@@ -29,6 +34,7 @@ STAFF: Final = (
     Member("farid", "Farid Nasser", "finance"),
     Member("grace", "Grace Obi", "finance"),
     Member("rosa", "Rosa Vidal", "risk"),
+    Member("rui", "Rui Campos", "risk"),
     Member("sam", "Sam Keller", "support"),
     Member("omar", "Omar Aziz", "auditor"),
 )
@@ -40,22 +46,32 @@ class Staff:
     password: str
 
 
-async def publish_products(db: Database, folder: Path) -> None:
-    """Publishes every product definition of `folder`. Raises ProductInvalid before anything is published."""
+async def publish_products(db: Database, folder: Path, venues: Sequence[str] = ()) -> None:
+    """Publishes every product definition of `folder`, and the same terms of the demo's products for each of `venues`
+    under a name of their own. Raises ProductInvalid before anything is published."""
     definitions = load_products(folder, known_venues)
+    sold = [each for each in definitions if each.product in PRODUCTS]
     async with db.transaction() as session:
-        for product in definitions:
+        for product in [*definitions, *(at_venue(each, venue) for venue in venues for each in sold)]:
             await products.publish(session, product)
 
 
-async def open_firm(db: Database, data_dir: Path, products_dir: Path) -> Staff:
-    """Publishes the products and creates the staff. All share one password, generated once per data folder."""
-    await publish_products(db, products_dir)
+def at_venue(product: Product, venue: str) -> Product:
+    """Returns the same terms as they are sold on a venue. People see the platform beside the name."""
+    data = product.model_dump(mode="json", context=WHOLE)
+    return Product.model_validate({**data, "product": product_at(venue, product.product)})
+
+
+async def open_firm(db: Database, data_dir: Path, products_dir: Path, venues: Sequence[str] = ()) -> Staff:
+    """Publishes the products, also those for `venues` besides the sandbox, and creates the staff. All share one
+    password, generated once per data folder."""
+    await publish_products(db, products_dir, venues)
     password = _password(data_dir / "demo-login.json")
     async with db.transaction() as session:
+        await service_time.follow_market(session)  # months pass in minutes, for the clocks of tickets too
         for member in STAFF:
-            index = crypto.keys().index(member.login)
-            if await session.scalar(select(User.id).where(User.login_index == index)) is None:
+            indexes = crypto.keys().blind_indexes(member.login)
+            if await session.scalar(select(User.id).where(User.login_index.in_(indexes))) is None:
                 await add_user(
                     session,
                     login=member.login,

@@ -9,9 +9,9 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -22,6 +22,7 @@ from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
 from store.db import Database
 from store.models import (
+    Base,
     Challenge,
     DealRow,
     Dispute,
@@ -34,45 +35,26 @@ from store.models import (
 )
 
 
+def _count_of(model: type[Base], *which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(model).where(*which).scalar_subquery()
+
+
+_WATERMARK: Final = select(func.min(MarketClock.watermark)).scalar_subquery()
+_NEWEST_DEAL: Final = select(func.coalesce(func.max(DealRow.id), 0)).scalar_subquery()
+_CURSOR: Final = select(func.coalesce(func.min(SurveillanceCursor.last_deal), 0)).scalar_subquery()
+_PENDING: Final = select(
+    _count_of(OutboxMessage, OutboxMessage.dispatched_at.is_(None), OutboxMessage.parked_at.is_(None)).label("outbox"),
+    _count_of(InboxEvent, InboxEvent.handled_at.is_(None), InboxEvent.parked_at.is_(None)).label("inbox"),
+    _count_of(Wakeup, Wakeup.fired_at.is_(None), Wakeup.due_at <= _WATERMARK).label("wakeups"),
+    _count_of(Challenge, Challenge.state.in_(CHALLENGE.transient)).label("challenges"),
+    _count_of(Payout, Payout.state.in_(PAYOUT.transient)).label("payouts"),
+    _count_of(Dispute, Dispute.state.in_(DISPUTE.transient)).label("disputes"),
+    (_NEWEST_DEAL - _CURSOR).label("unread_deals"),
+)
+
+
 async def _pending(session: AsyncSession) -> dict[str, int]:
-    watermark = select(func.min(MarketClock.watermark)).scalar_subquery()
-    newest_deal = select(func.coalesce(func.max(DealRow.id), 0)).scalar_subquery()
-    cursor = select(func.coalesce(func.min(SurveillanceCursor.last_deal), 0)).scalar_subquery()
-    row = await session.execute(
-        select(
-            select(func.count())
-            .select_from(OutboxMessage)
-            .where(OutboxMessage.dispatched_at.is_(None), OutboxMessage.parked_at.is_(None))
-            .scalar_subquery()
-            .label("outbox"),
-            select(func.count())
-            .select_from(InboxEvent)
-            .where(InboxEvent.handled_at.is_(None), InboxEvent.parked_at.is_(None))
-            .scalar_subquery()
-            .label("inbox"),
-            select(func.count())
-            .select_from(Wakeup)
-            .where(Wakeup.fired_at.is_(None), Wakeup.due_at <= watermark)
-            .scalar_subquery()
-            .label("wakeups"),
-            select(func.count())
-            .select_from(Challenge)
-            .where(Challenge.state.in_(CHALLENGE.transient))
-            .scalar_subquery()
-            .label("challenges"),
-            select(func.count())
-            .select_from(Payout)
-            .where(Payout.state.in_(PAYOUT.transient))
-            .scalar_subquery()
-            .label("payouts"),
-            select(func.count())
-            .select_from(Dispute)
-            .where(Dispute.state.in_(DISPUTE.transient))
-            .scalar_subquery()
-            .label("disputes"),
-            (newest_deal - cursor).label("unread_deals"),
-        )
-    )
+    row = await session.execute(_PENDING)
     return {name: int(count) for name, count in row.one()._mapping.items() if count}
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
@@ -12,8 +12,27 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import ledger, operations
+from store.clock import market_now
 from store.db import Database
-from store.models import Account, Breach, Case, CaseAccount, Challenge, Dispute, Payout, PhasePass, Proof, Transition
+from store.models import (
+    Account,
+    Breach,
+    Case,
+    CaseAccount,
+    Challenge,
+    Chargeback,
+    Decision,
+    Dispute,
+    Payout,
+    PayoutTransfer,
+    PhasePass,
+    Proof,
+    Transition,
+)
+from store.reconciliation import breaks
+
+_ZERO: Final = ("ledger_imbalance", "unreconciled", "open_holds")
+RETURN_DECISIONS: Final = ("send_again", "release", "keep")
 
 
 async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
@@ -70,6 +89,16 @@ async def _case_rows(session: AsyncSession, names: Mapping[str, str]) -> list[di
     return sorted(found.values(), key=lambda row: (row["opened_at"], row["accounts"]))
 
 
+async def _returns_decided(session: AsyncSession) -> dict[str, int]:
+    """Returns how often people sent money that came back again, put it back on the account, or kept it as a claim."""
+    rows = await session.execute(
+        select(Decision.decision, func.count())
+        .where(Decision.subject_kind == "payout", Decision.decision.in_(RETURN_DECISIONS))
+        .group_by(Decision.decision)
+    )
+    return dict.fromkeys(RETURN_DECISIONS, 0) | {str(name): int(count) for name, count in rows}
+
+
 async def _latencies(session: AsyncSession) -> dict[str, float]:
     """Returns percentiles of the milliseconds from the arrival of the deciding event to the confirmed lock."""
     rows = await session.execute(select(Breach.received_at, Breach.locked_at).where(Breach.locked_at.is_not(None)))
@@ -79,8 +108,16 @@ async def _latencies(session: AsyncSession) -> dict[str, float]:
     return {f"p{q}": round(float(np.percentile(millis, q)), 2) for q in (50, 99)}
 
 
-async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, seconds: float) -> dict[str, Any]:
-    """Returns the run as one JSON object. `names` maps challenge ids to the stable names of the personas."""
+def faults(summary: Mapping[str, Any]) -> list[str]:
+    """Returns the figures that must be 0 at the end of a run and are not."""
+    return [name for name in _ZERO if summary[name]]
+
+
+async def summarise(
+    db: Database, names: Mapping[str, str], *, ticks: int, seconds: float, outside: Mapping[str, int]
+) -> dict[str, Any]:
+    """Returns the run as one JSON object. `names` maps challenge ids to the stable names of the personas. `outside`:
+    what happened outside the firm, and how often."""
     async with db.transaction() as session:
         states = await _counted(session, Challenge.state)
         payouts = await _counted(session, Payout.state)
@@ -88,6 +125,12 @@ async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, secon
         breaches = await _breach_rows(session, names)
         paid = await _payout_rows(session, names)
         held = await session.scalar(select(func.count()).select_from(Payout).where(Payout.was_held))
+        came_back = await session.scalar(
+            select(func.count(func.distinct(PayoutTransfer.payout_id))).where(PayoutTransfer.state == "returned")
+        )
+        attempts = select(PayoutTransfer.rail, PayoutTransfer.state, func.count())
+        by_rail = (PayoutTransfer.rail, PayoutTransfer.state)
+        transfers = (await session.execute(attempts.group_by(*by_rail).order_by(*by_rail))).all()
         outcomes = {
             "states": states,
             "breaches": breaches,
@@ -103,14 +146,18 @@ async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, secon
             "passes": outcomes["passes"],
             "payouts_paid": payouts.get("paid", 0),
             "payouts_rejected": payouts.get("rejected", 0),
-            "payouts_returned": payouts.get("returned", 0),
+            "payouts_came_back": came_back or 0,
+            "returns_decided": await _returns_decided(session),
             "payouts_held": held or 0,
             "payouts": payouts,
+            "transfers": {f"{rail}_{state}": count for rail, state, count in transfers},
+            "chargebacks": await _counted(session, Chargeback.state),
+            "outside": dict(outside),
             "cases": await session.scalar(select(func.count()).select_from(Case)),
             "disputes_upheld": disputes.get("upheld", 0),
             "disputes_reinstated": disputes.get("reinstated", 0),
             "ledger_imbalance": await ledger.imbalance(session),
-            "unreconciled": await operations.unreconciled(session),
+            "unreconciled": await breaks.unreconciled(session, await market_now(session)),
             "open_holds": await operations.open_holds(session),
             "proofs": await session.scalar(select(func.count()).select_from(Proof)),
             "transitions": await session.scalar(select(func.count()).select_from(Transition)),
@@ -124,12 +171,12 @@ async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, secon
 
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
-    """Prints the summary as a table."""
+    """Prints the summary as a table, and the outcomes of each venue as a second one."""
     table = Table(title="Summary of the run", title_justify="left")
     table.add_column("Figure")
     table.add_column("Value", justify="right")
     for name, value in summary.items():
-        if name.endswith("_list"):
+        if name.endswith("_list") or name == "venues":
             continue
         if isinstance(value, dict):
             for part, count in value.items():
@@ -137,3 +184,22 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
         else:
             table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     console.print(table)
+    if "venues" in summary:
+        console.print(_by_venue(summary["venues"]))
+
+
+def _by_venue(venues: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("Figure", title="Outcomes by venue", title_justify="left")
+    flat = {venue: dict(_flat(found)) for venue, found in venues.items()}
+    for venue in flat:
+        table.add_column(venue, justify="right")
+    for name in dict.fromkeys(name for found in flat.values() for name in found):
+        table.add_row(name, *(f"{found.get(name, 0):,}" for found in flat.values()))
+    return table
+
+
+def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name, value in found.items():
+        parts = value if isinstance(value, Mapping) else {"": value}
+        for part, count in parts.items():
+            yield f"{name}: {part}".removesuffix(": ").replace("_", " "), count

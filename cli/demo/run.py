@@ -8,22 +8,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from temporalio.client import Client
 
 from cli.compose import build_database, temporal
 from cli.demo import report as demo_report
-from cli.demo.actors import ApiClient, Operator
+from cli.demo.actors import ApiClient
 from cli.demo.opening import Staff, open_firm
-from cli.demo.personas import personas
+from cli.demo.operators import Operator
+from cli.demo.personas import PRODUCTS, personas
 from cli.demo.rehearsal import Rehearsal
+from cli.demo.venue_report import by_venue
 from cli.progress import Progress
 from cli.proof import export
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes, StackOptions
+from cli.stack.venues import SANDBOX
 from contracts.ids import RECONCILIATION_WORKFLOW
 from contracts.operations import ReconcileRequest, ReconciliationReport
+
+_LAST_DAYS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -34,16 +39,17 @@ class DemoOptions:
     accounts: int
     seed: int
     data_dir: Path
+    venues: tuple[str, ...] = ()  # besides the sandbox
 
 
 @asynccontextmanager
 async def scripted_staff(stack: Stack, staff: Staff) -> AsyncIterator[Operator]:
-    """Signs in two people of finance and one of risk, each with their own login."""
-    clients = [ApiClient(stack.api_url) for _ in range(3)]
+    """Signs in two people each of finance and risk, one each of support and admin, each with their own login."""
+    clients = [ApiClient(stack.api_url) for _ in range(6)]
     try:
-        for client, login in zip(clients, ("farid", "grace", "rosa"), strict=True):
+        for client, login in zip(clients, ("farid", "grace", "rosa", "rui", "sam", "ana"), strict=True):
             await client.sign_in(login, staff.password)
-        yield Operator((clients[0], clients[1]), clients[2])
+        yield Operator((clients[0], clients[1]), (clients[2], clients[3]), *clients[4:])
     finally:
         for client in clients:
             await client.aclose()
@@ -54,7 +60,14 @@ async def run(options: DemoOptions, progress: Progress) -> dict[str, Any]:
     started = time.monotonic()
     quotes = Quotes(directory=options.market, symbols=options.symbols, date=options.date)
     stack_options = StackOptions(
-        data_dir=options.data_dir, quotes=quotes, seed=options.seed, any_ports=True, web_ui=False
+        data_dir=options.data_dir,
+        quotes=quotes,
+        seed=options.seed,
+        any_ports=True,
+        web_ui=False,
+        rehearsal=True,
+        venues=options.venues,
+        products=PRODUCTS,
     )
     progress("starting the firm", 0.0)
     async with Stack(stack_options) as stack:
@@ -75,16 +88,20 @@ async def _simulate(stack: Stack, options: DemoOptions, progress: Progress, star
     client = await temporal(settings)
     rehearsal = Rehearsal(stack, db, client, progress)
     try:
-        staff = await open_firm(db, settings.data_dir, settings.products_path)
-        people = personas(options.accounts, options.seed)
+        staff = await open_firm(db, settings.data_dir, settings.products_path, options.venues)
+        people = personas(options.accounts, options.seed, (SANDBOX, *options.venues))
         async with scripted_staff(stack, staff) as operator:
             ticks = await rehearsal.play_the_day(people, operator, secrets.token_urlsafe(12))
             await rehearsal.play_on(operator)
-            for _ in range(2):  # past one more reset of every clock after the last due date
+            # past one more reset of every clock after the last due date, and past a late statement
+            for _ in range(_LAST_DAYS):
                 await rehearsal.step(rehearsal.now + timedelta(days=1), operator)
         await _reconcile(client)
         await asyncio.to_thread(export, settings, settings.data_dir / "proofs")
-        return await demo_report.summarise(db, rehearsal.names, ticks=ticks, seconds=time.monotonic() - started)
+        outside = await rehearsal.happened()
+        seconds = time.monotonic() - started
+        summary = await demo_report.summarise(db, rehearsal.names, ticks=ticks, seconds=seconds, outside=outside)
+        return summary | ({"venues": await by_venue(db, rehearsal.venues)} if options.venues else {})
     finally:
         await rehearsal.close()
         await db.close()

@@ -18,6 +18,7 @@ from cli.demo.run import scripted_staff
 from cli.progress import Progress
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes
+from cli.stack.venues import SANDBOX
 from sandbox.synthetic import write_day
 from store.db import Database
 from store.models import Challenge, Trader
@@ -25,7 +26,9 @@ from store.models import Challenge, Trader
 PEOPLE: Final = 40
 _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
-_OPEN_WORK: Final = frozenset({"payout", "case", "dispute"})
+_LEFT_OPEN: Final = timedelta(days=2)  # at the end, in which nothing about money is decided
+_OPEN_WORK: Final = frozenset({"case", "dispute"})
+_ALL_MONEY: Final = frozenset({"payout", "chargeback"})
 
 Login = tuple[str, str, str]  # role, login, password
 
@@ -44,8 +47,9 @@ async def seed(stack: Stack, seed_number: int, report: Progress) -> list[Login]:
     settings = stack.settings
     db = build_database(settings)
     try:
-        staff = await open_firm(db, settings.data_dir, settings.products_path)
-        people = personas(PEOPLE, seed_number)
+        staff = await open_firm(db, settings.data_dir, settings.products_path, [venue.name for venue in stack.venues])
+        venues = (SANDBOX, *(venue.name for venue in stack.venues))
+        people = personas(PEOPLE * len(venues), seed_number, venues)
         async with db.transaction() as session:
             started = await session.scalar(select(func.count()).select_from(Trader))
         rehearsal = Rehearsal(stack, db, await temporal(settings), report)
@@ -53,8 +57,11 @@ async def seed(stack: Stack, seed_number: int, report: Progress) -> list[Login]:
             if not started:
                 async with scripted_staff(stack, staff) as operator:
                     operator.skipped_kinds |= _OPEN_WORK
+                    now = datetime.now(UTC)
                     await rehearsal.play_the_day(people, operator, staff.password)
-                    await rehearsal.play_on(operator, until=datetime.now(UTC))
+                    await rehearsal.play_on(operator, until=now - _LEFT_OPEN)
+                    operator.skipped_kinds |= _ALL_MONEY
+                    await rehearsal.play_on(operator, until=now)
             await rehearsal.sandbox.go_live()
         finally:
             await rehearsal.close()

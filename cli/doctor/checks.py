@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,10 +19,12 @@ from urllib.parse import urlsplit
 import psycopg
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli import adapters
+from cli import adapters, ticket_desk
+from cli.doctor import gateways
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
+from cli.temporal_access import temporal_access
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
 from settings import Settings, adapter_variable
@@ -33,6 +36,7 @@ _FAILING: Final = 3  # failed rounds of a relay loop in a row
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
         SELECT recorded_at AS at FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL
+           AND (topic <> 'mail.send' OR attempts = 0)  -- a mail server may say for hours that we try again later
         UNION ALL
         SELECT received_at FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL
     ) AS waiting
@@ -42,10 +46,8 @@ _PARKED_SQL: Final = """
          + (SELECT count(*) FROM inbox WHERE parked_at IS NOT NULL AND handled_at IS NULL)
 """
 _PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
-_PROVIDERS_SQL: Final = """
-    SELECT provider FROM challenges WHERE state = 'awaiting_payment'
-    UNION SELECT rail FROM payouts WHERE closed_at IS NULL
-"""
+_ACQUIRERS_SQL: Final = "SELECT DISTINCT provider FROM challenges WHERE state = 'awaiting_payment'"
+_RAILS_SQL: Final = "SELECT DISTINCT rail FROM payouts WHERE closed_at IS NULL"
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
 
 
@@ -58,7 +60,11 @@ class Context:
     down: set[str] = field(default_factory=set)
 
     def temporal(self) -> probes.TemporalProbe:
-        return probes.TemporalProbe(self.settings.required("temporal_address"), self.settings.temporal_namespace)
+        return probes.TemporalProbe(
+            self.settings.required("temporal_address"),
+            self.settings.temporal_namespace,
+            temporal_access(self.settings),
+        )
 
 
 Examination = Callable[[Context], Awaitable[str]]
@@ -161,6 +167,21 @@ async def _migrations(context: Context) -> str:
     return f"revision {head}"
 
 
+async def _database_role(context: Context) -> str:
+    """Checks that the application can neither change tables nor pass row security."""
+    statement = (
+        "SELECT current_user, r.rolsuper OR r.rolbypassrls, (SELECT count(*) FROM pg_class c WHERE c.relowner = r.oid"
+        " AND c.relnamespace = 'public'::regnamespace) FROM pg_roles r WHERE r.rolname = current_user"
+    )
+    ((name, passes, owned),) = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    if passes or owned:
+        raise Unavailable(
+            f"The application connects as {name}, which {'passes row security' if passes else f'owns {owned} tables'}.",
+            remedy="Connect as propos_app: see docs/operations.md, and run `propos migrate`.",
+        )
+    return f"{name} owns nothing and passes no policy"
+
+
 async def _tables(context: Context) -> str:
     """Checks whether every growing table has a part for the present. The relay makes parts every few seconds."""
     from store.db import Database
@@ -241,15 +262,40 @@ async def _relay_loops(context: Context) -> None:
 
 
 async def _adapters(context: Context) -> str:
-    """The settings of every platform and payment provider."""
+    """The settings of every adapter."""
     return adapters.check(context.settings)
 
 
+async def _gateways(context: Context) -> str:
+    """Every configured gateway is connected, has caught up, hears its venue and is read."""
+    addresses = adapters.gateways(context.settings)
+    if not addresses:
+        raise Skipped("no platform is read through a gateway")
+    lines = [await _gateway(name, url) for name, url in sorted(addresses.items())]
+    said = "\n".join(each.said for each in lines)
+    if any(each.remedy for each in lines):
+        raise Unavailable(said, remedy="\n".join(each.remedy for each in lines if each.remedy))
+    return said
+
+
+async def _gateway(name: str, url: str) -> gateways.Line:
+    try:
+        return gateways.line_of(name, await probes.fetch_json(f"{url}/health"), datetime.now(UTC))
+    except PropOSError as error:
+        return gateways.unreached(name, error.message)
+
+
 async def _reached(context: Context) -> str:
-    """Every platform and provider answers, and the record needs no other."""
+    """Every adapter answers, and the record needs no other."""
     platforms, payments = adapters.build_platforms(context.settings), adapters.build_payments(context.settings)
     asked = {name: platform.healthy for name, platform in platforms.by_name.items()}
-    asked |= {f"{name} (payments)": provider.healthy for name, provider in payments.by_name.items()}
+    asked |= {f"{name} (acquirer)": one.healthy for name, one in payments.acquirers.by_name.items()}
+    asked |= {f"{name} (rail)": one.healthy for name, one in payments.rails.by_name.items()}
+    asked |= {f"{name} (statements)": one.healthy for name, one in payments.statements.by_name.items()}
+    asked |= {f"{name} (identity checks)": one.healthy for name, one in payments.identity.by_name.items()}
+    desk = adapters.build_mail(context.settings)
+    asked[f"{desk.post.name} (mail)"] = desk.post.healthy
+    asked[f"{context.settings.tickets} (tickets)"] = partial(ticket_desk.healthy, context.settings)
     lines = []
     try:
         for name, healthy in asked.items():
@@ -260,8 +306,10 @@ async def _reached(context: Context) -> str:
     finally:
         await platforms.aclose()
         await payments.aclose()
+        await desk.post.aclose()
     await _check_named(context, _PLATFORMS_SQL, platforms.by_name, "platforms")
-    await _check_named(context, _PROVIDERS_SQL, payments.by_name, "payments")
+    await _check_named(context, _ACQUIRERS_SQL, payments.acquirers.by_name, "acquirers")
+    await _check_named(context, _RAILS_SQL, payments.rails.by_name, "rails")
     return "; ".join(lines)
 
 
@@ -310,8 +358,10 @@ async def _api(context: Context) -> str:
 
 
 def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
+    from store.db import connect
+
     try:
-        with psycopg.connect(url, connect_timeout=3) as connection:
+        with connect(url, connect_timeout=3) as connection:
             return connection.execute(statement.encode()).fetchall()
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -333,12 +383,14 @@ CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
     ("secrets", None, _secrets),
     ("postgres", None, _postgres),
     ("migrations", "postgres", _migrations),
+    ("database role", "migrations", _database_role),
     ("tables", "migrations", _tables),
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),
     ("adapters", None, _adapters),
     ("sandbox", "adapters", _sandbox),
+    ("gateways", "adapters", _gateways),
     ("platforms and providers", "migrations", _reached),
     ("feed", "migrations", _feed),
     ("relay", "migrations", _relay),

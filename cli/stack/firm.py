@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,16 +24,20 @@ from typing import Self
 from temporalio.api.enums.v1 import TaskQueueType
 
 from cli import adapters
+from cli.secret_file import ensure_secrets
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import DataLock
 from cli.stack.options import Part, StackOptions
-from cli.stack.ports import check_ports, with_free_ports
-from cli.stack.probes import TemporalProbe, port_answers, serves
+from cli.stack.ports import check_ports, with_free_ports, with_many_sign_ups
+from cli.stack.probes import TemporalProbe, answers_at, port_answers, serves
 from cli.stack.processes import end_leftovers
 from cli.stack.supervisor import Child, Program, Supervisor
+from cli.stack.venues import Venue, new_venues, platform_settings, remembered, with_venues
+from cli.temporal_access import temporal_access
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
-from domain.errors import Unavailable
-from settings import Settings, child_environment, ensure_secrets, load
+from domain.errors import BadInput, Unavailable
+from relay.temporal import OPEN
+from settings import Settings, child_environment, environment_name, load
 
 _PORTS_FREED_SECONDS = 10
 
@@ -49,6 +54,7 @@ class Stack:
         self._supervisor: Supervisor | None = None
         self._temporal: TemporalProbe | None = None
         self.parts: list[Part] = []
+        self.venues: tuple[Venue, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -114,29 +120,41 @@ class Stack:
         ensure_secrets(self.data_dir)
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
-            settings = with_free_ports(settings)
+            settings = with_many_sign_ups(with_free_ports(settings))
+        names, products = remembered(self.data_dir, self._options.venues, self._options.products)
+        if names:
+            self.venues = new_venues(names)
+            settings = with_venues(settings, self.venues, self._options.quotes.symbols, products)
         adapters.check(settings)
         await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
         if own_temporal:
+            if temporal_access(settings) != OPEN:
+                raise BadInput(
+                    "The embedded Temporal speaks no TLS and takes no API key.",
+                    field="TEMPORAL_ADDRESS",
+                    remedy="Set TEMPORAL_ADDRESS, or unset PROPOS_TEMPORAL_API_KEY and PROPOS_TEMPORAL_TLS*.",
+                )
             settings = settings.model_copy(update={"temporal_address": f"127.0.0.1:{settings.temporal_port}"})
-        if own_database:
-            settings = await self._start_postgres(settings)
         self._settings = settings
-        self._temporal = TemporalProbe(self.temporal_address, settings.temporal_namespace)
-        if not own_database:
-            await self._check_postgres(settings)
-        await _concurrently(self._migrate(), self._start_temporal() if own_temporal else self._check_temporal())
-        self._write_addresses(settings)
-        if settings.uses_own_sandbox:
-            await self._start_sandbox(settings)
+        self._temporal = TemporalProbe(self.temporal_address, settings.temporal_namespace, temporal_access(settings))
         await _concurrently(
+            self._start_database(settings, own=own_database),
+            self._start_temporal() if own_temporal else self._check_temporal(),
+            *([self._start_sandbox(settings)] if settings.uses_own_sandbox else []),
+        )
+        settings = self.settings
+        self._write_addresses(settings)
+        await _concurrently(*(self._start_venue(venue, settings) for venue in self.venues))
+        await _concurrently(
+            *(self._start_gateway(name, url) for name, url in adapters.gateways(settings).items()),
             self._start_polling("worker", settings.worker_metrics_port, CORE_QUEUE),
             self._start_polling("monitor", settings.monitor_metrics_port, MONITOR_QUEUE),
             self._start_relay(settings),
+            *([self._start_mail_in(settings.mail_in_metrics_port)] if settings.mail_doors else []),
+            self._start_api(settings),
         )
-        await self._start_api(settings)
 
     async def _stop(self) -> None:
         try:
@@ -151,9 +169,20 @@ class Stack:
             raise Unavailable("The stack has not been started.")
         return self._supervisor
 
+    async def _start_database(self, settings: Settings, *, own: bool) -> None:
+        if own:
+            self._settings = await self._start_postgres(settings)
+        else:
+            await self._check_postgres(settings)
+        await self._migrate()
+
     async def _start_postgres(self, settings: Settings) -> Settings:
         def prepare() -> postgres.Cluster:
-            return postgres.prepare(self.data_dir / "postgres", open_parents=settings.open_parents)
+            return postgres.prepare(
+                self.data_dir / "postgres",
+                open_parents=settings.open_parents,
+                configuration=postgres.REHEARSAL if self._options.rehearsal else None,
+            )
 
         def program() -> Program:
             cluster = prepare()
@@ -168,7 +197,7 @@ class Stack:
         await self._running().start(Child("postgres", program, ready, stop_signal=signal.SIGINT))
         await asyncio.to_thread(postgres.ensure_database, cluster)
         self._healthy("postgres", str(cluster.socket_dir), started)
-        return settings.model_copy(update={"database_url": cluster.url()})
+        return settings.model_copy(update={"database_url": cluster.app_url(), "owner_database_url": cluster.url()})
 
     async def _check_postgres(self, settings: Settings) -> None:
         started = time.monotonic()
@@ -184,7 +213,11 @@ class Stack:
         path = self._running().log_path("migrate")
         with path.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *_command("migrate"), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=self._env()
+                *_command("migrate"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._env(owner=self.settings.owner_database_url),
             )
         try:
             code = await process.wait()
@@ -203,6 +236,7 @@ class Stack:
             ui_port=settings.temporal_ui_port if self._options.web_ui else None,
             database=self.data_dir / "temporal.db",
             namespace=settings.temporal_namespace,
+            rehearsal=self._options.rehearsal,
         )
         probe = self._probe()
         await self._running().start(Child("temporal", lambda: Program(argv), probe.answers))
@@ -234,6 +268,18 @@ class Stack:
         url, token = settings.sandbox_url, settings.required("sandbox_token")
         await self._start_own("sandbox", url, lambda: serves(f"{url}/market", token), arguments, needed=True)
 
+    async def _start_venue(self, venue: Venue, settings: Settings) -> None:
+        argv = venue.argv(self.data_dir, settings, self._options.quotes.symbols)
+        started = time.monotonic()
+        child = Child(venue.platform, lambda: Program(argv), lambda: serves(f"{venue.url}/health"), env=self._env())
+        await self._running().start(child)
+        self._healthy(venue.platform, venue.url, started)
+
+    async def _start_gateway(self, name: str, url: str) -> None:
+        """A gateway answers at once; it goes on trying while its venue is away."""
+        command = ["run", name]
+        await self._start_own(f"gateway-{name}", url, lambda: serves(f"{url}/health"), command, program="gateway")
+
     async def _start_polling(self, name: str, metrics_port: int, queue: str) -> None:
         async def ready() -> bool:
             if not await port_answers("127.0.0.1", metrics_port):
@@ -243,13 +289,26 @@ class Stack:
             except Unavailable:
                 return False
 
-        await self._start_own(name, f"task queue {queue}", ready)
+        await self._start_own(
+            name, f"task queue {queue}", ready, alive=partial(answers_at, f"http://127.0.0.1:{metrics_port}/metrics")
+        )
 
     async def _start_relay(self, settings: Settings) -> None:
-        await self._start_own("relay", "inbox, outbox", lambda: port_answers("127.0.0.1", settings.relay_metrics_port))
+        port = settings.relay_metrics_port
+        ready = partial(port_answers, "127.0.0.1", port)
+        await self._start_own(
+            "relay", "inbox, outbox", ready, alive=partial(answers_at, f"http://127.0.0.1:{port}/metrics")
+        )
+
+    async def _start_mail_in(self, port: int) -> None:
+        """Its doors go on trying while what they fetch from is away."""
+        ready = partial(port_answers, "127.0.0.1", port)
+        alive = partial(answers_at, f"http://127.0.0.1:{port}/metrics")
+        await self._start_own("mail-in", "mail doors", ready, alive=alive)
 
     async def _start_api(self, settings: Settings) -> None:
-        await self._start_own("api", settings.api_url, lambda: serves(f"{settings.api_url}/readyz"))
+        answers = partial(serves, f"{settings.api_url}/healthz")
+        await self._start_own("api", settings.api_url, answers, alive=answers)
 
     async def _start_own(
         self,
@@ -258,12 +317,15 @@ class Stack:
         ready: Callable[[], Awaitable[bool]],
         arguments: list[str] | None = None,
         *,
+        alive: Callable[[], Awaitable[bool]] | None = None,
         needed: bool = False,
+        program: str | None = None,
     ) -> None:
+        """`program`: the command, where it is not the name. `alive`: see Child."""
         started = time.monotonic()
-        argv = _command(name, *(arguments or []))
+        argv = _command(program or name, *(arguments or []))
         try:
-            await self._running().start(Child(name, lambda: Program(argv), ready, env=self._env()))
+            await self._running().start(Child(name, lambda: Program(argv), ready, alive, env=self._env()))
         except Unavailable as error:
             if needed or not self._options.tolerant:
                 raise
@@ -276,8 +338,9 @@ class Stack:
             raise Unavailable("The stack has not been started.")
         return self._temporal
 
-    def _env(self) -> dict[str, str]:
-        return child_environment(self.settings.environment())
+    def _env(self, owner: str | None = None) -> dict[str, str]:
+        """Returns the environment of a part. Only the migrations get the URL of the `owner` of the tables."""
+        return child_environment(self.settings.environment() | {environment_name("owner_database_url"): owner})
 
     def _healthy(self, name: str, address: str, started: float) -> None:
         self._add(Part(name, address, time.monotonic() - started))
@@ -290,8 +353,12 @@ class Stack:
         """Writes the addresses for other commands: `propos doctor`, `propos proof`, a further `propos worker`."""
         path = self.data_dir / "run" / "addresses.json"
         fields = {name for name in Settings.model_fields if name.endswith(("_url", "_address", "_port", "_host"))}
-        path.write_text(json.dumps({name: getattr(settings, name) for name in sorted(fields)}))
-        path.chmod(0o600)
+        fields.remove("owner_database_url")  # every part reads this file
+        values = {name: getattr(settings, name) for name in sorted(fields)}
+        if self.venues:
+            values |= platform_settings(settings)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(values))
 
 
 async def _concurrently(*work: Coroutine[None, None, None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from cli.stack.processes import Recorded, start_mark
-from domain.errors import DataLocked
+from domain.file_errors import DataLocked
 
 
 class DataLock:

@@ -26,8 +26,13 @@ class StackOptions:
     api_port: int | None = None
     quotes: Quotes = Quotes()
     seed: int = 7
-    any_ports: bool = False  # use free ports for everything: for tests and the demo, which run beside another stack
+    # Use free ports for everything, and let any number of people sign up from this machine: for tests and the demo,
+    # which run beside another stack and whose people all live here.
+    any_ports: bool = False
     web_ui: bool = True  # serve Temporal's own web UI
+    venues: tuple[str, ...] = ()  # fakes of real platforms that follow the sandbox: see cli.stack.venues
+    products: tuple[str, ...] = ()  # which are sold on each of them too
+    rehearsal: bool = False  # nothing waits for the disk: a crash of this machine may lose the last second
     tolerant: bool = False  # continue when a worker, monitor, relay or API does not start; its start is repeated
 
 

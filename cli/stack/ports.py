@@ -19,6 +19,11 @@ def with_free_ports(settings: Settings) -> Settings:
     )
 
 
+def with_many_sign_ups(settings: Settings) -> Settings:
+    """Returns the settings for a firm whose people are all simulated on this machine."""
+    return settings.model_copy(update={"sign_ups_per_address": 1_000_000, "sign_ups_per_hour": 1_000_000})
+
+
 async def check_ports(settings: Settings, *, patience: float) -> None:
     """Raises Unavailable with the first port that is in use.
 
@@ -32,6 +37,9 @@ async def check_ports(settings: Settings, *, patience: float) -> None:
         ("monitor's metrics", settings.metrics_host, settings.monitor_metrics_port, "PROPOS_MONITOR_METRICS_PORT"),
         ("relay's metrics", settings.metrics_host, settings.relay_metrics_port, "PROPOS_RELAY_METRICS_PORT"),
     ]
+    if settings.mail_doors:
+        port = settings.mail_in_metrics_port
+        wanted.append(("mail doors' metrics", settings.metrics_host, port, "PROPOS_MAIL_IN_METRICS_PORT"))
     if settings.uses_own_sandbox:
         wanted.append(("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"))
     if settings.temporal_address is None:

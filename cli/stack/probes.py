@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,12 +15,15 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     UpdateNamespaceRequest,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from adapters.own_http import trust
 from domain.errors import Unavailable
+from relay.temporal import OPEN, Access, open_client
 
 TIMEOUT = timedelta(seconds=3)
 _OWN_PORTS = range(20_000, 32_000)
@@ -65,7 +68,9 @@ async def fetch(url: str, token: str | None = None) -> httpx.Response:
     """Returns a 200 answer. Raises Unavailable for any other."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), trust_env=False) as client:
+        async with httpx.AsyncClient(
+            verify=trust(env=False), timeout=TIMEOUT.total_seconds(), trust_env=False
+        ) as client:
             answer = await client.get(url, headers=headers)
     except httpx.HTTPError as error:
         raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from None
@@ -94,11 +99,20 @@ async def serves(url: str, token: str | None = None) -> bool:
     return True
 
 
+async def answers_at(url: str) -> bool:
+    """Returns whether `url` answers 200."""
+    try:
+        await fetch(url)
+    except Unavailable:
+        return False
+    return True
+
+
 class TemporalProbe:
     """Queries one namespace of a Temporal server; connects on first use. Raises Unavailable for every error."""
 
-    def __init__(self, address: str, namespace: str) -> None:
-        self._address, self._namespace = address, namespace
+    def __init__(self, address: str, namespace: str, access: Access = OPEN) -> None:
+        self._address, self._namespace, self._access = address, namespace, access
         self._client: Client | None = None
 
     async def retention(self) -> timedelta:
@@ -129,14 +143,22 @@ class TemporalProbe:
 
     async def pollers(self, task_queue: str, kind: TaskQueueType.ValueType) -> int:
         """Returns how many workers poll the queue."""
+        return len((await self._task_queue(task_queue, kind)).pollers)
+
+    async def last_polled(self, task_queue: str, kind: TaskQueueType.ValueType) -> datetime | None:
+        """Returns when a worker last asked for a task of the queue: a living one does at least once a minute. None: not
+        for minutes."""
+        found = (await self._task_queue(task_queue, kind)).pollers
+        return max((each.last_access_time.ToDatetime(UTC) for each in found), default=None)
+
+    async def _task_queue(self, name: str, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
         request = DescribeTaskQueueRequest(
-            namespace=self._namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+            namespace=self._namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
         )
         try:
-            answer = await (await self._connected()).workflow_service.describe_task_queue(request, timeout=TIMEOUT)
+            return await (await self._connected()).workflow_service.describe_task_queue(request, timeout=TIMEOUT)
         except RPCError as error:
             raise Unavailable(f"Temporal at {self._address}: {error.message}.") from None
-        return len(answer.pollers)
 
     async def _connected(self) -> Client:
         if self._client is None:
@@ -144,7 +166,7 @@ class TemporalProbe:
             if not await port_answers(host, int(port)):
                 raise Unavailable(f"Temporal does not answer at {self._address}.")
             try:
-                self._client = await Client.connect(self._address, namespace=self._namespace)
+                self._client = await open_client(self._address, self._namespace, self._access)
             except RuntimeError as error:
                 raise Unavailable(f"Temporal at {self._address}: {error}.") from None
         return self._client

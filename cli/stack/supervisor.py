@@ -34,6 +34,7 @@ FAILING: Final = 3  # quick crashes in a row after which the child is reported a
 STARTS_ALLOWED: Final = 5  # quick crashes in a row after which `start` and `failure` raise
 _LOG_LIMIT_BYTES: Final = 20_000_000
 _POLL_SECONDS: Final = 0.1
+_WATCH_SECONDS: Final = 5.0  # between two looks at whether a child is alive
 
 log = structlog.get_logger("supervisor")
 
@@ -48,16 +49,20 @@ class Program:
 
 @dataclass(frozen=True)
 class Child:
-    """One supervised process. `ready` returns whether it serves; it must not raise or block the event loop."""
+    """One supervised process. `ready` returns whether it serves; it must not raise or block the event loop. `alive`,
+    likewise: whether the process does anything at all; one that answered and then does not for `frozen_seconds` is
+    killed, so that it is started again."""
 
     name: str
     program: Callable[[], Program]
     ready: Callable[[], Awaitable[bool]]
+    alive: Callable[[], Awaitable[bool]] | None = None
     env: Mapping[str, str] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    start_seconds: float = 60
+    start_seconds: float = 300  # a slow machine that compiles everything for the first time
     stop_seconds: float = 20
     steady_seconds: float = 60  # after running this long it counts as recovered
+    frozen_seconds: float = 60
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,13 @@ class Supervisor:
             kept.refusal = error if isinstance(error, PropOSError) else Unavailable(f"{kept.child.name}: {words}")
             return None
         kept.refusal = None
+        watch = asyncio.create_task(_kill_when_frozen(kept.child, process), name=f"watch {kept.child.name}")
+        try:
+            return await self._until_it_ends(kept, process)
+        finally:
+            watch.cancel()
+
+    async def _until_it_ends(self, kept: _Kept, process: asyncio.subprocess.Process) -> int | None:
         if not await _ends_before(process, kept.stop, kept.child.steady_seconds) and not kept.stop.is_set():
             if kept.failures:
                 log.info("child runs again", child=kept.child.name)
@@ -260,6 +272,24 @@ async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event,
         exit_.cancel()
         stopped.cancel()
     return exit_ in done
+
+
+async def _kill_when_frozen(child: Child, process: asyncio.subprocess.Process) -> None:
+    """Kills a process that answered once and does not any more. Probes that this machine had no time for do not count:
+    what is counted is refused probes, each a pause apart."""
+    if child.alive is None:
+        return
+    answered, silent, pause = False, 0.0, min(_WATCH_SECONDS, child.frozen_seconds / 3)
+    while process.returncode is None:
+        await asyncio.sleep(pause)
+        if await child.alive():
+            answered, silent = True, 0.0
+        elif answered:
+            silent += pause
+        if silent >= child.frozen_seconds and process.returncode is None:
+            log.error("child killed: it does not answer", child=child.name, seconds=silent)
+            process.kill()
+            return
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

@@ -3,25 +3,32 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from console import templating
-from console.desk import Desk, Visit
+from console.addresses import href
+from console.desk import Desk, Visit, redirect
 from console.lists import Table
+from console.pages import credentials
 from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present.curve import RANGES, curve
 from console.queries import accounts
 from console.queries.accounts import Filters
+from console.views.account import AccountPage
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
-from firm import growth
+from firm import growth, platform_changes
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
+from front.lacks import lacks_of
 from front.permissions import may
+from front.subjects.platform_change import PlatformChanging
 from ports.calendars import Calendars
 from store.read.pages import Window
 from store.read.timeline import KINDS
@@ -29,6 +36,14 @@ from store.read.timeline import KINDS
 _EVERYBODY = PEOPLE
 _PAGE = 50
 _STATUSES = ("opening", "active", "locked", "closed")
+
+
+class _Change(BaseModel):
+    """What was sent, for the idempotency key."""
+
+    to_platform: str
+    close_positions: bool
+    reason: str
 
 
 class AccountPages:
@@ -39,13 +54,16 @@ class AccountPages:
         router.add_api_route("/accounts", self.listed, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/rows", self.rows, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}", self.show, methods=["GET"], response_model=None)
+        router.add_api_route(
+            "/accounts/{ref}/platform-change", self.change_platform, methods=["POST"], response_model=None
+        )
         router.add_api_route("/accounts/{ref}/live", self.live, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/gauges", self.gauges, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/curve.json", self.curve, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
         asked = request.query_params
-        filters = Filters(asked.get("state", ""), asked.get("product", ""), asked.get("status", ""))
+        filters = Filters(**{name: asked.get(name, "") for name in Filters().params})
         order = asked.get("sort") or "-number"
         async with self._desk.visit(request) as visit:
             sold = await accounts.shelf(visit.session)
@@ -80,10 +98,45 @@ class AccountPages:
             extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
             checks = page.account.status == "active" and may(visit.actor, "orders.check")
             extra["order_choices"] = tuple(CHOICES) if checks else ()
+            extra |= await credentials.of_account(visit, self._desk, page.account)
+            extra["targets"] = self._targets(visit, page)
             extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
             )
+
+    def _targets(self, visit: Visit, page: AccountPage) -> list[str]:
+        """The platforms that this person may propose for the account."""
+        free = page.account.status == "active" and page.change is None
+        if not free or not may(visit.actor, "platform_changes.propose"):
+            return []
+        lacks = lacks_of(self._desk.deps)
+        return [name for name, missing in lacks.items() if not missing and name != page.account.platform]
+
+    async def change_platform(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "platform_changes.propose")
+        form = posted.form
+        sent = _Change(
+            to_platform=form.needed("to_platform", longest=40),
+            close_positions=form.text("close_positions") == "yes",
+            reason=form.needed("reason", shortest=3, longest=1000),
+        )
+
+        async def work(session: AsyncSession) -> PlatformChanging:
+            account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
+            row = await platform_changes.propose(
+                session,
+                account_id=account_id,
+                to_platform=sent.to_platform,
+                close_positions=sent.close_positions,
+                lacks=lacks_of(self._desk.deps),
+                actor=posted.actor,
+                reason=sent.reason,
+            )
+            return PlatformChanging(id=row.id, state=row.state)
+
+        made = await posted.once.write(PlatformChanging, sent, work)
+        return redirect(href("platform_change", made.id), "ok", "Proposed. A second person must approve it.")
 
     async def live(self, request: Request) -> HTMLResponse:
         return await self._part(request, "header")

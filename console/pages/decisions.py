@@ -33,6 +33,7 @@ class DecisionPages:
         async def show(request: Request) -> HTMLResponse:
             async with self._desk.visit(request, subject.read.roles) as visit:
                 item = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
+                item = deciding.offered(self._desk, item)
                 return await visit.render("decision.html", [_above(visit, subject), Crumb(item.title)], item=item)
 
         return show
@@ -57,9 +58,13 @@ def _recorded(subject: Subject, state: str) -> str:
 
 def _taken(subject: Subject, result: DecisionResult) -> str:
     text = _recorded(subject, result.state)
-    if result.decision != "approve" or result.approvals >= result.approvals_needed:
+    if result.approvals >= result.approvals_needed:
         return text
-    return f"{text} It has {result.approvals} of {result.approvals_needed} approvals."
+    if result.decision == "approve":
+        return f"{text} It has {result.approvals} of {result.approvals_needed} approvals."
+    if subject.name == "dispute":
+        return f"{text} {result.approvals} of {result.approvals_needed} people say so; another person must decide too."
+    return text
 
 
 def _above(visit: Visit, subject: Subject) -> Crumb:

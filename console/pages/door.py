@@ -1,5 +1,6 @@
 """Signing in and out, the colours, static files, and the live indicator."""
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -7,11 +8,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from console import templating
 from console.assets import assets
-from console.desk import THEME, THEMES, Desk, read_form, redirect, shell
+from console.desk import FLASH, THEME, THEMES, Desk, read_flash, read_form, redirect, shell
 from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotSignedIn, TooManyAttempts
-from front.auth import COOKIE, clear_cookie, set_cookie
+from front.access import passkeys_work
+from front.auth import COOKIE, browser_of, clear_cookie, set_cookie
+from front.visits import note_visit
 from store import identity
+from store.identity import SignedIn
 
 _EVERYBODY = PEOPLE
 _YEAR = 365 * 24 * 3600
@@ -33,7 +37,7 @@ class Door:
         return assets.response(request.path_params["version"], request.path_params["name"])
 
     async def show(self, request: Request) -> HTMLResponse:
-        return _form(request, next_page=request.query_params.get("next", "/"))
+        return form_page(self._desk, request, next_page=request.query_params.get("next", "/"))
 
     async def enter(self, request: Request) -> Response:
         form = await read_form(request)
@@ -41,17 +45,24 @@ class Door:
         try:
             signed_in = await identity.sign_in(
                 deps.db,
-                deps.throttle,
                 login=form.needed("login", longest=200),
-                password=form.needed("password", longest=200),
+                password=form.secret("password"),
+                browser=browser_of(request),
+                terms=deps.sign_ins,
             )
         except (BadInput, NotSignedIn, TooManyAttempts) as problem:
             words = f"{problem.message} {problem.remedy or ''}".strip()
-            return _form(
-                request, form.text("next", "/"), problem=words, login=form.text("login"), status=problem.status
+            return form_page(
+                self._desk,
+                request,
+                form.text("next", "/"),
+                problem=words,
+                login=form.text("login"),
+                status=problem.status,
             )
-        response = redirect(form.text("next", "/"))
+        response = entered(signed_in, form.text("next", "/"))
         set_cookie(response, deps, signed_in)
+        await note_visit(request, response, deps, signed_in, source="console")
         return response
 
     async def leave(self, request: Request) -> Response:
@@ -75,9 +86,32 @@ class Door:
             return await visit.fragment("desk.html", "live")
 
 
-def _form(request: Request, next_page: str, *, problem: str = "", login: str = "", status: int = 200) -> HTMLResponse:
-    context = {"next": next_page, "problem": problem, "login": login, **shell(request)}
-    return HTMLResponse(templating.page("sign_in.html", context), status, headers=templating.HEADERS)
+def entered(signed_in: SignedIn, next_page: str) -> Response:
+    """Where a person goes who has signed in: to the page, or first to the second factor."""
+    if signed_in.second_factor_due:
+        return redirect(f"/sign-in/second-factor?{urlencode({'next': next_page})}")
+    return redirect(next_page)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Ways to sign in beside login and password. `provider`: its name; empty: none."""
+
+    passkeys: bool
+    provider: str
+
+
+def form_page(
+    desk: Desk, request: Request, next_page: str, *, problem: str = "", login: str = "", status: int = 200
+) -> HTMLResponse:
+    """The sign-in page."""
+    access, flash = desk.deps.access, read_flash(request)
+    ways = Ways(passkeys_work(access, desk.deps.public_url), access.provider.label if access.provider else "")
+    context = {"next": next_page, "problem": problem, "login": login, "flash": flash, "ways": ways, **shell(request)}
+    response = HTMLResponse(templating.page("sign_in.html", context), status, headers=templating.HEADERS)
+    if flash is not None:
+        response.delete_cookie(FLASH)
+    return response
 
 
 def to_sign_in(request: Request) -> Response:

@@ -31,14 +31,16 @@ class FirmPages:
         async with self._desk.visit(request, PEOPLE) as visit:
             if visit.viewer.is_trader:
                 return await trader_home(visit)
-            return await visit.render("firm.html", [Crumb("Firm")], **await _numbers(visit))
+            return await visit.render("firm.html", [Crumb("Firm")], **await _numbers(visit, request))
 
     async def numbers(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request) as visit:
-            return await visit.fragment("firm.html", "numbers", **await _numbers(visit))
+            return await visit.fragment("firm.html", "numbers", **await _numbers(visit, request))
 
 
-async def _numbers(visit: Visit) -> dict[str, Any]:
+async def _numbers(visit: Visit, request: Request) -> dict[str, Any]:
+    asked = request.query_params.get("platform", "")
+    platform = asked if asked in visit.platform_names else ""
     whole = await summary.summary(visit.session, kinds(visit.subjects))
     known = [state for state in _STATES if whole.challenges.get(state)]
     known += sorted(set(whole.challenges) - set(known) - set(_STATES))
@@ -48,7 +50,8 @@ async def _numbers(visit: Visit) -> dict[str, Any]:
         "today": await firm.today(visit.session, whole.market_time),
         "challenges": [Count(state, whole.challenges[state], f"/challenges?state={state}") for state in known],
         "work": [count for count in waiting if count.value or count.tone != "bad"],
-        "exposure": await summary.exposure(visit.session),
+        "exposure": await summary.exposure(visit.session, platform),
+        "exposure_of": platform,
         "feeds": await frame.feeds(visit.session),
         "recent": await firm.recent(visit.session),
     }

@@ -1,5 +1,7 @@
 """A trader's own start page, and what a trader may do: ask for a payout, dispute a breach."""
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
@@ -10,16 +12,25 @@ from console.desk import Desk, Visit, redirect
 from console.present.room import room_rows
 from console.queries import accounts, rulebooks
 from console.views.frame import Crumb
-from firm import disputes, people
+from domain.approvals import Actor
+from domain.money import known_currency
+from firm import appeals, beneficiaries, confirmations, disputes
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.payouts.preview import preview
-from front.fields import iban, positive_money
+from front.beneficiaries import give
+from front.fields import iban, positive_money, ungrouped
+from front.identity import start_check
+from store.links import Account
+from store.models import Dispute
 from store.read import accounts as read_accounts
+from store.read import beneficiaries as read_beneficiaries
 from store.read import breaches, room, tickets, warnings
 from store.read import payouts as read_payouts
 from store.read import people as read_people
 from store.read.pages import Window
+
+_Opened = Callable[[AsyncSession, Actor, str], Awaitable[Dispute]]
 
 
 class Made(BaseModel):
@@ -41,6 +52,8 @@ async def trader_home(visit: Visit) -> HTMLResponse:
         limits=room_rows(await room.list_rooms(visit.session, visit.scope, trader_id=trader_id)),
         warned=(await warnings.page(visit.session, visit.scope, Window(limit=10), trader_id=trader_id)).items,
         rulebooks=await rulebooks.of_trader(visit.session, trader_id),
+        identity_check=await read_people.identity_check(visit.session, visit.scope, trader_id),
+        beneficiaries=await read_beneficiaries.of_trader(visit.session, visit.scope, trader_id),
         accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
         payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
         breaches=(await breaches.page(visit.session, visit.scope, window)).items,
@@ -55,67 +68,136 @@ class TraderActions:
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/accounts/{ref}/payout", self.preview_payout, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/payout", self.request_payout, methods=["POST"], response_model=None)
+        router.add_api_route("/identity-check", self.check_identity, methods=["POST"], response_model=None)
         router.add_api_route("/beneficiary", self.beneficiary, methods=["POST"], response_model=None)
         router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
+        router.add_api_route("/actions/{id}/appeal", self.appeal, methods=["POST"], response_model=None)
+        router.add_api_route("/disputes/{id}/appeal", self.second, methods=["POST"], response_model=None)
 
     async def preview_payout(self, request: Request) -> HTMLResponse:
         """The room that a payout would leave, before it is requested."""
-        text, cycle = request.query_params.get("amount", "").replace(",", ""), request.query_params.get("cycle") or None
+        asked = request.query_params
+        text, cycle, paid_to = ungrouped(asked.get("amount", "").strip()), asked.get("cycle"), asked.get("beneficiary")
         async with self._desk.visit(request, frozenset({"trader"})) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             account = await read_accounts.one(visit.session, visit.scope, account_id)
             gross = positive_money(text, account.currency)
             calendars = self._desk.deps.calendars
-            ahead = await preview(visit.session, account_id, gross, cycle=cycle, calendars=calendars)
+            ahead = await preview(
+                visit.session,
+                account_id,
+                gross,
+                cycle=cycle or None,
+                beneficiary_id=paid_to or None,
+                payable=self._desk.deps.payments.rails.check,
+                calendars=calendars,
+            )
+            trader_id = visit.viewer.trader_id or ""
+            own = await read_beneficiaries.of_trader(visit.session, visit.scope, trader_id)
             crumbs = [Crumb("Overview", "/"), Crumb(account.number, f"/accounts/{account.number}"), Crumb("Payout")]
-            return await visit.render("payout_preview.html", crumbs, account=account, ahead=ahead, amount=text)
+            return await visit.render(
+                "payout_preview.html",
+                crumbs,
+                account=account,
+                ahead=ahead,
+                amount=text,
+                beneficiaries=[each for each in own if each.state != beneficiaries.REFUSED],
+                paid_to=paid_to,
+            )
 
     async def request_payout(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "payouts.request")
-        text = posted.form.needed("amount", longest=40).replace(",", "")
-        cycle = posted.form.text("cycle") or None
+        text = ungrouped(posted.form.needed("amount", longest=40))
+        cycle, paid_to = posted.form.text("cycle") or None, posted.form.text("beneficiary") or None
 
         async def work(session: AsyncSession) -> Made:
             account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
             account = await read_accounts.one(session, posted.scope, account_id)
+            await confirmations.check_confirmed(session, account.trader_id, self._desk.deps.sign_ins)
             gross = positive_money(text, account.currency)
-            rail = self._desk.deps.payments.rail
+            rail = self._desk.deps.payments.rails.default
             row = await payouts.request_payout(
                 session,
                 account_id=account_id,
                 actor=posted.actor,
                 gross=gross,
                 rail=rail,
+                payable=self._desk.deps.payments.rails.check,
                 cycle=cycle,
+                beneficiary_id=paid_to,
                 calendars=self._desk.deps.calendars,
             )
             return Made(id=row.id)
 
         async with payout_refusals.kept(self._desk.deps.db):
-            made = await posted.once.write(Made, Made(text=f"{text} {cycle or ''}".strip()), work)
+            made = await posted.once.write(Made, Made(text=f"{text} {cycle or ''} {paid_to or ''}".strip()), work)
         return redirect(href("payout", made.id), "ok", "Your payout request was recorded. The checks take a moment.")
+
+    async def check_identity(self, request: Request) -> Response:
+        """The page then has the link to the checker: a form may not lead to another site."""
+        posted = await self._desk.posted(request, "traders.check_identity")
+        started = await start_check(self._desk.deps, posted.actor.trader_id or "")
+        if not started.url:
+            return redirect("/", "ok", "Our staff will look at your identity and contact you.")
+        return redirect("/", "ok", "Your identity check is ready. Follow the link under Identity.")
 
     async def beneficiary(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "traders.set_beneficiary")
         account = iban(posted.form.needed("iban", longest=42))
+        currency = posted.form.text("currency").strip().upper() or None
+        if currency is not None:
+            known_currency(currency)
 
         async def work(session: AsyncSession) -> Made:
             owner = posted.actor.trader_id or ""
-            await people.set_beneficiary(session, trader_id=owner, beneficiary=account, actor=posted.actor)
-            return Made(id=owner)
+            trader = await read_people.one(session, posted.scope, owner)
+            rail = self._desk.deps.payments.rails.for_currency(account, trader.name, currency)
+            row = await give(session, posted.once, owner, Account(account, rail, currency))
+            return Made(id=row.id if row else "", text=row.state if row else "mailed")
 
-        await posted.once.write(Made, Made(text=account), work)
+        made = await posted.once.write(Made, Made(text=f"{account} {currency or ''}".strip()), work)
+        if not made.id:
+            return redirect(
+                "/", "warn", "Nothing has changed yet. We sent you a mail: open its link to confirm this account."
+            )
+        if made.text == beneficiaries.WAITING:
+            return redirect(
+                "/", "warn", "Support will contact you to confirm this account. Payouts to it wait until then."
+            )
         return redirect("/", "ok", "New payout requests will use this account.")
 
     async def dispute(self, request: Request) -> Response:
+        async def opened(session: AsyncSession, actor: Actor, statement: str) -> Dispute:
+            return await disputes.open_dispute(
+                session, breach_id=request.path_params["id"], actor=actor, statement=statement
+            )
+
+        return await self._disputed(request, opened, "Your dispute was recorded. A person will decide it.")
+
+    async def appeal(self, request: Request) -> Response:
+        async def opened(session: AsyncSession, actor: Actor, statement: str) -> Dispute:
+            return await appeals.open_appeal(
+                session, action_id=request.path_params["id"], actor=actor, statement=statement
+            )
+
+        text = "Your appeal was recorded. Somebody who had no part in the decision will decide it."
+        return await self._disputed(request, opened, text)
+
+    async def second(self, request: Request) -> Response:
+        async def opened(session: AsyncSession, actor: Actor, statement: str) -> Dispute:
+            return await disputes.open_second(
+                session, dispute_id=request.path_params["id"], actor=actor, statement=statement
+            )
+
+        text = "Your appeal was recorded. Other people than the first time will decide it."
+        return await self._disputed(request, opened, text)
+
+    async def _disputed(self, request: Request, opened: _Opened, text: str) -> Response:
         posted = await self._desk.posted(request, "disputes.open")
         statement = posted.form.needed("statement", longest=4000)
 
         async def work(session: AsyncSession) -> Made:
-            row = await disputes.open_dispute(
-                session, breach_id=request.path_params["id"], actor=posted.actor, statement=statement
-            )
-            return Made(id=row.id)
+            return Made(id=(await opened(session, posted.actor, statement)).id)
 
         made = await posted.once.write(Made, Made(text=statement), work)
-        return redirect(href("dispute", made.id), "ok", "Your dispute was recorded. A person will decide it.")
+        return redirect(href("dispute", made.id), "ok", text)

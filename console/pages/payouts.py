@@ -12,7 +12,7 @@ from domain.payouts.payout import PAYOUT
 from store.read import payouts
 from store.read.pages import Window
 
-_STATES = ("in_review", "awaiting_approval", "sent", "paid", "rejected", "returned", "cancelled")
+_STATES = ("in_review", "awaiting_approval", "sent", "paid", "returned", "owed", "rejected", "cancelled")
 
 
 class PayoutPages:

@@ -12,9 +12,12 @@ from console.queries import accounts
 from console.views.frame import Crumb
 from console.views.parts import Link
 from domain.money import Money
+from front import permissions
 from front.subjects.identity import IDENTITY
-from store.read import payouts, people
+from store.read import payouts, people, tickets
 from store.read.pages import Window
+
+_TICKETS = Window(limit=20)
 
 
 class PeoplePages:
@@ -45,6 +48,11 @@ class PeoplePages:
                 trader=trader,
                 item=identity,
                 accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
+                may_write=permissions.may(visit.actor, "tickets.open_for"),
+                tickets=[
+                    Link(row.subject, href("ticket", row.id), row.state)
+                    for row in (await tickets.page(visit.session, visit.scope, _TICKETS, trader_id=trader_id)).items
+                ],
                 payouts=[
                     Link(plain_money(Money(minor=p.gross_minor, currency=p.currency)), href("payout", p.id), p.state)
                     for p in paid.items

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from console.addresses import queue_href
+from console.deciding import offered
 from console.desk import Desk, Visit, wants_fragment
 from console.present.subjects import view_of
 from console.views.decision import DecisionView, WorkRow
@@ -39,7 +40,7 @@ class QueuePages:
             raise NotFound
         async with self._desk.visit(request) as visit:
             found = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
-            return await _answer(visit, found)
+            return await _answer(visit, offered(self._desk, found))
 
 
 def _decided(subjects: Subjects) -> dict[str, Subject]:

@@ -17,11 +17,10 @@ from console.views.parts import Link
 from domain.approvals import PEOPLE
 from firm import reviews as firm_reviews
 from firm.reviews import DOUBTFUL_BREACH
-from front import permissions
-from front.subjects.parked_message import INBOX, OUTBOX
-from front.subjects.subject import kinds
-from store.read import audit, cases, disputes, queue, reviews, search
-from store.read.pages import MAX_LIMIT, Window
+from front import compensating, permissions
+from front.fields import ungrouped
+from store.read import audit, cases, disputes, reviews, search
+from store.read.pages import Window
 
 _EVERYBODY = PEOPLE
 _SHOWN = 30
@@ -34,7 +33,9 @@ class RecordPages:
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/risk", self.risk, methods=["GET"], response_model=None)
         router.add_api_route("/reviews/{id}/close", self.close_review, methods=["POST"], response_model=None)
+        router.add_api_route("/disputes/{id}/compensation", self.compensate, methods=["POST"], response_model=None)
         router.add_api_route("/audit", self.audit, methods=["GET"], response_model=None)
+        router.add_api_route("/audit/verify", self.verify, methods=["POST"], response_model=None)
         router.add_api_route("/search", self.search, methods=["GET"], response_model=None)
 
     async def risk(self, request: Request) -> HTMLResponse:
@@ -42,7 +43,6 @@ class RecordPages:
         async with self._desk.visit(request) as visit:
             named = (await cases.page(visit.session, window)).items
             disputed = (await disputes.page(visit.session, visit.scope, window)).items
-            parked = await queue.page(visit.session, Window(limit=MAX_LIMIT), kinds((INBOX, OUTBOX)))
             doubts = (await reviews.page(visit.session, window)).items
             asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
             return await visit.render(
@@ -53,7 +53,7 @@ class RecordPages:
                 ],
                 disputes=[
                     Link(
-                        f"{row.account_number} {row.trader_name}, {words(row.rule_id)}",
+                        f"{row.account_number} {row.trader_name}, {words(row.rule_id) or 'appeal'}",
                         href("dispute", row.id),
                         row.state,
                         f"{row.opened_at:%m-%d %H:%M}",
@@ -70,8 +70,6 @@ class RecordPages:
                     for row in asked
                 ],
                 reviews=[(row, _one_line(row.detail)) for row in doubts if row.kind != DOUBTFUL_BREACH],
-                parked=parked.items,
-                more_parked=parked.next_cursor is not None,
                 may_close=permissions.may(visit.actor, "reviews.close"),
             )
 
@@ -85,6 +83,23 @@ class RecordPages:
 
         await posted.once.write(Made, Made(text=reason), work)
         return redirect("/risk", "ok", "The review is closed.")
+
+    async def compensate(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "compensations.propose")
+        dispute_id, form = request.path_params["id"], posted.form
+        amount = ungrouped(form.needed("amount", longest=20))
+        reason = form.needed("reason", shortest=3, longest=1000)
+        message = form.needed("message", longest=4000)
+
+        async def work(session: AsyncSession) -> Made:
+            made = await compensating.propose(
+                session, posted.once, dispute_id, amount=amount, reason=reason, message=message
+            )
+            return Made(id=made.id, text=made.state)
+
+        made = await posted.once.write(Made, Made(text=f"{amount} {reason} {message}"), work)
+        done = "The voucher is granted." if made.text == "granted" else "Another person must grant the voucher."
+        return redirect(href("dispute", dispute_id), "ok", done)
 
     async def audit(self, request: Request) -> HTMLResponse:
         asked = request.query_params
@@ -104,9 +119,19 @@ class RecordPages:
                     (row, _one_line(row.evidence), _page_of(row.subject_kind, row.subject_id)) for row in found.items
                 ],
                 check=await audit.check(visit.session),
+                may_verify=permissions.may(visit.actor, "audit.verify"),
                 filters=filters,
                 table=Table("/audit", filters, "", asked.get("cursor"), found.next_cursor),
             )
+
+    async def verify(self, request: Request) -> Response:
+        """Checks every entry, not only those after the last verification."""
+        posted = await self._desk.posted(request, "audit.verify")
+        async with self._desk.deps.db.transaction() as session:
+            found = await audit.check_all(session, posted.actor.user_id)
+        if found.broken_at is not None:
+            return redirect("/audit", "bad", f"The chain is broken at entry {found.broken_at}.")
+        return redirect("/audit", "ok", f"All entries up to {found.through:,} are verified.")
 
     async def search(self, request: Request) -> Response:
         """A single hit opens at once."""

@@ -1,23 +1,35 @@
-"""Tickets: the list, the conversation, replies, and their end."""
+"""Tickets: the list, the conversation with what the record says beside it, answers, and the end of a ticket."""
+
+from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
-from console.desk import Desk, redirect
+from console.desk import Desk, Form, Posted, Visit, redirect
 from console.lists import Table
 from console.pages.mine import Made
+from console.present import tickets as present
+from console.present.tickets import Draft
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
-from domain.errors import BadInput
+from domain.errors import BadInput, Conflict
 from domain.tickets import TICKET
-from firm import tickets
-from front import permissions
+from firm import held_answers, ticket_desk, tickets
 from store.read import tickets as read
-from store.read.pages import Window
+from store.read.pages import Page, Window
+from store.service_time import service_now
 
 _EVERYBODY = PEOPLE
+_STAFF_TABS: Final = (
+    ("open", "to answer"), ("late", "by deadline"), ("mine", "mine"), ("snoozed", "put aside"),
+    ("waiting_for_trader", "waiting for trader"), ("solved", "solved"), ("", "all"),
+)  # fmt: skip
+_TRADER_TABS: Final = (("", "all"), ("open", "open"), ("waiting_for_trader", "waiting for you"), ("solved", "solved"))
+LONGEST: Final = 5000
+_SENT_BY_STAFF: Final = f"The answer leaves in {held_answers.WAIT.seconds} seconds. Until then you can take it back."
 
 
 class SupportPages:
@@ -29,34 +41,35 @@ class SupportPages:
         router.add_api_route("/tickets", self.open, methods=["POST"], response_model=None)
         router.add_api_route("/tickets/{id}", self.show, methods=["GET"], response_model=None)
         router.add_api_route("/tickets/{id}/reply", self.reply, methods=["POST"], response_model=None)
+        router.add_api_route("/tickets/{id}/take-back", self.take_back, methods=["POST"], response_model=None)
         router.add_api_route("/tickets/{id}/solve", self.solve, methods=["POST"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
-        state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
-        if state and state not in TICKET.states:
-            raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
+        tab, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            found = await read.page(visit.session, visit.scope, Window(cursor=cursor), state=state or None)
+            tabs = _TRADER_TABS if visit.viewer.is_trader else _STAFF_TABS
+            if tab not in {name for name, _ in tabs} | TICKET.states:
+                raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
+            found = await _page(visit, tab, Window(cursor=cursor))
+            looking = (
+                {}
+                if visit.viewer.is_trader
+                else await ticket_desk.looking(visit.session, [row.id for row in found.items])
+            )
             return await visit.render(
                 "tickets.html",
                 [Crumb("Tickets")],
                 rows=found.items,
-                state=state,
-                states=("open", "waiting_for_trader", "solved"),
-                table=Table("/tickets", {"state": state}, "", cursor, found.next_cursor),
+                state=tab,
+                tabs=tabs,
+                now=await service_now(visit.session),
+                looking=looking,
+                table=Table("/tickets", {"state": tab}, "", cursor, found.next_cursor),
             )
 
     async def show(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            ticket = await read.one(visit.session, visit.scope, request.path_params["id"])
-            return await visit.render(
-                "ticket.html",
-                [Crumb("Tickets", "/tickets"), Crumb(ticket.subject)],
-                ticket=ticket,
-                may_reply=permissions.may(visit.actor, "tickets.write"),
-                may_solve=permissions.may(visit.actor, "tickets.solve")
-                and TICKET.allows(ticket.state, "ticket_solved"),
-            )
+            return await ticket_page(self._desk, visit, request.path_params["id"], await _taken_back(request, visit))
 
     async def open(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "tickets.open")
@@ -71,23 +84,111 @@ class SupportPages:
         return redirect(href("ticket", made.id), "ok", "Your question was sent to support.")
 
     async def reply(self, request: Request) -> Response:
+        """Sends an answer or keeps a note. What cannot be sent comes back as a draft, with what arrived meanwhile."""
         posted = await self._desk.posted(request, "tickets.write")
-        ticket_id, body = request.path_params["id"], posted.form.needed("body", longest=5000)
+        ticket_id, draft = request.path_params["id"], draft_of(posted.form)
+        try:
+            made = await _send(posted, ticket_id, draft)
+        except (BadInput, Conflict) as problem:
+            kept = Draft(draft.body, draft.fills, problem.message, problem.remedy or "", draft.seen, draft.note)
+            async with self._desk.visit(request, _EVERYBODY) as visit:
+                return await ticket_page(self._desk, visit, ticket_id, kept, status=problem.status)
+        told = "The note is kept." if draft.note else _SENT_BY_STAFF if posted.scope.staff else "Reply sent."
+        return redirect(href("ticket", made.id), "ok", told)
+
+    async def take_back(self, request: Request) -> Response:
+        """An answer that has not left comes back into the form."""
+        posted, ticket_id = await self._desk.posted(request, "tickets.write"), request.path_params["id"]
+        message_id = posted.form.needed("message", longest=32)
 
         async def work(session: AsyncSession) -> Made:
-            await tickets.reply(session, ticket_id=ticket_id, actor=posted.actor, body=body)
-            return Made(id=ticket_id)
+            taken = await held_answers.take_back(
+                session, ticket_id=ticket_id, message_id=message_id, actor=posted.actor
+            )
+            query = urlencode([("back", taken.mail_id), *(("fill", each) for each in taken.fills)])
+            return Made(id=taken.ticket_id, text=query)
 
-        await posted.once.write(Made, Made(text=body), work)
-        return redirect(href("ticket", ticket_id), "ok", "Reply sent.")
+        made = await posted.once.write(Made, Made(text=message_id), work)
+        return redirect(f"{href('ticket', made.id)}?{made.text}", "ok", "Nothing was sent. Your text is below.")
 
     async def solve(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "tickets.solve")
         ticket_id = request.path_params["id"]
 
         async def work(session: AsyncSession) -> Made:
-            await tickets.solve(session, ticket_id=ticket_id, actor=posted.actor)
-            return Made(id=ticket_id)
+            site = self._desk.deps.public_url
+            return Made(id=(await tickets.solve(session, ticket_id=ticket_id, actor=posted.actor, site=site)).id)
 
-        await posted.once.write(Made, Made(), work)
-        return redirect(href("ticket", ticket_id), "ok", "Marked as solved.")
+        made = await posted.once.write(Made, Made(), work)
+        return redirect(href("ticket", made.id), "ok", "Marked as solved.")
+
+
+async def _taken_back(request: Request, visit: Visit) -> Draft | None:
+    """The answer that was just taken back, as a draft."""
+    mail_id = request.query_params.get("back")
+    if mail_id is None or not visit.scope.staff:
+        return None
+    body = await held_answers.text_of(visit.session, request.path_params["id"], mail_id)
+    return Draft(body=body, fills=tuple(request.query_params.getlist("fill")[:10])) if body else None
+
+
+def draft_of(form: Form) -> Draft:
+    """What stands in the form of an answer. Raises BadInput for too much of it."""
+    body, fills = form.text("body"), tuple(form.texts("fill"))
+    if len(body) > LONGEST or len(fills) > 10:
+        raise BadInput(
+            f"An answer has at most {LONGEST} characters and 10 macros.", field="body", remedy="Go back and shorten it."
+        )
+    return Draft(body=body, fills=fills, seen=form.text("seen"), note=form.text("kind") == tickets.NOTE)
+
+
+async def _send(posted: Posted, ticket_id: str, draft: Draft) -> Made:
+    if not draft.body:
+        raise BadInput("There is nothing to send yet.", field="body", remedy="Write something first.")
+    staff, seen = posted.scope.staff, draft.seen or None
+
+    async def work(session: AsyncSession) -> Made:
+        if draft.note:
+            note = await tickets.note(
+                session, ticket_id=ticket_id, actor=posted.actor, body=draft.body, seen=seen if staff else None
+            )
+            return Made(id=note.ticket_id)
+        ticket = await tickets.reply(
+            session,
+            ticket_id=ticket_id,
+            actor=posted.actor,
+            body=draft.body,
+            seen=seen,
+            fills=draft.fills,
+            may_undo=staff,
+        )
+        return Made(id=ticket.id)
+
+    return await posted.once.write(Made, Made(text=f"{'note: ' if draft.note else ''}{draft.body}"), work)
+
+
+async def ticket_page(
+    desk: Desk, visit: Visit, ticket_id: str, draft: Draft | None, *, status: int = 200
+) -> HTMLResponse:
+    """The page of a ticket, with a draft that was not sent."""
+    page = await present.page(
+        visit.session, visit.scope, visit.actor, ticket_id, draft=draft, calendars=desk.deps.calendars
+    )
+    crumbs = [Crumb("Tickets", "/tickets"), Crumb(page.ticket.subject)]
+    return await visit.render("ticket.html", crumbs, status, page=page, ticket=page.ticket)
+
+
+async def _page(visit: Visit, tab: str, window: Window) -> Page[read.TicketRow]:
+    """One page of a tab of the list."""
+    state = tab if tab in TICKET.states else None
+    if visit.viewer.is_trader:
+        return await read.page(visit.session, visit.scope, window, state=state)
+    return await read.page(
+        visit.session,
+        visit.scope,
+        window,
+        state=state,
+        assignee_id=visit.actor.user_id if tab == "mine" else None,
+        aside="only" if tab == "snoozed" else "without" if tab in ("open", "late") else "with",
+        order="due" if tab == "late" else "newest",
+    )

@@ -1,5 +1,6 @@
 """The account page: gauges, timeline and the things linked to an account."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,30 +11,36 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.formats import countdown, digits, plain_money, words
-from console.views.account import AccountPage, DayRow, Gauge
+from console.views.account import AccountPage, DayRow, Gauge, WallPanel
 from console.views.parts import Entry, Link
 from domain.money import Money
+from domain.venue_accounts import LIMIT_WORDS
 from store.models import Trader
 from store.read import (
     accounts,
     breaches,
+    case_actions,
     challenges,
     disputes,
     gates,
     history,
     market,
     payouts,
+    places,
     tickets,
     timeline,
+    venue_limits,
     versions,
     warnings,
 )
 from store.read.accounts import AccountView, RuleGauge
 from store.read.breaches import BreachView
 from store.read.market import DayView
-from store.read.pages import Scope, Window
+from store.read.pages import Window
+from store.read.places import UnfinishedChange
 from store.read.timeline import TimelineEntry
 from store.read.versions import PendingMove
+from store.scope import Scope
 
 LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
 _TIMELINE: Final = 40
@@ -54,10 +61,14 @@ async def page(
     subjects = [("payout", row.id) for row in paid] + [("dispute", row.id) for row in disputed]
     return replace(
         live,
+        actions=await case_actions.of_account(session, account_id),
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row) for row in happened.items],
         older=happened.next_cursor,
         move=await _move(session, scope, account_id),
+        wall=await _wall(session, account) if scope.staff else None,
+        change=await _change(session, scope, account_id),
+        places=await places.places(session, account_id),
         warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
         gates=await gates.list_gates(session, scope, account_id),
         siblings=[
@@ -75,7 +86,7 @@ async def page(
                 f"{words(row.decision).capitalize()} ({kind})",
                 href(kind, subject),
                 "",
-                f"{row.role}: {row.reason}",
+                f"{row.role}: {row.reason or row.message}",
             )
             for kind, subject in subjects
             for row in await history.decisions(session, scope, kind, subject)
@@ -87,6 +98,39 @@ async def _move(session: AsyncSession, scope: Scope, account_id: str) -> Pending
     """The move to another version that the account waits for. A trader learns of it once it is agreed to."""
     found = await versions.pending_move(session, account_id)
     return found if found is None or scope.staff or found.state == "approved" else None
+
+
+async def _wall(session: AsyncSession, account: AccountView) -> WallPanel | None:
+    """The second wall, where the venue holds one."""
+    limits = await venue_limits.of_account(session, account.id)
+    if limits is None:
+        return None
+
+    def amount(held: Mapping[str, int | str | None] | None, name: str) -> Money | None:
+        minor = held.get(name) if held else None
+        return Money(minor=minor, currency=account.currency) if isinstance(minor, int) else None
+
+    states = (
+        (limits.waits, "on their way", "info"),
+        (limits.sent is None, "never sent", "warn"),
+        (limits.compared_at is None, "not compared yet", "info"),
+        (limits.agrees, "as sent", "ok"),
+    )
+    state, tone = next(((words, tone) for applies, words, tone in states if applies), ("differ", "bad"))
+    return WallPanel(
+        rows=[(label, amount(limits.sent, name), amount(limits.shown, name)) for name, label in LIMIT_WORDS.items()],
+        levels=limits.levels,
+        state=state,
+        tone=tone,
+        sent_at=limits.sent_at,
+        compared_at=limits.compared_at,
+    )
+
+
+async def _change(session: AsyncSession, scope: Scope, account_id: str) -> UnfinishedChange | None:
+    """The change of platform that the account is in. A trader learns of it once it is agreed to."""
+    found = await places.unfinished(session, account_id)
+    return found if found is None or scope.staff or found.state != "proposed" else None
 
 
 async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> AccountPage:

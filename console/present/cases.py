@@ -6,34 +6,40 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.formats import counted, words
-from console.present import closed, evidence
+from console.present import case_parts, closed, evidence
 from console.present.decisions import choice, decision_rows, step_entries
 from console.present.refusals import may
-from console.views.decision import Check, Choice, DecisionView
-from console.views.parts import Link
+from console.views.decision import Check, Choice, DecisionView, TradeRow
+from console.views.parts import Link, SumLine
 from domain.approvals import Actor
+from domain.money import Money
+from domain.surveillance.casework import ACTION_WORDS, TWO_PEOPLE, VERB_OF
 from domain.surveillance.findings import CloseChallenges, DisputeBreach
 from front.subjects.case import CASE
 from store.read import cases
+from store.read.case_parts import ActionView
 from store.read.cases import CaseAccountView, CaseView
+
+_CHANGED = "The evidence of this case changed after it was recorded. Nothing can be decided on it."
 
 
 async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionView:
     """Raises NotFound."""
     row = await cases.one(session, case_id)
     shown = await evidence.show(session, row.evidence)
-    held = [named for named in row.accounts if named.held_payout_id]
-    refusal = may(actor, "cases.decide")
+    held = [named for named in row.accounts if named.held_payout_id and named.holds and row.hold.is_on]
+    refusal = may(actor, "cases.decide") or ("" if row.is_intact else _CHANGED)
     is_open, made = row.state == "open", decision_rows(row.decisions)
+    acts = is_open and not refusal
     return DecisionView(
         kind="case",
         subject_id=row.id,
         title=f"Case: {words(row.detector)}",
         state=row.state,
-        effect=f"{row.sentence} {_effect(row, len(held)) if is_open else f'This case is {row.state}.'}",
-        lines=shown.lines,
+        effect=f"{row.sentence} {_effect(row, len(held)) if is_open else f'This case is {words(row.state)}.'}",
+        lines=[*shown.lines, *_deducted(row.proposal)],
         facts=[*shown.facts, *_facts(row)],
-        checks=[_payout_of(named) for named in row.accounts],
+        checks=[_payout_of(row, named) for named in row.accounts],
         evidence=[
             *shown.links,
             *(
@@ -44,11 +50,15 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
         ],
         decisions=made,
         closed=closed.others(row.state, ("open",), made, row.transitions),
-        choices=_choices(row) if is_open and not refusal else (),
+        choices=_choices(row, actor) if acts else (),
+        trades=await _trades(session, row) if acts else (),
+        digest=row.seen,
+        version=row.seen[:16],
         refusal=refusal if is_open else "",
         timeline=step_entries(row.transitions),
         pairs=shown.pairs,
         grids=shown.grids,
+        case=await case_parts.parts(session, row, acts=acts),
     )
 
 
@@ -64,40 +74,102 @@ def _effect(row: CaseView, held: int) -> str:
             frees = (
                 f"releases {counted(held, 'held payout')}" if held else "changes nothing else, since no payout is held"
             )
-            return f"Clearing {frees}. Confirming {_closes(row.accounts)}."
+            return f"Clearing {frees}. {_proposed(row)}"
 
 
-def _closes(accounts: Sequence[CaseAccountView]) -> str:
-    blamed = [named.number for named in accounts if named.blamed]
-    if not blamed:
-        return "closes no challenge, since no account is blamed"
-    if len(blamed) == 1:
-        return f"closes the challenge of {blamed[0]} and rejects its payouts"
-    return f"closes the challenges of {', '.join(blamed)} and rejects their payouts"
+def _proposed(row: CaseView) -> str:
+    made = row.proposal
+    if made is None:
+        return "To act on it, propose an action below; what costs the trader money needs a second person."
+    what = _does(made, row.accounts)
+    needs = "once somebody else approves" if made.action in TWO_PEOPLE else "once somebody sends it"
+    return f"{made.proposed_by_name} proposes to {ACTION_WORDS[made.action]}; {needs}, {what}"
 
 
-def _choices(row: CaseView) -> list[Choice]:
-    labels: dict[str, str]
-    match row.if_confirmed:
-        case DisputeBreach():
-            labels = {"clear": "Keep the verdict", "confirm": "Dispute the verdict"}
-        case CloseChallenges():
-            labels = {}
-    return [choice(verb, labels.get(verb.name, "")) for verb in CASE.verbs]
+def _does(made: ActionView, accounts: Sequence[CaseAccountView]) -> str:
+    match made.action:
+        case "warn":
+            return "the trader reads the message below, and nothing is taken away."
+        case "deduct":
+            return "the profit of the trades below does not count for payouts, and the challenge goes on."
+        case "deny":
+            return f"{counted(len(made.payouts), 'payout')} will be rejected, and the challenge goes on."
+    blamed = ", ".join(named.number for named in accounts if named.blamed)
+    return f"the challenges of {blamed} are closed and their payouts rejected."
+
+
+def _choices(row: CaseView, actor: Actor) -> list[Choice]:
+    """Whoever proposed an action that costs money is not offered its approval."""
+    if isinstance(row.if_confirmed, DisputeBreach):
+        labels = {"clear": "Keep the verdict", "confirm": "Dispute the verdict"}
+        return [choice(CASE.verb(name), label) for name, label in labels.items()]
+    names = ["clear", "inconclusive"]
+    if (made := row.proposal) is not None and made.state == "proposed":
+        decides = made.action not in TWO_PEOPLE or made.proposed_by != actor.user_id
+        names += [VERB_OF[made.action], "withdraw"] if decides else ["withdraw"]
+    return [choice(CASE.verb(name)) for name in names]
+
+
+def _deducted(made: ActionView | None) -> list[SumLine]:
+    """Each trade of a deduction with its profit, and the total of each currency."""
+    if made is None:
+        return []
+    lines, totals = [], dict[str, int]()
+    for trade in made.trades:
+        lines.append(
+            SumLine(
+                f"{trade.position_id} {trade.symbol}, {trade.account_number}",
+                Money(minor=trade.profit_minor, currency=trade.currency),
+                f"closed {trade.closed_at:%Y-%m-%d %H:%M} UTC",
+            )
+        )
+        totals[trade.currency] = totals.get(trade.currency, 0) + trade.profit_minor
+    what = {"approved": "Does not count for payouts", "overturned": "Counts again"}.get(
+        made.state, "Proposed deduction"
+    )
+    return lines + [SumLine(what, Money(minor=minor, currency=of), total=True) for of, minor in totals.items()]
+
+
+async def _trades(session: AsyncSession, row: CaseView) -> list[TradeRow]:
+    """The trades of the form, those of the proposal chosen."""
+    chosen = {(trade.account_id, trade.position_id) for trade in row.proposal.trades} if row.proposal else set()
+    return [
+        TradeRow(
+            value=f"{trade.account_id}/{trade.position_id}",
+            account_number=trade.account_number,
+            position_id=trade.position_id,
+            symbol=trade.symbol,
+            closed_at=trade.closed_at,
+            profit=Money(minor=trade.profit_minor, currency=trade.currency),
+            chosen=(trade.account_id, trade.position_id) in chosen,
+            why_not=trade.why_not,
+        )
+        for trade in await cases.trades(session, row)
+    ]
 
 
 def _facts(row: CaseView) -> list[tuple[str, str]]:
-    found = [("Score", f"{row.score:.2f} of 1"), ("Opened", f"{row.opened_at:%Y-%m-%d %H:%M} UTC")]
+    found = []
+    if (made := row.proposal) is not None:
+        found = [("Rule that was broken", made.rule), ("Proposed by", f"{made.proposed_by_name}: {made.reason}")]
+    if row.outcome:
+        found.append(("Outcome", f"{words(row.outcome)}, {ACTION_WORDS[row.action or 'none']}"))
+    score = "hidden until it is decided" if row.score is None else f"{row.score:.2f} of 1"
+    found += [("Score", score), ("Opened", f"{row.opened_at:%Y-%m-%d %H:%M} UTC")]
     if row.closed_at:
         found.append(("Closed", f"{row.closed_at:%Y-%m-%d %H:%M} UTC"))
+    if row.is_sample:
+        found.append(("Sample", "below the threshold, kept to measure what is missed"))
     if row.thresholds_version:
         judge = f"{words(row.detector)}, version {row.detector_version}"
         found.append(("Detector", f"{judge}, thresholds {row.thresholds_version}"))
     return found
 
 
-def _payout_of(named: CaseAccountView) -> Check:
+def _payout_of(row: CaseView, named: CaseAccountView) -> Check:
     who = f"{named.trader_name}, {words(named.role)}" if named.role else named.trader_name
-    if named.held_payout_id:
-        return Check(named.number, "warn", f"{who}: its open payout is held")
-    return Check(named.number, "ok", f"{who}: no open payout")
+    if named.held_payout_id is None:
+        return Check(named.number, "ok", f"{who}: no open payout")
+    if named.holds and row.hold.is_on:
+        return Check(named.number, "warn", f"{who}: the open payout of its challenge is held")
+    return Check(named.number, "ok", f"{who}: the open payout of its challenge is not held")

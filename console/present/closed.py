@@ -15,10 +15,10 @@ _PAYOUT_ENDS: Final = {
     "rejected": "Rejected automatically",
     "cancelled": "Cancelled automatically",
     "timed_out": "Nobody decided in time, so the amount was released",
-    "returned": "The transfer came back",
+    "released": "The transfer came back and the amount went back to the account",
 }
 _PAYOUT_GOES_OUT: Final = ("approved", "sent", "settling", "paid")
-_PAYOUT_UNDECIDED: Final = ("requested", "reserved", "in_review", "awaiting_approval")
+_PAYOUT_UNDECIDED: Final = ("requested", "reserved", "in_review", "awaiting_approval", "returned", "owed")
 
 
 def by_people(rows: Sequence[DecisionRow]) -> str:
@@ -48,13 +48,13 @@ def payout(state: str, rows: Sequence[DecisionRow], closed_at: datetime | None) 
     approved = by_people([row for row in rows if row.decision == "approve"])
     if state in _PAYOUT_GOES_OUT:
         return approved or "Approved automatically: this amount needs no approval."
-    if ended := last([row for row in rows if row.decision != "approve"]):
+    if ended := last([row for row in rows if row.decision not in ("approve", "retract")]):
         return ended
     if state == "releasing":
         return ""
     fact = _PAYOUT_ENDS.get(state, state.replace("_", " ").capitalize())
     when = f"{fact}, {moment(closed_at)}." if closed_at else f"{fact}."
-    return f"{approved} {when}" if approved and state == "returned" else when
+    return f"{approved} {when}" if approved and state == "released" else when
 
 
 def others(state: str, open_in: Sequence[str], rows: Sequence[DecisionRow], steps: Sequence[TransitionView]) -> str:

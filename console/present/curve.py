@@ -14,7 +14,8 @@ from store.read import accounts, breaches, market
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.market import BarView, DayView, DealView
-from store.read.pages import Scope, Window
+from store.read.pages import Window
+from store.scope import Scope
 
 RANGES: Final = (("1d", "1D"), ("1w", "1W"), ("phase", "phase"), ("all", "all"))
 _SPANS: Final = {"1d": timedelta(days=1), "1w": timedelta(days=7)}

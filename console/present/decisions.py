@@ -9,7 +9,10 @@ from store.read.history import TransitionView
 
 
 def decision_rows(rows: tuple[Decided, ...]) -> list[DecisionRow]:
-    return [DecisionRow(row.decision, row.name or row.role, row.role, row.reason, row.occurred_at) for row in rows]
+    return [
+        DecisionRow(row.decision, row.name or row.role, row.role, row.reason, row.occurred_at, row.message)
+        for row in rows
+    ]
 
 
 def step_entries(rows: tuple[TransitionView, ...]) -> list[Entry]:

@@ -5,13 +5,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.addresses import href
 from console.present import closed
 from console.present.decisions import choice, decision_rows
+from console.present.identity_check import check_facts
 from console.present.refusals import may
 from console.views.decision import DecisionView
 from console.views.parts import Link
 from domain.approvals import Actor
 from front.subjects.identity import IDENTITY
 from store.read import people
-from store.read.pages import FIRM
+from store.scope import FIRM
 
 
 async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> DecisionView:
@@ -38,6 +39,7 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
             ("Country", trader.country),
             ("Bank account", trader.beneficiary or "none"),
             ("Since", f"{trader.created_at:%Y-%m-%d}"),
+            *await check_facts(session, trader.id, trader.name),
         ),
         evidence=(Link("Trader", href("trader", trader.id), trader.identity),),
         decisions=made,

@@ -6,10 +6,10 @@ from store.read.payouts import PayoutView
 
 
 def trader_effect(row: PayoutView) -> str:
-    sent, account = (
-        plain_money(Money(minor=row.sent_minor, currency=row.currency)),
-        row.beneficiary or "your bank account",
-    )
+    sent = plain_money(Money(minor=row.sent_minor, currency=row.currency))
+    if row.conversion is not None:
+        sent += f" ({plain_money(Money(minor=row.paid_minor, currency=row.paid_currency))})"
+    account = row.beneficiary or "your bank account"
     if row.told:
         return row.told
     if row.state in ("requested", "reserved", "in_review"):

@@ -13,30 +13,32 @@ from console.present.payout_words import trader_effect
 from console.present.refusals import may
 from console.views.decision import Check, Choice, DecisionView
 from console.views.parts import Link, SumLine
-from domain.approvals import Actor
+from domain.approvals import APPROVE, RETRACT, Actor
 from domain.money import Money
+from domain.payouts.payout import CAME_BACK
 from domain.payouts.payout import PAYOUT as MACHINE
 from domain.work_queue import SOON
-from front.subjects.payout import DECIDABLE, PAYOUT
+from firm.payouts import approving
+from front.subjects.payout import BEING_SENT, DECIDABLE, PAYOUT
 from store.clock import market_now
 from store.models import Payout, User
-from store.read import accounts, payouts
+from store.read import accounts
 from store.read.accounts import AccountView
-from store.read.pages import scope_of
-from store.read.payouts import PayoutView
+from store.read.payouts import PayoutView, TransferView
+from store.scope import scope_of
 
 
 async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> DecisionView:
     """Raises NotFound."""
     scope, now = scope_of(actor), await market_now(session)
-    row = await payouts.one(session, scope, payout_id)
+    row = await approving.viewed(session, scope, payout_id)
     account = await accounts.one(session, scope, row.account_id)
     requester = await session.scalar(
         select(User.person_id).join(Payout, Payout.requested_by == User.id).where(Payout.id == payout_id)
     )
-    decidable = row.state in DECIDABLE
+    decidable = row.state in (*DECIDABLE, *CAME_BACK, *BEING_SENT)
     refusal = _refusal(actor, requester) if decidable and scope.staff else ""
-    approved = any(one.user_id == actor.user_id and one.decision == "approve" for one in row.decisions)
+    approved = _approves(row, actor)
     made = decision_rows(row.decisions)
     return DecisionView(
         kind="payout",
@@ -44,7 +46,7 @@ async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> Decisio
         title=f"Payout {_money(row, row.sent_minor)}, {row.trader_name}",
         state=row.state,
         effect=_effect(row, account, approved=approved and not refusal) if scope.staff else trader_effect(row),
-        due=row.decide_by if decidable else None,
+        due=row.decide_by if row.state in DECIDABLE else None,
         account_number=row.account_number,
         trader_id=row.trader_id,
         trader=row.trader_name,
@@ -61,21 +63,38 @@ async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> Decisio
         choices=_choices(row, approved=approved, staff=scope.staff) if decidable and not refusal else (),
         refusal=refusal,
         timeline=step_entries(row.transitions),
+        digest=row.seen or "",
+        send_to=row.send_to,
     )
 
 
+def _approves(row: PayoutView, actor: Actor) -> bool:
+    """Whether the reader's last word in this round is an approval."""
+    own = [one for one in row.decisions if one.user_id == actor.user_id and one.round == row.round]
+    said = [one.decision for one in own if one.decision in (APPROVE, RETRACT)]
+    return bool(said) and said[-1] == APPROVE
+
+
 def _choices(row: PayoutView, *, approved: bool, staff: bool) -> list[Choice]:
-    """A trader may withdraw; staff decide, and nobody approves twice."""
+    """A trader may withdraw before anything is sent; staff decide, and nobody approves twice."""
     if not staff:
-        return [choice(PAYOUT.verb("cancel"))]
-    others = [choice(PAYOUT.verb(name)) for name in ("return_to_trader", "reject")]
-    approve = choice(PAYOUT.verb("approve"), f"Approve {_money(row, row.sent_minor)}")
-    return others if approved else [approve, *others]
+        return [choice(PAYOUT.verb("cancel"))] if row.state in DECIDABLE else []
+    ends = [choice(PAYOUT.verb(name)) for name in (*(("retract",) if approved else ()), "return_to_trader", "reject")]
+    if row.state in BEING_SENT:
+        return [choice(PAYOUT.verb("stop"))]
+    again = choice(PAYOUT.verb("send_again"))
+    if row.state in CAME_BACK:
+        others = ("release", "keep") if row.state == "returned" else ("release",)
+        return [again, *(choice(PAYOUT.verb(name)) for name in others)]
+    if row.halted:
+        return [again, *ends]
+    approve = choice(PAYOUT.verb("approve"), f"Approve {_sent(row)}")
+    return ends if approved else [approve, *ends]
 
 
 def _facts(row: PayoutView, account: AccountView, *, staff: bool) -> list[tuple[str, str]]:
     found = [
-        ("Beneficiary", row.beneficiary or "none"),
+        ("Beneficiary", _beneficiary(row)),
         ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
         ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
     ]
@@ -83,13 +102,36 @@ def _facts(row: PayoutView, account: AccountView, *, staff: bool) -> list[tuple[
         ("Payout cycle", row.cycle),
         ("Reason", row.reason if staff else None),
         ("Message to the trader", row.told if staff else None),
-        ("Transfer", row.transfer_id),
+        *((f"Transfer {one.number}", _attempt(one)) for one in row.transfers),
     )
     return found + [(name, value) for name, value in optional if value]
 
 
+def _beneficiary(row: PayoutView) -> str:
+    """The account as people of the firm name it: masked, and its digest."""
+    account = row.beneficiary or "none"
+    return f"{account} ({row.beneficiary_digest})" if row.beneficiary_digest else account
+
+
+def _attempt(one: TransferView) -> str:
+    """ "sent over bank, tr_1", the rate of an exchange, and why it did not arrive."""
+    said = f"{words(one.state)} over {one.rail}, {one.transfer_id or 'not taken by the rail'}"
+    if one.conversion is not None:
+        amount = plain_money(Money(minor=one.amount_minor, currency=one.currency))
+        said += f", {amount} at {one.conversion.price} ({one.conversion.source}, {one.conversion.at})"
+    return f"{said}: {one.why}" if one.why else said
+
+
 def _money(row: PayoutView, minor: int) -> str:
     return plain_money(Money(minor=minor, currency=row.currency))
+
+
+def _sent(row: PayoutView) -> str:
+    """What the trader gets, and what the bank account gets when that is in another currency."""
+    sent = _money(row, row.sent_minor)
+    if row.conversion is None:
+        return sent
+    return f"{sent} as {plain_money(Money(minor=row.paid_minor, currency=row.paid_currency))}"
 
 
 def _lines(row: PayoutView) -> list[SumLine]:
@@ -112,6 +154,10 @@ def _lines(row: PayoutView) -> list[SumLine]:
         lines.append(SumLine("To the trader", money(row.sent_minor), "", total=True))
     else:
         lines.append(SumLine("To the trader", money(row.trader_minor), share(row.trader_minor), total=True))
+    if row.conversion is not None:
+        exchange = row.conversion
+        paid = Money(minor=row.paid_minor, currency=row.paid_currency)
+        lines.append(SumLine("Paid as", paid, f"at {exchange.price} ({exchange.source}, {exchange.at})", total=True))
     if row.forfeited_minor:
         lines.append(SumLine("Above the cap", money(row.forfeited_minor), "leaves the account and is forfeited"))
     return lines
@@ -131,13 +177,17 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
         return f"This payout is {words(row.state)}.{ended}"
     if row.state == "releasing":
         return "This payout has ended; the amount that was held is going back to the account."
+    if row.state in CAME_BACK:
+        return (
+            f"{_money(row, row.sent_minor)} came back and is still owed to the trader. Send it again, put"
+            f" {_money(row, row.gross_minor)} back on the account, or keep it as a claim."
+        )
     if row.state not in DECIDABLE:
-        return f"This payout is {words(row.state)}; {_money(row, row.sent_minor)} is on its way to {row.beneficiary}."
-    if any(step.trigger == "transfer_refused" for step in row.transitions):
+        return f"This payout is {words(row.state)}; {_sent(row)} is on its way to {row.beneficiary}."
+    if row.halted:
         back = _money(row, row.gross_minor)
         return (
-            "The provider refused the transfer, so nothing can be sent. Ending this payout puts "
-            f"{back} back on the account."
+            f"{row.halted} Nothing is sent until a person says so. Ending this payout puts {back} back on the account."
         )
     sends = _sends(row, account)
     if row.state == "in_review":
@@ -145,7 +195,7 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
     if approved:
         return (
             "You approved it; the next approval must come from somebody else. "
-            f"The last one {sends}. Until then you can return or reject it."
+            f"The last one {sends}. Until then you can take your approval back, return the payout or reject it."
         )
     missing = row.approvers_needed - row.approvals
     if missing > 1:
@@ -155,9 +205,7 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
 
 
 def _sends(row: PayoutView, account: AccountView) -> str:
-    sends = (
-        f"sends {_money(row, row.sent_minor)} to {row.beneficiary}; {_money(row, row.firm_minor)} stays with the firm"
-    )
+    sends = f"sends {_sent(row)} to {row.beneficiary}; {_money(row, row.firm_minor)} stays with the firm"
     if row.forfeited_minor:
         sends += f"; {_money(row, row.forfeited_minor)} above the cap is forfeited"
     room = account.tightest_room_minor
@@ -176,6 +224,12 @@ def _checks(row: PayoutView, now: datetime) -> list[Check]:
                 f"Decide by {row.decide_by:%Y-%m-%d %H:%M} UTC; after that the payout ends and the amount is released.",
             )
         )
+    if row.escalated_at is not None:
+        found.append(
+            Check("escalation", "warn", f"Raised to admin on {row.escalated_at:%Y-%m-%d %H:%M} UTC: nobody decided.")
+        )
+    if row.round > 1:
+        found.append(Check("round", "warn", "A transfer was refused or came back, so the approvals began anew."))
     if row.approvers_needed:
         tone = "ok" if row.approvals >= row.approvers_needed else "warn"
         people_words = "person" if row.approvers_needed == 1 else "different people"
@@ -184,7 +238,7 @@ def _checks(row: PayoutView, now: datetime) -> list[Check]:
         found.append(Check("approvals", "ok", "The policy needs no approval for this amount."))
     for name, check in row.checks.items():
         tone = "warn" if check.get("warns") else "ok" if check["ok"] else "bad"
-        found.append(Check(name.replace("room:", "room under "), tone, str(check["words"])))
+        found.append(Check(name.replace("room:", "room under ").replace("gate:", "rule "), tone, str(check["words"])))
     if row.was_held:
         found.append(Check("surveillance", "warn", "A case has held this payout before."))
     return found

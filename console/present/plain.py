@@ -10,7 +10,7 @@ from domain.approvals import Actor
 from domain.errors import NotFound
 from front.subjects.subject import Subject
 from store.read import history, queue
-from store.read.pages import FIRM
+from store.scope import FIRM
 
 
 async def plain(session: AsyncSession, actor: Actor, subject: Subject, subject_id: str) -> DecisionView:

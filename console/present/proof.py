@@ -9,10 +9,11 @@ from domain.proofs.document import document
 from domain.proofs.sheets import read
 
 
-def view(body: Mapping[str, Any], number: str) -> ProofView:
+def view(body: Mapping[str, Any], number: str, platform: str) -> ProofView:
     """Returns the page of a stored sheet. Raises ValidationError when the stored body is not a sheet."""
     return ProofView(
         document=document(read(dict(body)), str(body.get("hash", "")), number),
         account_number=number,
+        platform=platform,
         differences=[f"{d.field} says {d.stated}, recomputed {d.recomputed}" for d in check(body)],
     )

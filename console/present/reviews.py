@@ -17,8 +17,8 @@ from domain.money import Money
 from firm.reviews import DOUBTFUL_BREACH
 from front.subjects.review import REVIEW
 from store.read import accounts, history, reviews
-from store.read.pages import FIRM
 from store.read.reviews import ReviewView
+from store.scope import FIRM
 
 _ENDED: Final = {
     "confirmed": "The breach was confirmed. It counts like any other breach, "

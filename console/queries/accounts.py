@@ -16,7 +16,8 @@ from domain.rules.evaluate import has_level
 from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
-from store.read.pages import Scope, Window, account_number, keyset
+from store.read.pages import Window, account_number, keyset
+from store.scope import Scope
 
 _NOWHERE: Final = 2**62
 SORTS: Final = ("number", "equity", "daily", "total", "closest")
@@ -29,10 +30,11 @@ class Filters:
     state: str = ""
     product: str = ""
     status: str = ""
+    platform: str = ""
 
     @property
     def params(self) -> dict[str, str]:
-        return {"state": self.state, "product": self.product, "status": self.status}
+        return {"state": self.state, "product": self.product, "status": self.status, "platform": self.platform}
 
     @property
     def any(self) -> bool:
@@ -108,7 +110,12 @@ async def page(
 ) -> tuple[list[AccountRow], str | None]:
     """One page in `order` (a name of SORTS, with a leading minus for descending) and the next cursor."""
     statement = _statement(scope)
-    wanted = ((Challenge.state, filters.state), (Account.product, filters.product), (Account.status, filters.status))
+    wanted = (
+        (Challenge.state, filters.state),
+        (Account.product, filters.product),
+        (Account.status, filters.status),
+        (Account.platform, filters.platform),
+    )
     for column, value in wanted:
         if value:
             statement = statement.where(column == value)
@@ -144,6 +151,7 @@ def _row(row: Any, sold: Shelf) -> AccountRow:
     return AccountRow(
         account_id=account.id,
         number=account_number(account.number),
+        platform=account.platform,
         trader_id=account.trader_id,
         trader=row.trader,
         product=terms.name,

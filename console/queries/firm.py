@@ -12,7 +12,9 @@ from console.views.parts import Entry
 from domain.money import Money
 from store.models import Account, Breach, Decision, Payout, PhasePass
 from store.read import breaches
-from store.read.pages import FIRM, Window
+from store.read.pages import Window
+from store.read.summary import MEASURED
+from store.scope import FIRM
 
 _TO_TRADER: Final = Payout.trader_minor + Payout.refund_minor
 
@@ -41,13 +43,15 @@ async def today(session: AsyncSession, now: datetime) -> Today:
         .where(Payout.closed_at.is_(None), Payout.state != "requested")
         .group_by(Payout.currency)
     )
+    locked = select(Breach.id).where(Breach.locked_at.is_not(None))
+    measured = locked.order_by(Breach.locked_at.desc()).limit(MEASURED)
     return Today(
         breaches=await _since(session, Breach.occurred_at, since),
         passes=await _since(session, PhasePass.occurred_at, since),
         payouts=sum(count for _, count, _ in paid_rows),
         paid=[Money(minor=total, currency=currency) for currency, _, total in paid_rows],
         held=[Money(minor=int(total), currency=currency) for currency, total in held],
-        locks=await session.scalar(select(func.count()).where(Breach.locked_at.is_not(None))) or 0,
+        locks=await session.scalar(select(func.count()).select_from(measured.subquery())) or 0,
     )
 
 
@@ -69,11 +73,12 @@ async def recent(session: AsyncSession, limit: int = 8) -> list[Entry]:
         )
         for row in found.items
     ]
+    newest = select(PhasePass.id).order_by(PhasePass.occurred_at.desc()).limit(limit)
     passes = await session.execute(
         select(PhasePass, Account.number)
         .join(Account, Account.id == PhasePass.account_id)
+        .where(PhasePass.id.in_(newest))
         .order_by(PhasePass.occurred_at.desc())
-        .limit(limit)
     )
     entries += [
         Entry(

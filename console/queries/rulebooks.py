@@ -11,6 +11,7 @@ from store.models import Challenge
 
 @dataclass(frozen=True)
 class RuleBook:
+    product: str
     title: str
     href: str
     mine: bool
@@ -33,7 +34,12 @@ async def of_trader(session: AsyncSession, trader_id: str) -> list[RuleBook]:
     held = {product.ref for product in own}
     others = [product for product in await products.newest_of_each(session) if product.ref not in held]
     return [
-        RuleBook(f"{product.name}, version {product.version}", page_of(product.product, product.version), mine)
+        RuleBook(
+            product.product,
+            f"{product.name}, version {product.version}",
+            page_of(product.product, product.version),
+            mine,
+        )
         for mine, found in ((True, own), (False, others))
         for product in found
     ]

@@ -1,13 +1,19 @@
+import { watchAnswers } from "./answers.js";
 import { watchCopies } from "./copy.js";
 import { watchDeadlines } from "./deadlines.js";
 import { watchKeys } from "./keys.js";
+import { watchPasskeys } from "./passkeys.js";
 import { watchPolling } from "./polling.js";
+import { watchSums } from "./sums.js";
 import { watchTheme } from "./theme.js";
 
+watchAnswers();
 watchCopies();
 watchDeadlines();
 watchKeys();
+watchPasskeys();
 watchPolling();
+watchSums();
 watchTheme();
 
 // A page that the browser kept in memory shows old facts, with buttons for them.

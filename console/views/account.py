@@ -8,7 +8,10 @@ from console.views.parts import Entry, Link
 from domain.money import Money
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
+from store.read.case_actions import AccountAction
 from store.read.gates import GateView
+from store.read.places import PlaceView, UnfinishedChange
+from store.read.venue_limits import LevelView
 from store.read.versions import PendingMove
 from store.read.warnings import WarningView
 
@@ -32,6 +35,7 @@ class Room:
 class AccountRow:
     account_id: str
     number: str
+    platform: str
     trader_id: str
     trader: str
     product: str
@@ -77,6 +81,18 @@ class DayRow:
 
 
 @dataclass(frozen=True)
+class WallPanel:
+    """The loss limits at the venue: (name, as it was sent, as the venue showed it), and what it holds of each rule."""
+
+    rows: Sequence[tuple[str, Money | None, Money | None]]
+    levels: Sequence[LevelView]
+    state: str
+    tone: str
+    sent_at: datetime | None
+    compared_at: datetime | None
+
+
+@dataclass(frozen=True)
 class AccountPage:
     """The heart of the console: `account` is the shared read model, everything else is derived from it."""
 
@@ -93,8 +109,12 @@ class AccountPage:
     tickets: Sequence[Link] = ()
     decisions: Sequence[Link] = ()
     warnings: Sequence[WarningView] = ()
+    actions: Sequence[AccountAction] = ()  # of surveillance cases
     gates: Sequence[GateView] = ()
     move: PendingMove | None = None
+    wall: WallPanel | None = None
+    change: UnfinishedChange | None = None
+    places: Sequence[PlaceView] = ()
 
     @property
     def floating(self) -> Money | None:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from console.views.case import CaseParts
 from console.views.parts import Entry, Grid, Link, SumLine
+from domain.money import Money, exponent
 from domain.products.diff import FieldChange
+from store.read.payouts import SendTo
 from store.read.queue import QueueItem
 
 
@@ -30,6 +33,7 @@ class DecisionRow:
     role: str
     reason: str
     at: datetime
+    message: str = ""  # what the trader was told
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,25 @@ class DealPair:
 
 
 @dataclass(frozen=True)
+class TradeRow:
+    """A trade that a deduction can name. `value` is sent when it is chosen; `why_not`: why it cannot be."""
+
+    value: str
+    account_number: str
+    position_id: str
+    symbol: str
+    closed_at: datetime
+    profit: Money
+    chosen: bool
+    why_not: str
+
+    @property
+    def digits(self) -> int:
+        """After the point, for the total that is shown while trades are chosen."""
+        return exponent(self.profit.currency)
+
+
+@dataclass(frozen=True)
 class DecisionView:
     """What a person needs to decide: the effect in words, the arithmetic, checks, evidence, who decided so far.
 
@@ -76,6 +99,7 @@ class DecisionView:
     closed: str = ""
     due: datetime | None = None
     account_number: str | None = None
+    platform: str = ""  # of that account
     trader_id: str | None = None
     trader: str = ""
     lines: Sequence[SumLine] = ()
@@ -91,6 +115,17 @@ class DecisionView:
     changes_title: str = ""
     href: str = ""  # its own page
     noun: str = ""  # "payout"
+    digest: str = ""  # of what the page shows; an approval carries it
+    trades: Sequence[TradeRow] = ()  # whose profit a deduction can name
+    case: CaseParts | None = None  # of a surveillance case
+    version: str = ""  # of the facts, where state and decisions do not say that they changed
+    tells: str = ""  # what the trader reads without a message; empty: the form asks for none
+    answer: str = ""  # what the trader was told
+    appeal_until: datetime | None = None  # until when the reader may appeal
+    precedents: Sequence[Link] = ()
+    vouchers: Sequence[Link] = ()  # compensations of a dispute
+    compensate_in: str = ""  # the currency in which the reader may propose one; empty: they may not
+    send_to: Sequence[SendTo] = ()  # where it can be sent again; the first is over the rail of until now
 
     @property
     def ref(self) -> str:
@@ -99,7 +134,7 @@ class DecisionView:
     @property
     def seen(self) -> str:
         """The facts that a form was filled in on. Another state or one more decision means that they are old."""
-        return f"{self.state}/{len(self.decisions)}"
+        return "/".join(filter(None, (self.state, str(len(self.decisions)), self.version)))
 
 
 @dataclass(frozen=True)

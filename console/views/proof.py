@@ -12,4 +12,5 @@ class ProofView:
 
     document: Document
     account_number: str
+    platform: str
     differences: Sequence[str] = ()

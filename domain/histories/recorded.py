@@ -2,9 +2,11 @@
 events."""
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal, TypedDict
 
@@ -81,6 +83,28 @@ class RecordedLife:
             operations=tuple(one for one in self.operations if one.at < at),
         )
 
+    def without_profit_of(self, positions: AbstractSet[str]) -> "RecordedLife":
+        """Returns the record as if these positions had made nothing: their deals stay, with no result."""
+        made, ends, fills = 0, [(datetime.min.replace(tzinfo=UTC), 0)], []
+        for fill in self.fills:
+            own = fill.position_id in positions
+            if own:
+                made += fill.profit_minor + fill.commission_minor + fill.swap_minor
+                ends.append((fill.at, made))
+            kept = replace(fill, profit_minor=0, commission_minor=0, swap_minor=0) if own else fill
+            fills.append(replace(kept, balance_minor=fill.balance_minor - made))
+
+        def before(at: datetime) -> int:
+            return ends[bisect_left(ends, at, key=lambda end: end[0]) - 1][1]
+
+        return replace(
+            self,
+            bars=tuple(_shifted(bar, before(bar.end)) for bar in self.bars),
+            fills=tuple(fills),
+            operations=tuple(replace(one, balance_minor=one.balance_minor - before(one.at)) for one in self.operations),
+            snapshots={at: minor - before(at) for at, minor in self.snapshots.items()},
+        )
+
     @property
     def by_the_hour(self) -> bool:
         """Whether the equity of some of it is known by the hour only."""
@@ -98,6 +122,17 @@ class RecordedLife:
             change = fill.lots if fill.entry == "in" else -fill.lots
             left[fill.position_id] = left.get(fill.position_id, Decimal(0)) + change
         return sum(1 for lots in left.values() if lots > 0)
+
+
+def _shifted(bar: Bar, by_minor: int) -> Bar:
+    return replace(
+        bar,
+        open_minor=bar.open_minor - by_minor,
+        high_minor=bar.high_minor - by_minor,
+        low_minor=bar.low_minor - by_minor,
+        close_minor=bar.close_minor - by_minor,
+        balance_minor=bar.balance_minor - by_minor,
+    )
 
 
 _Timed = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]

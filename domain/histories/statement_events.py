@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from domain.clocks import Clock
-from domain.errors import RateMissing, StatementInvalid
+from domain.errors import RateMissing
+from domain.file_errors import StatementInvalid
 from domain.histories.statement_fills import Entry, money_before_trading
 from domain.histories.statement_fills import entries as entries_of
 from domain.histories.statement_sums import Discrepancy, brought_forward

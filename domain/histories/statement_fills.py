@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.histories.statements import (
     BalanceRow,
     Ending,

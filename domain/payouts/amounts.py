@@ -12,6 +12,7 @@ from decimal import Decimal
 from domain.money import Money, half_up, to_minor
 from domain.payouts.facts import PayoutFacts
 from domain.payouts.schema import PayoutTerms
+from domain.payouts.tainted import taken_off, total_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,12 @@ def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
         "profit_target": target,
         "min(profit,profit_target)": min(profit_minor(facts), target),
     }[terms.base]
-    return base - facts.deducted_minor
+    return less_deductions(base, facts)
+
+
+def less_deductions(profit: int, facts: PayoutFacts) -> int:
+    """Returns the part of a profit that counts: without what the rules deduct, and without the tainted trades."""
+    return taken_off(profit - facts.deducted_minor, total_minor(facts.tainted))
 
 
 def cap_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int | None:

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from domain import wording
 from domain.clocks import Clock
 from domain.money import Money, to_minor
-from domain.payouts.amounts import available_minor, in_blocks, profit_minor, split
+from domain.payouts.amounts import available_minor, in_blocks, less_deductions, profit_minor, split
 from domain.payouts.facts import GateFact, PayoutFacts
 from domain.payouts.parts import AfterFirstTrade, days_after
 from domain.payouts.schema import Compared, PayoutTerms
+from domain.payouts.tainted import taken_off, total_minor
 from domain.wording import money
 
 _MIDNIGHT: Final = Clock(zone="UTC", reset="00:00")
@@ -35,6 +36,9 @@ RefusalCode = Literal[
     "share_too_small",
     "beneficiary_missing",
 ]
+
+
+TOO_SMALL: Final[frozenset[RefusalCode]] = frozenset({"request_too_small", "share_too_small"})
 
 
 class Refusal(BaseModel):
@@ -204,10 +208,11 @@ def _profit_since(facts: PayoutFacts, terms: PayoutTerms) -> int:
     """Returns the profit that the minimum profit is compared with: after open losses. What does not count is left
     out of the profit since the start; the balance that the last payout left has it already."""
     if terms.profit_since == "last_payout":
-        return facts.worth_minor - start_minor(facts, terms)
+        made = facts.worth_minor - start_minor(facts, terms)
+        return taken_off(made, total_minor(facts.tainted, facts.last_payout_at))
     if terms.base in ("profit", "min(profit,profit_target)"):
-        return profit_minor(facts) - facts.deducted_minor
-    return facts.worth_minor - facts.initial_minor - facts.deducted_minor
+        return less_deductions(profit_minor(facts), facts)
+    return less_deductions(facts.worth_minor - facts.initial_minor, facts)
 
 
 def _amount(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> Iterator[Refusal]:

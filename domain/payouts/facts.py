@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict
 
 from domain.clocks import Clock
+from domain.payouts.tainted import TaintedTrade
 from domain.rules.terms import LATER
 
 
@@ -38,7 +39,8 @@ class PayoutFacts(BaseModel):
     where the totals are those of all accounts of the trader. `paid_lately`: number of days -> what was paid, before the
     split, less than so many times 24 hours ago. `lowered_split_pct`: the share that a consequence set instead of the
     share of the terms; `grown_split_pct`: the share since the account has grown. `live_start_minor`: what a live
-    account of the trader would start with. `closed_by_payout`: a closing payout of the account was paid.
+    account of the trader would start with. `closed_by_payout`: a closing payout of the account was paid. `tainted`: the
+    trades whose profit does not count, in order of their closing; `deducted_minor` has no part of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +76,7 @@ class PayoutFacts(BaseModel):
     grown_split_pct: Annotated[Decimal | None, LATER] = None
     live_start_minor: Annotated[int | None, LATER] = None
     closed_by_payout: Annotated[bool, LATER] = False
+    tainted: Annotated[tuple[TaintedTrade, ...], LATER] = ()
 
     @property
     def own_split_pct(self) -> Decimal | None:

@@ -148,7 +148,7 @@ class PayoutTerms(Terms):
 
     After `max_payouts` none is made any more; a live account may follow. `by_payout`: terms that replace these from a
     payout number on. `cycles`: terms that replace all of these where the trader chooses them. Plain amounts are in
-    major units.
+    major units. `bands`: in versions that were sold before approvals became the firm's policy; nothing reads them.
     """
 
     first_after_days: Days
@@ -190,7 +190,7 @@ class PayoutTerms(Terms):
     cycles: tuple[Cycle, ...] = ()
     scaling: Scaling | None = None
     decision_days: Annotated[int, Field(ge=1, le=60)] = 5
-    bands: Annotated[tuple[ApprovalBand, ...], Field(min_length=1)]
+    bands: Annotated[tuple[ApprovalBand, ...], LATER] = ()
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         yield from _plain_amounts(self)
@@ -201,16 +201,18 @@ class PayoutTerms(Terms):
 
     def chosen(self, cycle: str | None, payout_number: int) -> "PayoutTerms":
         """Returns the terms of this payout number, in the cycle that the trader chose (None: no choice). Raises
-        KeyError for an unknown cycle. The result of the result is itself."""
-        own = dict[str, Any]()
+        KeyError for an unknown cycle. The result of the result is itself. A share that the cycle names counts before
+        every share by payout number."""
+        own, share_from = dict[str, Any](), 0
         for step in self.by_payout:
             if step.from_payout <= payout_number:
                 own |= dict.fromkeys(step.without) | step.replaced()
+                share_from = share_from if step.split_pct is None else step.from_payout
+        for split in self.split_by_payout:  # of two shares, the one of the later payout number counts
+            if share_from < split.from_payout <= payout_number:
+                own["split_pct"] = split.pct
         if cycle is not None:
             own |= {each.name: each for each in self.cycles}[cycle].replaced()
-        for split in self.split_by_payout:
-            if split.from_payout <= payout_number:
-                own["split_pct"] = split.pct
         return self.model_copy(update=own) if own else self
 
     def closes(self, cycle: str | None) -> bool:
@@ -259,6 +261,8 @@ class PayoutTerms(Terms):
 
     @model_validator(mode="after")
     def _bands_cover_everything(self) -> Self:
+        if not self.bands:
+            return self
         limits = [band.up_to for band in self.bands]
         if limits[-1] is not None or any(limit is None for limit in limits[:-1]):
             raise ValueError("bands: the last band, and only it, has up_to: null, so that every amount has a policy")

@@ -33,11 +33,26 @@ def timed_out(gross: Money) -> str:
     return f"The payout was not decided in time. {_back(gross)} You can ask again."
 
 
-def sent_back(gross: Money) -> str:
+def sent_back(sent: Money) -> str:
     return (
-        f"The bank or the payment provider sent the money back. {_back(gross)} "
-        "Check your bank account details, then ask again."
+        f"The bank or the payment provider sent {sent} back. The firm decides how it is paid. "
+        "Check your bank account details."
     )
+
+
+def released(gross: Money) -> str:
+    return f"The transfer did not arrive. {_back(gross)}"
+
+
+def lost(gross: Money) -> str:
+    return (
+        "The payout was not made. A rule was broken, and your balance was brought back to the initial one, so"
+        f" {gross} of profit does not go back to the account."
+    )
+
+
+def kept(sent: Money) -> str:
+    return f"The firm owes you {sent} and pays it once it can be sent."
 
 
 def not_possible(reasons: list[str]) -> str:

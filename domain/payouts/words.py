@@ -335,7 +335,7 @@ def _scaling(plan: Scaling, context: Context) -> str:
     needs += [count(plan.min_payouts, "payout")] if plan.min_payouts else []
     needs += [count(plan.min_profitable_months, "profitable month")] if plan.min_profitable_months else []
     after = f", after {listing(needs)} since the last step" if needs else ""
-    paid = "It waits until your profit has been paid out. " if plan.of != "balance" else ""
+    paid = "It waits until the profit that you can request has been paid out. " if plan.of != "balance" else ""
     anew = f"{paid}A new account then starts with the new size, and every rule begins anew."
     if plan.profit_stays:
         anew = "The balance grows by as much as the size."

@@ -1,10 +1,12 @@
 """Contradictions in the rules of a product: each with the place of the field, the problem and the remedy."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Final
 
 from domain.clocks import Clock
 from domain.fees import FeeTerms
+from domain.money import price_step, to_minor
 from domain.payouts import PayoutTerms
 from domain.payouts.scaling import Scaling
 from domain.products.phase import Phase
@@ -14,6 +16,7 @@ from domain.rules.floors import FloorSpec
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.rules.terms import Size, Terms, Where
+from domain.selling.price import NO_PRICE
 
 Problem = tuple[Where, str]
 
@@ -24,15 +27,19 @@ _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 # was sold with one of them still loads; no new version may promise it.
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (Scaling, "profit_stays"): "a grown account starts at its size; remove it, and have the profit paid out before",
+    (PayoutTerms, "bands"): "the firm's payout policy says how many people approve a payout; remove it",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
     (FeeTerms, "extension"): "an extension cannot be charged yet, so that its price cannot be promised; remove it",
     (FeeTerms, "monthly"): "nothing is charged monthly yet, so that its price cannot be promised; remove it",
-    (FeeTerms, "add_ons"): "no add-on can be bought yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "add_ons"): "an add-on also says what it changes; remove it, and write it in add_ons of the product",
     (
         NewsWindow,
         "account_types",
     ): "all accounts of a product are of one type; remove it, and sell each type as a product of its own",
 }
+
+# Terms of versions that are still on a shelf: their files are read, and only a new version is refused.
+EARLIER: Final = frozenset({(PayoutTerms, "bands")})
 
 
 def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
@@ -68,18 +75,20 @@ def _uses_resets(spec: FloorSpec) -> bool:
     return spec.moves.startswith("rollover") or spec.begins_anew or spec.figured or spec.judged_at == "eod"
 
 
-def not_applied(terms: Terms) -> Iterator[Problem]:
-    """Returns every field that is set in this part and that nothing applies to a running account."""
+def not_applied(terms: Terms, *, new: bool = True) -> Iterator[Problem]:
+    """Returns every field that is set in this part and that nothing applies to a running account. `new`: it is to be
+    sold; the file of an earlier version may have what `EARLIER` names."""
     for name, field in type(terms).model_fields.items():
         value = getattr(terms, name)
         remedy = NOT_APPLIED.get((type(terms), name))
-        if remedy is not None and value != field.default:
+        allowed = not new and (type(terms), name) in EARLIER
+        if remedy is not None and not allowed and value != field.default:
             yield (name,), remedy
         parts = enumerate(value) if isinstance(value, tuple) else [(None, value)]
         for number, part in parts:
             if isinstance(part, Terms):
                 where: Where = (name,) if number is None else (name, number, *part.path)
-                yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
+                yield from (((*where, *inner), problem) for inner, problem in not_applied(part, new=new))
 
 
 def floors_not_sold(places: Iterable[tuple[Where, Phase]], initial_minors: Iterable[int]) -> Iterator[Problem]:
@@ -99,6 +108,14 @@ def floors_not_sold(places: Iterable[tuple[Where, Phase]], initial_minors: Itera
                 continue
             if any(consequence.kind == "deduct_profit" for consequence in rule.consequences):
                 yield (*where, "consequences"), "a loss limit has no profit to deduct; choose another consequence"
+
+
+def prices_not_sold(amounts: Iterable[tuple[Where, Decimal]], currency: str) -> Iterator[Problem]:
+    """Yields the prices that no card can pay. Like `not_applied`, they are refused in new versions only. `amounts`:
+    each price in major units, with its place."""
+    for where, amount in amounts:
+        if to_minor(amount, currency) % price_step(currency):
+            yield where, f"{NO_PRICE.format(currency=currency)}; write 0 as the last digit"
 
 
 def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:

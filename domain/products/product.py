@@ -6,21 +6,25 @@ differently is a field of its own: nothing is assumed from the family of the pro
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
 from domain.fees import FeeTerms, OrderKind
+from domain.file_errors import ProductInvalid
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
+from domain.products.add_ons import LONGEST_NAME, AddOn, with_changes
 from domain.products.phase import Phase
 from domain.rules.base import Context, Gate, VenueCalendar
 from domain.rules.floors import WARN_AT_PCT, FloorSpec
-from domain.rules.terms import LATER, Terms, Where
+from domain.rules.terms import LATER, WHOLE, Terms, Where
+from domain.surveillance.product_terms import PatternTerms
 from domain.wording import count
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
@@ -35,8 +39,9 @@ class Product(Terms):
     """One version of one product. `phases`: the evaluation phases in order. `funded` follows the last.
 
     `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one. `fee`
-    is the price of the purchase; `fees`: what costs money later. `warn_at_pct`: the share of a limit that is used
-    when the trader is warned; 0: no such warning.
+    is the price of the purchase; `fees`: what costs money later; `add_ons`: what can be bought with it. `warn_at_pct`:
+    the share of a limit that is used when the trader is warned; 0: no such warning. `surveillance`: thresholds and
+    choices of patterns of abuse that differ for this version.
     """
 
     product: Slug
@@ -56,6 +61,8 @@ class Product(Terms):
     funded: Phase
     payout: PayoutTerms
     fees: Annotated[FeeTerms | None, LATER] = None
+    add_ons: Annotated[tuple[AddOn, ...], LATER, Field(max_length=20)] = ()
+    surveillance: Annotated[PatternTerms, LATER] = Field(default={})
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -100,6 +107,7 @@ class Product(Terms):
             yield from (
                 (("fees", *where), problem) for where, problem in self.fees.problems(self.fee_minor, self.currency)
             )
+        yield from self._in_add_ons()
 
     def _in_phases(self) -> Iterator[tuple[Where, str]]:
         for index, (place, phase) in enumerate(self.places(), start=1):
@@ -118,6 +126,31 @@ class Product(Terms):
             found += [(("scaling", *where), problem) for where, problem in self.payout.scaling.problems()]
         yield from ((("payout", *where), problem) for where, problem in found)
 
+    def _in_add_ons(self) -> Iterator[tuple[Where, str]]:
+        if self.add_ons and len(self.product) > LONGEST_NAME:
+            yield ("product",), f"a product with add-ons has a name of at most {LONGEST_NAME} characters; shorten it"
+        ids = [add_on.id for add_on in self.add_ons]
+        for number, add_on in enumerate(self.add_ons):
+            if add_on.id in ids[:number]:
+                yield ("add_ons", number, "id"), "another add-on has this id; choose another"
+            if add_on.line(self.fee_minor, self.currency).amount_minor <= 0:
+                yield ("add_ons", number, "price"), "nobody can pay nothing; set a price"
+            try:
+                self.with_add_ons((add_on,))
+            except ProductInvalid as invalid:
+                yield ("add_ons", number, "changes"), f"{invalid.message} {invalid.remedy or ''}".strip()
+            except ValidationError as invalid:
+                first = invalid.errors(include_input=False, include_url=False)[0]
+                place = ".".join(str(step) for step in first["loc"])
+                yield ("add_ons", number, "changes"), f"the terms with it are no product: {place}: {first['msg']}"
+
+    def with_add_ons(self, add_ons: Sequence[AddOn]) -> "Product":
+        """Returns the terms with these add-ons: a product with a name and a content hash of its own. Returns this
+        product without any. Raises ProductInvalid, ValidationError."""
+        if not add_ons:
+            return self
+        return Product.model_validate(with_changes(self.model_dump(mode="json", context=WHOLE), add_ons))
+
     def _specs(self) -> Iterator[FloorSpec]:
         for index, (_, phase) in enumerate(self.places(), start=1):
             for rule in phase.equity_rules:
@@ -131,6 +164,14 @@ class Product(Terms):
         yield ("initial_balance",), self.initial_balance
         yield ("fee",), self.fee
         yield from super().amounts()
+
+    def prices(self) -> Iterator[tuple[Where, Decimal]]:
+        """Yields every price in major units, with its place; not those that are a percentage of the fee."""
+        yield ("fee",), self.fee
+        parts = [(("fees",), self.fees), *((("add_ons", number), part) for number, part in enumerate(self.add_ons))]
+        for place, part in parts:
+            if part is not None:
+                yield from (((*place, *where), amount) for where, amount in part.amounts())
 
     @property
     def initial_minor(self) -> int:
@@ -201,6 +242,13 @@ class Product(Terms):
         """Returns the terms as canonical JSON: this text is hashed and stored."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
+        """Returns the hash of the terms. It is computed once: a product never changes."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def __copy__(self) -> Self:
+        """Returns a copy without the hash: `model_copy` may change its terms."""
+        made = super().__copy__()
+        made.__dict__.pop("content_hash", None)
+        return made

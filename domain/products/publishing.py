@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count, check_reason
-from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
-from domain.products.checks import floors_not_sold, not_applied
+from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count
+from domain.errors import BadInput, Conflict, NotAllowed
+from domain.file_errors import ProductInvalid
+from domain.products.checks import floors_not_sold, not_applied, prices_not_sold
 from domain.products.product import Product
 from domain.states import StateMachine
 
@@ -71,14 +72,6 @@ def check_may_propose(subject: Subject, actor: Actor) -> None:
         raise NotAllowed(f"Proposing this needs the role {names}; yours is {actor.role}.")
 
 
-def check_may_withdraw(actor: Actor, proposed_by: str, reason: str) -> None:
-    """Checks that the actor proposed it and says why it is taken back. `proposed_by`: a user id. Raises NotAllowed,
-    BadInput."""
-    if actor.user_id != proposed_by:
-        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
-    check_reason(reason)
-
-
 def check_next_version(product: Product, newest: int | None) -> None:
     """Checks that versions have no gaps. Raises ProductInvalid."""
     wanted = (newest or 0) + 1
@@ -96,6 +89,11 @@ def check_applied(product: Product) -> None:
     for where, problem in (*not_applied(product), *floors_not_sold(product.places(), product.initial_minors)):
         field = ".".join(str(step) for step in where)
         raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version without it.")
+    for where, problem in prices_not_sold(product.prices(), product.currency):
+        field = ".".join(str(step) for step in where)
+        raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version with another price.")
+    for add_on in product.add_ons:
+        check_applied(product.with_add_ons((add_on,)))
 
 
 def check_approved(subject: Subject, votes: Iterable[Vote], *, proposer_person: str, digest: str) -> None:

@@ -5,8 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.fees import FeeTerms, Price, price_minor
-from domain.money import to_minor
+from domain.fees import ACTIVATION_DAYS, FeeTerms, Price, price_minor
 from domain.payouts.words import words as payout_words
 from domain.products.phase import Phase
 from domain.products.product import Family, Product
@@ -82,7 +81,7 @@ def describe(product: Product) -> ProductWords:
             Section(title="Trading days", words=tuple(_clocks(product))),
             *phases,
             Section(title=_funded(product), words=tuple(_phase(product, product.funded_index))),
-            Section(title="Payouts", words=(*payout_words(product.payout, funded), *_decided(product, funded))),
+            Section(title="Payouts", words=(*payout_words(product.payout, funded), *_decided(product))),
             Section(title="If a rule is broken", words=tuple(_broken(product))),
             Section(title="How it is measured", words=_MEASURED),
         ),
@@ -97,6 +96,9 @@ def _bought(product: Product) -> Iterator[str]:
     context = product.context(1)
     yield f"A simulated trading account of {context.money(product.initial_minor)}, {_FAMILIES[product.family]}."
     yield f"The fee is {context.money(product.fee_minor)}, paid once."
+    for add_on in product.add_ons:
+        price_words = context.money(add_on.line(product.fee_minor, product.currency).amount_minor)
+        yield f'The add-on "{add_on.name}" costs {price_words} with the purchase and changes the terms of your account.'
     if product.fees is not None:
         yield from _later_fees(product.fees, product.fee_minor, context)
     yield f"The leverage is up to 1:{product.leverage}."
@@ -119,7 +121,8 @@ def _later_fees(fees: FeeTerms, purchase_minor: int, context: Context) -> Iterat
     if fees.extension is not None:
         yield f"An extension costs {price(fees.extension)}."
     if fees.activation is not None:
-        yield f"The funded account opens once you have paid {price(fees.activation)} for it."
+        paid = f"paid {price(fees.activation)} for it, within {ACTIVATION_DAYS} days"
+        yield f"The funded account opens once you have {paid}."
     if fees.monthly is not None:
         yield f"Until the account is funded, {price(fees.monthly)} is due every month."
     for name, costs in fees.add_ons.items():
@@ -168,20 +171,15 @@ def _time(phase: Phase) -> Iterator[str]:
     yield words
 
 
-def _decided(product: Product, context: Context) -> Iterator[str]:
+def _decided(product: Product) -> Iterator[str]:
     yield f"A request is decided within {count(product.payout.decision_days, 'day')}."
-    low = ""
-    for band in product.payout.bands:
-        top = "" if band.up_to is None else context.money(to_minor(band.up_to, context.currency))
-        bounds = [f"above {low}"] if low else []
-        bounds += [f"up to {top}"] if top else []
-        which = f"A share {' and '.join(bounds)}" if bounds else "Every request"
-        people = {0: "no approval", 1: "the approval of one person"}.get(band.approvers, "the approval of two people")
-        yield f"{which} needs {people}."
-        low = top
+    yield "The payout policy of the firm says how many people approve it."
 
 
 def _broken(product: Product) -> Iterator[str]:
     yield "Each rule above states its consequences. Every breach has a proof sheet with all its figures."
     yield "When a rule closes the account, all positions are closed and trading on it ends."
     yield f"You may dispute a breach within {count(product.dispute_days, 'day')}; a person decides."
+    for pattern, values in sorted(product.surveillance.items()):
+        own = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(values.items()))
+        yield f"For the pattern {pattern.replace('_', ' ')}, trading in this product is judged by: {own}."

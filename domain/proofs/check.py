@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
+from domain.proofs.check_departure import check_carried, check_departure
 from domain.proofs.check_history import check_gate, check_pass_gates, check_violation
 from domain.proofs.check_money import check_breach, check_money, check_pass
 from domain.proofs.check_payout import check_refusal
@@ -18,6 +19,7 @@ from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.sheets import (
     AnySheet,
     BreachSheet,
+    DepartureSheet,
     GateSheet,
     MoneySheet,
     PassSheet,
@@ -35,6 +37,7 @@ _CHECKS: Final[dict[type, tuple[Check, ...]]] = {
     ViolationSheet: (check_violation,),
     GateSheet: (check_gate,),
     PayoutRefusalSheet: (check_refusal,),
+    DepartureSheet: (check_money, check_departure),
 }
 
 
@@ -66,7 +69,7 @@ def check(data: Mapping[str, Any]) -> list[Difference]:
         return [*found, Difference("account.initial_minor", str(initial_minor), size)]
     terms = phase_terms(known.product, sheet.account.phase_index, initial_minor=initial_minor)
     parts: tuple[Check, ...] = (_written, *_CHECKS[type(sheet)])
-    differences = [*found, *_identity(sheet, terms, known)]
+    differences = [*found, *_identity(sheet, terms, known), *check_carried(sheet)]
     differences += [difference for part in parts for difference in part(sheet, terms)]
     return differences + list(_as_text(data, sheet, differences))
 

@@ -22,6 +22,8 @@ from domain.proofs.sheets import (
     BreachSheet,
     ClockPart,
     ConfirmationPart,
+    ContinuesPart,
+    DepartureSheet,
     GateSheet,
     HistoryPart,
     HistoryRulePart,
@@ -107,6 +109,8 @@ def _rule_and_event(sheet: AnySheet) -> Iterator[Section]:
         yield Section("Rule", _target_rule(sheet))
     elif isinstance(sheet, ViolationSheet | GateSheet):
         yield Section("Rule", _history_rule(sheet, sheet.rule))
+    elif isinstance(sheet, DepartureSheet):
+        yield Section("Change of platform", _departure(sheet))
     else:
         terms = sheet.product.terms.get("payout", {})
         yield Section("Rule", [Row("Terms", "payout"), *_parameters(terms)])
@@ -152,6 +156,17 @@ def _beginning(part: HistoryPart | None) -> list[Row]:
     if part is None or part.point is None:
         return []
     return [Row("History from", f"point {part.point.number}, {part.point.hash}")]
+
+
+def _departure(sheet: DepartureSheet) -> list[Row]:
+    point = "none: no rule looks at the history" if sheet.point is None else f"{sheet.point.number}, {sheet.point.hash}"
+    return [
+        Row("From", f"{sheet.platform}, login {sheet.account.login}"),
+        Row("To", f"{sheet.to_platform}, login {sheet.to_login}"),
+        Row("Trading days", ", ".join(map(str, sheet.trading_days)) or "none"),
+        Row("Offences so far", data_text(sheet.offences) or "none"),
+        Row("Point of the history", point),
+    ]
 
 
 def _event(sheet: AnySheet) -> list[Row]:
@@ -208,17 +223,23 @@ def _clock_rows(clock: ClockPart) -> list[Row]:
 
 
 def _account(sheet: AnySheet, number: str | None) -> Section:
-    account = sheet.account
+    account, came = sheet.account, sheet.account.continues
     return Section(
         "Account and terms",
         [
             Row("Account", f"{number or account.account_id}, login {account.login}"),
+            *([] if came is None else [Row("Continues", _continues(came, account.currency))]),
             Row("Phase", f"{account.phase_index}: {account.phase_name}"),
             Row("Initial balance", amount_text(account.initial_minor, account.currency)),
             Row("Product", sheet.product.ref),
             Row("Terms hash", sheet.product.content_hash),
         ],
     )
+
+
+def _continues(came: ContinuesPart, currency: str) -> str:
+    balance = amount_text(came.balance_minor, currency)
+    return f"from {came.platform}, login {came.login}, {instant_text(came.at)}, {balance}: sheet {came.proof_id}"
 
 
 def _origin(sheet: AnySheet, digest: str) -> Section:
@@ -235,7 +256,7 @@ def _findings(sheet: AnySheet) -> Iterator[Section]:
         yield Section("How the target was derived", _target_steps(sheet), sum=True)
     elif isinstance(sheet, ViolationSheet | GateSheet):
         yield Section("What was found", _figure_rows(sheet.figures, sheet.account.currency))
-    else:
+    elif not isinstance(sheet, DepartureSheet):
         known = {name: value for name, value in sheet.facts.items() if value not in (None, [], {})}
         yield Section("What was known", _figure_rows(known, sheet.account.currency))
     if isinstance(sheet, MoneySheet):

@@ -13,6 +13,7 @@ from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import head, parameters, sealed
 from domain.proofs.sheets import (
     CalendarPart,
+    ContinuesPart,
     EventPart,
     GatePart,
     GateSheet,
@@ -39,6 +40,7 @@ class ProofSubject:
     challenge_id: str
     login: int
     terms: PhaseTerms
+    continues: ContinuesPart | None = None
 
 
 class _Recorder:
@@ -385,4 +387,5 @@ def head_of(kind: str, proof_id: str, subject: ProofSubject, at: datetime) -> di
         account_id=subject.account_id,
         challenge_id=subject.challenge_id,
         login=subject.login,
+        continues=subject.continues,
     )

@@ -8,6 +8,7 @@ from typing import Literal
 from domain.proofs.figures import amount_text, event_text, figure_text, instant_text, words
 from domain.proofs.sheets import (
     AnySheet,
+    DepartureSheet,
     GateSheet,
     HistoryPart,
     MoneySheet,
@@ -48,6 +49,8 @@ def tables(sheet: AnySheet) -> Iterator[ListTable]:
         yield _events(sheet.history, currency)
     elif isinstance(sheet, PayoutRefusalSheet):
         yield from _refusal_tables(sheet)
+    elif isinstance(sheet, DepartureSheet):
+        yield _levels(sheet)
 
 
 def _movements(sheet: MoneySheet) -> ListTable:
@@ -83,6 +86,24 @@ def _positions(positions: Sequence[PositionPart], currency: str) -> ListTable:
         for p in positions
     ]
     return ListTable("Open positions and the quotes used", columns, rows, "No open position: equity was the balance.")
+
+
+def _levels(sheet: DepartureSheet) -> ListTable:
+    currency = sheet.account.currency
+    rows = [
+        (
+            words(level.key),
+            f"{level.floor.basis.source}, moves: {words(level.floor.basis.moves)}",
+            amount_text(level.floor.basis.value_minor, currency),
+            instant_text(level.floor.basis.set_at) if level.floor.basis.set_at else "the start",
+            amount_text(level.floor.allowance_minor, currency),
+            amount_text(level.floor.floor_minor, currency),
+        )
+        for level in sheet.levels
+    ]
+    amounts = (Column("Measured from", "number"), Column("Set at"), Column("Allowance", "number"))
+    columns = (*_text_columns("Level", "Basis"), *amounts, Column("Limit at", "number"))
+    return ListTable("Levels that go on", columns, rows, "No level binds this phase.")
 
 
 def _events(part: HistoryPart, currency: str) -> ListTable:

@@ -24,6 +24,7 @@ from domain.proofs.sheets import (
     BalancePart,
     BreachSheet,
     ClockPart,
+    ContinuesPart,
     CostsPart,
     EventPart,
     GatePart,
@@ -52,7 +53,8 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class JudgedAccount:
-    """The account at the deciding event, as it was judged."""
+    """The account at the deciding event, as it was judged. `continues`: where it came from, if it changed its
+    platform."""
 
     account_id: str
     challenge_id: str
@@ -65,6 +67,7 @@ class JudgedAccount:
     trading_days: tuple[date, ...]
     costs: Costs = NO_COSTS
     source: Source = _QUOTES
+    continues: ContinuesPart | None = None
 
 
 def canonical(body: Mapping[str, Any]) -> str:
@@ -146,7 +149,15 @@ def clock_part(clock: Clock, at: datetime) -> ClockPart:
 
 
 def head(
-    kind: str, proof_id: str, terms: PhaseTerms, at: datetime, *, account_id: str, challenge_id: str, login: int
+    kind: str,
+    proof_id: str,
+    terms: PhaseTerms,
+    at: datetime,
+    *,
+    account_id: str,
+    challenge_id: str,
+    login: int,
+    continues: ContinuesPart | None = None,
 ) -> dict[str, Any]:
     """Returns the first fields of every sheet."""
     product = terms.product
@@ -162,6 +173,7 @@ def head(
             phase_name=terms.phase.name,
             currency=product.currency,
             initial_minor=terms.initial_minor,
+            continues=continues,
         ),
         "product": product_part(product),
         "clock": clock_part(product.clock, at),
@@ -208,9 +220,10 @@ def position_part(
     )
 
 
-def _money(
+def money_fields(
     kind: str, proof_id: str, scene: JudgedAccount, board: QuoteBoard, instruments: Mapping[str, Instrument]
 ) -> dict[str, Any]:
+    """Returns the first fields of every sheet about an account's worth."""
     product, at = scene.terms.product, scene.event.at
     # when the venue states the equity itself, the proof is that statement, not prices
     valued = scene.positions if scene.source.source in ("quotes", "statement") else ()
@@ -223,6 +236,7 @@ def _money(
             account_id=scene.account_id,
             challenge_id=scene.challenge_id,
             login=scene.login,
+            continues=scene.continues,
         ),
         "event": scene.event,
         "loss_clock": clock_part(product.loss_clock, at) if product.loss_clock else None,
@@ -253,7 +267,7 @@ def breach_sheet(
     symbol or position, where each is a limit of its own."""
     terms = scene.terms.rule(spec.rule_id)
     assert isinstance(terms, EquityRule)
-    body = _money("breach", proof_id, scene, board, instruments)
+    body = money_fields("breach", proof_id, scene, board, instruments)
     balance, event = scene.balance.balance_minor, scene.event
     worth = spec.counted(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
     positions: tuple[PositionPart, ...] = body["positions"]
@@ -312,7 +326,7 @@ def pass_sheet(
     )
     return sealed(
         PassSheet(
-            **_money("pass", proof_id, scene, board, instruments),
+            **money_fields("pass", proof_id, scene, board, instruments),
             target=target,
             history=history,
             gates=tuple(gates),

@@ -28,7 +28,7 @@ _LEAST: Final = 32
 _SPREAD: Final = 32
 MOST: Final = 2 * (_LEAST + _SPREAD - 1)
 
-PointKind = Literal["events", "terms", "found"]
+PointKind = Literal["events", "terms", "found", "place"]
 StoredEvent = Annotated[
     Any,
     BeforeValidator(lambda data: events_json.from_json(data) if isinstance(data, dict) else data),
@@ -53,6 +53,7 @@ class Point(State):
 
     events: `state` is the state before, after `events`. terms: then the account changed its terms, see `change`.
     found: an account of an earlier version of this software had this state; what was before it cannot be folded again.
+    place: after `events` the account left its platform; numbers of later events are those of another one.
     """
 
     account_id: str
@@ -134,6 +135,12 @@ class RecentHistory(BaseModel):
         """Continues from the state `after` under the terms of `of`. Returns the point of the change."""
         self.history = after
         made = self._made(of, "terms", now, change)
+        self._begin(made)
+        return made
+
+    def change_place(self, of: PointSubject, now: Moment) -> PointFact:
+        """Continues with the same state at another platform. Returns the point at which it left."""
+        made = self._made(of, "place", now)
         self._begin(made)
         return made
 

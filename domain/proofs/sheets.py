@@ -25,7 +25,23 @@ EventKind = Literal[
 ]  # fmt: skip
 
 
-class AccountPart(Part):
+class ContinuesPart(Part):
+    """The departure of an account from its last place: the sheet that proves it, with its hash, that place, the market
+    time, and the balance that the account left with."""
+
+    proof_id: str
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    platform: str
+    login: int
+    at: datetime
+    balance_minor: int
+
+
+class AccountPart(GrownPart):
+    """`continues`: of an account that came from another platform in the middle of its phase. Numbers of events are
+    those of the account's platform; what was set at an earlier one has the number 0."""
+
+    later: ClassVar[str] = "continues"
     account_id: str
     challenge_id: str
     login: int
@@ -33,6 +49,7 @@ class AccountPart(Part):
     phase_name: str
     currency: Currency
     initial_minor: int
+    continues: ContinuesPart | None = None
 
 
 class ProductPart(Part):
@@ -145,6 +162,13 @@ class FloorPart(Part):
     locked_by_payout: bool
     steps: tuple[Step, ...]
     floor_minor: int
+
+
+class LevelPart(Part):
+    """One level of an account, with its derivation."""
+
+    key: str
+    floor: FloorPart
 
 
 class RulePart(GrownPart):
@@ -347,7 +371,22 @@ class PayoutRefusalSheet(Head):
     rooms: tuple[RoomPart, ...]
 
 
-AnySheet = BreachSheet | PassSheet | ViolationSheet | GateSheet | PayoutRefusalSheet
+class DepartureSheet(MoneySheet):
+    """An account leaves a platform, without an open position, for the place `to_platform`, `to_login`, where it goes on
+    with the same state. `levels`: every level of the phase, in the order of the product's rules. `offences`: by rule.
+    `point`: of the account's history, where it has one."""
+
+    kind: Literal["departure"]
+    platform: str
+    to_platform: str
+    to_login: int
+    levels: tuple[LevelPart, ...]
+    trading_days: tuple[date, ...]
+    offences: dict[str, int]
+    point: PointPart | None
+
+
+AnySheet = BreachSheet | PassSheet | ViolationSheet | GateSheet | PayoutRefusalSheet | DepartureSheet
 _READER: Final[TypeAdapter[AnySheet]] = TypeAdapter(Annotated[AnySheet, Field(discriminator="kind")])
 
 

@@ -22,6 +22,7 @@ OPENED_BY: Final[Mapping[str, Action]] = {"pending_fill": "pending_fill"}
 CLOSED_BY: Final[Mapping[str, CloseAction]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
+    "stop_out": "dealer",
     "dealer": "dealer",
 }
 

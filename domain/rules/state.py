@@ -3,6 +3,7 @@
 The order is always the same: money first, then anchor, peak and lock, and then the comparison with the new floor.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -64,8 +65,21 @@ def on_payout_settled(rules: AccountRules) -> AccountRules:
     )
 
 
+def with_begun(rules: AccountRules, mark: Mark, begun: Callable[[FloorSpec, RuleState], bool]) -> AccountRules:
+    """A breach was overturned: every level stays as before it, but those whose period has begun anew meanwhile
+    (`begun`) are anchored again now."""
+    return AccountRules(
+        rules.specs,
+        tuple(
+            floors.rolled(spec, s, mark, {spec.period}) if spec.begins_anew and begun(spec, s) else s
+            for spec, s in zip(rules.specs, rules.states, strict=True)
+        ),
+    )
+
+
 def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
-    """A breach was overturned: anchors are set again now, peaks and locks stay as before the breach."""
+    """A breach was overturned, and the account would break a level again at once: anchors are set again now, peaks and
+    locks stay as before the breach."""
     return AccountRules(
         rules.specs,
         tuple(

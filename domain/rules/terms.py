@@ -38,7 +38,8 @@ WHOLE: Final = {"whole": True}  # the context in which a definition is written w
 class Terms(BaseModel):
     """Any part of a product definition: immutable; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Of most parts only the product that holds them is validated: it would be slow to prepare each for itself too.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_serializer(mode="wrap")
     def _without_unused_later_fields(

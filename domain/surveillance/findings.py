@@ -33,14 +33,26 @@ class DisputeBreach(_Part):
     proof_id: str
 
 
+# How the accounts of a finding belong together: the weakest relation among them. linked: other owners, whom identity
+# facts tie together.
+Relation = Literal["one_account", "same_owner", "linked", "stranger"]
+# note: on the record, nothing is held. review: a person looks at it. hold: the payouts of the accounts wait, too.
+Severity = Literal["note", "review", "hold"]
+
 Action = Annotated[CloseChallenges | DisputeBreach, Field(discriminator="kind")]
 
 
 class Finding(_Part):
-    """`key` identifies the finding: it opens one case, however often it is found. `score` is 0..1, `at` market time.
+    """`key` identifies the finding: found again, it is told only when it says more (`repeats`). `score` is
+    0..1, `at` market time.
 
     `detector_version` and `thresholds_version` say what judged it; 0 and "" on findings older than these fields.
-    An open case holds the payouts of all `accounts`; confirming it hits the `blamed` ones only.
+    `relation`: of the owners of the accounts to each other. `deals`: ids of trades at the venue. `chance`: the measured
+    value beside chance or the account's own normal, one sentence. `ruled_out`: harmless readings that the facts
+    exclude, one sentence each. `exculpatory`: what speaks for the accounts. `severity`: a note opens no case, a review
+    holds no payout. `link_strength`: 0..1, the weakest link by which an account is named. A case holds payouts of
+    the challenges of `accounts` if the finding says hold and the link is strong; what is decided hits the `blamed` ones
+    only. `below_line`: it does not reach its thresholds, and is kept to measure what is missed.
     """
 
     key: str = Field(max_length=160)
@@ -54,6 +66,14 @@ class Finding(_Part):
     blamed: tuple[str, ...] = ()
     if_confirmed: Action = CloseChallenges()
     evidence: tuple[Evidence, ...] = ()
+    deals: tuple[str, ...] = ()
+    chance: str = ""
+    ruled_out: tuple[str, ...] = ()
+    exculpatory: tuple[Evidence, ...] = ()
+    relation: Relation = "one_account"
+    severity: Severity = "hold"
+    link_strength: Decimal = Field(default=Decimal(1), ge=0, le=1)
+    below_line: bool = False
 
     @model_validator(mode="after")
     def _blames_accounts_that_it_names(self) -> "Finding":

@@ -6,16 +6,19 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
+from domain.exchange import convert
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
 from domain.payouts import trader_messages
+from domain.payouts.checks import amounts_changed
+from domain.payouts.tainted import total_minor
 from domain.rules.base import VenueCalendar
 from firm.payouts import account as payout_account
-from firm.payouts import paid, refusals, row
+from firm.payouts import conversions, paid, refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
-from store import ledger, outbox
+from store import audit, ledger, outbox
 from store.clock import market_now
-from store.models import Payout
+from store.models import Intent, Payout
 
 
 def forfeit_of(payout: Payout) -> Money:
@@ -45,7 +48,7 @@ async def refuse(
     )
     parts = refusals.refusals(current, gross)
     if not parts:
-        _set_forfeit(payout, current)
+        await _set_amounts(session, payout, current)
         return False
     payout.proof_id = await refusals.keep(session, refusals.refused(current, gross, parts))
     reasons = [part.sentence for part in parts]
@@ -60,10 +63,41 @@ async def refuse(
     return True
 
 
-def _set_forfeit(payout: Payout, current: Situation) -> None:
-    """Forfeit what lies beyond the cap when the money is held. No approval has been given yet."""
-    payout.forfeited_minor = current.amount(row.gross_of(payout)).forfeited
+async def _set_amounts(session: AsyncSession, payout: Payout, current: Situation) -> None:
+    """Divide the money as the terms say when it is held: an offence since the request may have lowered the share, and
+    what lies beyond the cap is forfeited. No approval has been given yet."""
+    asked = _amounts(payout)
+    amount = current.amount(row.gross_of(payout))
+    payout.trader_minor, payout.firm_minor = amount.trader, amount.firm
+    payout.refund_minor, payout.forfeited_minor = amount.refund, amount.forfeited
+    payout.base_minor, payout.tainted_minor = amount.base, total_minor(current.facts.tainted)
+    held = conversions.of(payout)
+    if held is not None:  # the rate stays that of the request
+        payout.conversion = conversions.stored(convert(row.sent_of(payout), held.rate))
     payout.terms_digest = row.digest(payout, current.product)
+    if (now := _amounts(payout)) == asked:
+        return
+    words = amounts_changed(row.share_of(payout), Money(minor=asked["trader_minor"], currency=payout.currency))
+    if words:
+        payout.checks = {**payout.checks, "amount": {"ok": True, "words": words, "warns": True}}
+    await audit.record(
+        session,
+        action="payout.amounts_changed",
+        subject_kind="payout",
+        subject_id=payout.id,
+        occurred_at=current.facts.now,
+        reason="the money was divided again when it was held",
+        evidence={"requested": asked, "held": now},
+    )
+
+
+def _amounts(payout: Payout) -> dict[str, int]:
+    return {
+        "trader_minor": payout.trader_minor,
+        "firm_minor": payout.firm_minor,
+        "refund_minor": payout.refund_minor,
+        "forfeited_minor": payout.forfeited_minor,
+    }
 
 
 async def record_held(session: AsyncSession, payout: Payout) -> None:
@@ -80,9 +114,19 @@ async def record_held(session: AsyncSession, payout: Payout) -> None:
     await row.advance(session, payout, "hold_placed")
 
 
-async def record_released(session: AsyncSession, payout: Payout, now: datetime) -> None:
-    """Books the release of a hold: nothing is owed and nothing is forfeited."""
+async def is_lost(session: AsyncSession, payout: Payout) -> bool:
+    """Returns whether an offence has brought the balance back to the initial one since this money was held. It was
+    profit of before, so it does not go back to the account. A payout that has arrived once was the trader's by then."""
+    hold = await session.get(Intent, keys.payout_hold(payout.id))
+    if payout.reopened_at is not None or hold is None or "resets" not in hold.payload:
+        return False
+    before = int(hold.payload["resets"])
+    return await payout_account.resets(session, payout.account_id) > before
+
+
+async def record_released(session: AsyncSession, payout: Payout, now: datetime, *, lost: bool = False) -> None:
+    """Books the release of a hold: nothing is owed, and nothing is forfeited unless all of it is `lost`."""
     entry = payout_released(payout.id, row.share_of(payout), row.refund_of(payout))
     await ledger.post(session, entry, occurred_at=now)
-    if payout.forfeited_minor:
+    if payout.forfeited_minor and not lost:
         await ledger.post(session, forfeit_returned(payout.id, forfeit_of(payout)), occurred_at=now)

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain.payouts import PayoutTerms
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
 from domain.products.product import Product
+from firm.selling import sales
 from store import chains
 from store.models import (
     Account,
@@ -22,8 +23,21 @@ from store.models import (
     Posting,
     Trader,
 )
+from store.together import Param
 
-_FEES_BACK: Final = ("fee_refunded", "fee_partly_refunded", "fee_charged_back")
+_FEES_BACK: Final = (
+    *("fee_refunded", "fee_partly_refunded", "fee_refund_failed"),
+    *("fee_charged_back", "chargeback_taken", "chargeback_given_back"),
+)
+
+
+# Left the account and was not put back: paid, or paid once and then sent back by the rail. What came back is still owed
+# to the trader, so it counts until a person puts it back on the account.
+COUNTS_AS_PAID: Final = or_(Payout.state == "paid", and_(Payout.reopened_at.is_not(None), Payout.closed_at.is_(None)))
+# Closed when it was paid; a payout that came back is dated by its return, until it is paid again.
+_PAID_AT: Final = func.coalesce(Payout.closed_at, Payout.reopened_at)
+# On its way for the first time.
+ON_ITS_WAY: Final = and_(Payout.closed_at.is_(None), Payout.reopened_at.is_(None))
 
 
 async def lock_totals(session: AsyncSession, terms: PayoutTerms, trader_id: str) -> None:
@@ -48,12 +62,11 @@ async def history(
         facts["total_paid_minor"] = await _gross(session, *counted)
     lately = {cap.per_days for own in every for cap in own.caps if cap.per_days is not None}
     facts["paid_lately"] = {
-        days: await _gross(session, *counted, or_(Payout.closed_at.is_(None), Payout.closed_at > now - _hours(days)))
-        for days in sorted(lately)
+        days: await _gross(session, *counted, or_(ON_ITS_WAY, now - _hours(days) < _PAID_AT)) for days in sorted(lately)
     }
     waits = [own.after_first_trade for own in every if own.after_first_trade is not None]
     if last is not None and any(wait.since == "last_payout" for wait in waits):
-        facts["first_trade_since_payout_at"] = await first_trade(session, account.id, last)
+        facts["first_trade_since_payout_at"] = utc(await session.scalar(first_trade_query(account.id, last)))
     if any(own.split_by_trading_days for own in every):
         facts["trading_days"] = await _trading_days(session, account.id, product)
     if any(own.days_are != "full" for own in every):
@@ -68,18 +81,28 @@ async def history(
     return facts
 
 
-async def last_fee(session: AsyncSession, challenge: Challenge) -> int:
-    """Returns the fee of a challenge without what went back to the payer. An order is a challenge of its own."""
-    went_back = await session.scalar(
+def fee_back_query(challenge_id: Param[str], account: Param[str]) -> Select[tuple[int]]:
+    """What went back to the payer of a challenge: zero, or below it. `account`: of its provider (`provider_of`)."""
+    return (
         select(func.coalesce(func.sum(Posting.amount_minor), 0))
         .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
         .where(
-            LedgerTransaction.reference == challenge.id,
+            LedgerTransaction.reference == challenge_id,
             LedgerTransaction.kind.in_(_FEES_BACK),
-            Posting.account == f"provider:{challenge.provider}",
+            Posting.account == account,
         )
     )
-    return max(0, challenge.fee_minor + int(went_back or 0))
+
+
+def provider_of(challenge: Challenge) -> str:
+    """Returns the ledger account of the provider that took the fee."""
+    return f"provider:{challenge.provider}"
+
+
+async def last_fee(session: AsyncSession, challenge: Challenge, went_back: int) -> int:
+    """Returns the fee of a challenge without what went back to the payer (`fee_back_query`), and without taxes: those
+    are not the firm's to give back. A discount was never paid. An order is a challenge of its own."""
+    return await sales.net_left(session, challenge, challenge.fee_minor + int(went_back))
 
 
 async def _all_fees(session: AsyncSession, challenge_id: str) -> int:
@@ -94,7 +117,9 @@ async def _all_fees(session: AsyncSession, challenge_id: str) -> int:
         )
         if each != challenge_id and await session.scalar(refunded.limit(1)) is not None:
             break
-        total += await last_fee(session, await session.get_one(Challenge, each))
+        challenge = await session.get_one(Challenge, each)
+        went_back = await session.scalar(fee_back_query(challenge.id, provider_of(challenge)))
+        total += await last_fee(session, challenge, went_back or 0)
     return total
 
 
@@ -102,19 +127,20 @@ async def closing_payout(session: AsyncSession, challenge_id: str, terms: Payout
     """Returns the id of the paid payout that closes the account, if there is one."""
     closing = [cycle.name for cycle in terms.cycles if cycle.closes_account]
     found: str | None = await session.scalar(
-        select(Payout.id)
-        .where(Payout.challenge_id == challenge_id, Payout.state == "paid", Payout.cycle.in_(closing))
-        .limit(1)
+        select(Payout.id).where(Payout.challenge_id == challenge_id, COUNTS_AS_PAID, Payout.cycle.in_(closing)).limit(1)
     )
     return found
 
 
-async def first_trade(session: AsyncSession, account_id: str, after: datetime | None = None) -> datetime | None:
+def first_trade_query(account_id: Param[str], after: datetime | None = None) -> Select[tuple[datetime]]:
     opened = [DealRow.account_id == account_id, DealRow.entry == "in"]
     if after is not None:
         opened.append(DealRow.at > after)
-    first = await session.scalar(select(func.min(DealRow.at)).where(*opened))
-    return None if first is None else first.astimezone(UTC)
+    return select(func.min(DealRow.at)).where(*opened)
+
+
+def utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC)
 
 
 def _hours(days: int) -> timedelta:
@@ -124,9 +150,9 @@ def _hours(days: int) -> timedelta:
 async def _of_challenge(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
     row = (
         await session.execute(
-            select(
-                func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(Payout.closed_at)
-            ).where(Payout.challenge_id == challenge_id, Payout.state == "paid")
+            select(func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(_PAID_AT)).where(
+                Payout.challenge_id == challenge_id, COUNTS_AS_PAID
+            )
         )
     ).one()
     count, gross, trader, last = row
@@ -139,11 +165,12 @@ async def _of_challenge(session: AsyncSession, challenge_id: str) -> dict[str, A
 
 
 def _counted(terms: PayoutTerms, account: Account, judged: Payout | None) -> list[ColumnElement[bool]]:
-    """Returns the conditions on the payouts that totals count: paid, of the challenge or of all accounts of the trader
-    in this currency. Of the trader's other accounts, payouts on their way count too, if they were requested first."""
+    """Returns the conditions on the payouts that totals count: `COUNTS_AS_PAID`, of the challenge, or of all accounts
+    of the trader in this currency. Of the other accounts, payouts on their way count too, if they were requested
+    first."""
     if terms.totals_over == "account":
-        return [Payout.challenge_id == account.challenge_id, Payout.state == "paid"]
-    on_its_way = and_(Payout.closed_at.is_(None), Payout.account_id != account.id)
+        return [Payout.challenge_id == account.challenge_id, COUNTS_AS_PAID]
+    on_its_way = and_(ON_ITS_WAY, Payout.account_id != account.id)
     if judged is not None:
         first = or_(
             Payout.requested_at < judged.requested_at,
@@ -151,7 +178,7 @@ def _counted(terms: PayoutTerms, account: Account, judged: Payout | None) -> lis
         )
         on_its_way = and_(on_its_way, first)
     own = [Payout.trader_id == account.trader_id, Payout.currency == account.currency]
-    return [*own, or_(Payout.state == "paid", on_its_way)]
+    return [*own, or_(COUNTS_AS_PAID, on_its_way)]
 
 
 async def _gross(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
@@ -162,10 +189,7 @@ async def _gross(session: AsyncSession, *conditions: ColumnElement[bool]) -> int
 async def _left_by(session: AsyncSession, account_id: str) -> int | None:
     """Returns the balance right after the last paid payout and its excess left the account."""
     last = await session.scalar(
-        select(Payout.id)
-        .where(Payout.account_id == account_id, Payout.state == "paid")
-        .order_by(Payout.closed_at.desc())
-        .limit(1)
+        select(Payout.id).where(Payout.account_id == account_id, COUNTS_AS_PAID).order_by(_PAID_AT.desc()).limit(1)
     )
     if last is None:
         return None

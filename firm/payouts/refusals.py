@@ -44,7 +44,8 @@ def _sheet(current: Situation, gross: Money) -> dict[str, Any]:
     asked = json.dumps([facts_json(current.facts), gross.minor, gross.currency], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
     proof_id = keys.refusal_proof(account.id, digest)
-    subject = ProofSubject(account.id, account.challenge_id, account.login or 0, current.terms)
+    came = None if current.place is None else current.place.continues
+    subject = ProofSubject(account.id, account.challenge_id, account.login or 0, current.terms, came)
     return payout_refusal_sheet(proof_id, subject, current.facts, current.rules, gross)
 
 

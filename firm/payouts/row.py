@@ -1,29 +1,51 @@
 """The payout row: its amounts, what an approval of it is for, and each step of it."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import payout_workflow
-from domain import keys
-from domain.approvals import approvals_that_count
+from domain import record_keys
+from domain.errors import NotFound
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.payout import PAYOUT
+from domain.payouts.payout import OPEN_TO_PEOPLE, PAYOUT
 from domain.products.product import Product
-from store import crypto, decisions, outbox, products, rows, transitions
-from store.clock import market_now
-from store.models import Account, Intent, Payout, Transition, User
+from firm import messages
+from firm.payouts import approving, conversions, deadlines
+from store import crypto, outbox, products, rows, transitions
+from store.clock import WATERMARK, market_now
+from store.models import Account, Payout, Transition
 
-OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 _TRANSFER_CHECK: Final = timedelta(days=1)
+_FOUND_IN: Final = "payout_states"  # by the id, when this transaction locked the payout
+_WITHOUT_DATE: Final = frozenset({"requested", "reserved", "approved", "settling", "releasing"})
+
+
+# One round trip: the locked payout, its account, and market time for the rest of the transaction.
+_LOCKED: Final = (
+    select(Payout, Account, WATERMARK.scalar_subquery())
+    .join(Account, Account.id == Payout.account_id)
+    .where(Payout.id == bindparam("payout"))
+    .with_for_update(of=Payout, key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 async def locked(session: AsyncSession, payout_id: str) -> Payout:
-    """Returns the row, locked until the transaction ends. Raises NotFound."""
-    return await rows.locked(session, Payout, payout_id)
+    """Returns the row, locked until the transaction ends. Its account is read with it, and not locked. Raises
+    NotFound."""
+    found = (await session.execute(_LOCKED, {"payout": payout_id})).one_or_none()
+    if found is None:
+        raise NotFound
+    payout, account, watermark = found
+    rows.keep(session, payout)
+    rows.keep(session, account)
+    session.info.setdefault(_FOUND_IN, {}).setdefault(payout_id, payout.state)
+    await market_now(session, watermark)
+    return cast(Payout, payout)
 
 
 async def product_of(session: AsyncSession, payout: Payout) -> Product:
@@ -41,8 +63,14 @@ def refund_of(payout: Payout) -> Money:
 
 
 def sent_of(payout: Payout) -> Money:
-    """Returns the amount sent to the trader: the share and the refunded part of the fee."""
-    return share_of(payout) + refund_of(payout)
+    """Returns what the trader gets, in the account's currency: the share and the refunded part of the fee."""
+    return approving.sent_of(payout)
+
+
+def transfer_of(payout: Payout) -> Money:
+    """Returns what its rail is asked to send: the same in the currency of the beneficiary."""
+    conversion = conversions.of(payout)
+    return sent_of(payout) if conversion is None else conversion.bought
 
 
 def gross_of(payout: Payout) -> Money:
@@ -56,20 +84,20 @@ def digest(payout: Payout, product: Product) -> str:
         trader_share=share_of(payout),
         refund_minor=payout.refund_minor,
         forfeited_minor=payout.forfeited_minor,
-        beneficiary_index=crypto.keys().index(payout.beneficiary),
+        beneficiary_digest=crypto.keys().digest(payout.beneficiary),
         product_hash=product.content_hash,
+        conversion=conversions.of(payout),
     )
 
 
 async def approvals(session: AsyncSession, payout: Payout) -> tuple[int, int]:
-    """(approvals that count now, approvals needed): people, roles and terms as they are at this moment."""
-    product = await product_of(session, payout)
-    requester = await session.get_one(User, payout.requested_by)
-    votes = await decisions.votes(session, "payout", payout.id)
-    counted = approvals_that_count(
-        "payout", votes, requester_person=requester.person_id, digest=digest(payout, product)
-    )
-    return counted, policy.approvers_needed(sent_of(payout), product.payout)
+    """(approvals that count now, approvals needed): people, roles, terms and policy as they are at this moment. Nobody
+    is counted where none is needed. Call it before a step: it may wait for other payouts of the day."""
+    needed = await approving.needed(session, payout)
+    if needed == 0:
+        return 0, 0
+    persons = await approving.standing(session, payout, digest(payout, await product_of(session, payout)))
+    return len(persons), needed
 
 
 async def advance(
@@ -87,9 +115,6 @@ async def advance(
     the step's key counts: the row lock and the state it starts from make repeating a step harmless. `reason` is
     for the firm, `trader_message` for the trader."""
     now = await market_now(session)
-    taken = await session.scalar(
-        select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
-    )
     payout.state = await transitions.apply(
         session,
         PAYOUT,
@@ -97,31 +122,37 @@ async def advance(
         subject_id=payout.id,
         state_now=payout.state,
         trigger=trigger,
-        key=keys.counted_step(int(taken or 0), trigger),
+        key=record_keys.counted_step(payout.steps, trigger),
         occurred_at=now,
         detail=detail,
         actor=actor,
         role=role,
         reason=reason,
     )
+    payout.steps += 1
+    payout.changed_at = now
     if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
         payout.reason = reason
     if trader_message:
         payout.told = trader_message
+    if policy.ends_round(trigger, payout.state):
+        payout.round += 1
+    if trigger == "approvals_complete":
+        payout.approved_at = now
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
-
-
-async def can_be_stopped(session: AsyncSession, payout: Payout) -> bool:
-    """Returns whether the locked row is approved and its transfer not declared yet."""
-    return payout.state == "approved" and await session.get(Intent, keys.payout_transfer(payout.id)) is None
+        await messages.send_limits(session, [payout.account_id], f"{payout.id}/{payout.steps}")
 
 
 async def set_wakeup(session: AsyncSession, payout: Payout) -> None:
-    """Register the date in market time that the payout waits for in its new state, if any."""
-    due = payout.decide_by if payout.state in OPEN_TO_PEOPLE else None
+    """Register the date in market time that the payout waits for in its new state, if any. A transfer is looked at
+    after a day, and then each time when it is twice as old: its rail tells us of it before."""
+    due = await deadlines.next_date(session, payout) if payout.state in OPEN_TO_PEOPLE else None
     if payout.state == "sent":
-        due = await market_now(session) + _TRANSFER_CHECK
+        now = await market_now(session)
+        due = now + max(_TRANSFER_CHECK, now - payout.changed_at)
+    if due is None and session.info.get(_FOUND_IN, {}).get(payout.id) in _WITHOUT_DATE:
+        return  # the step that brought it there has taken the date away
     await outbox.wake_at(session, workflow_id=payout_workflow(payout.id), due_at=due)
 
 

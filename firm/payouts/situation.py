@@ -1,23 +1,25 @@
 """All that the eligibility and the amount of a payout request depend on, from the record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain.errors import BadInput, NotFound
-from domain.histories.recorded import Bar, events
+from domain.histories.recorded import Bar, RecordedLife, events
 from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts, amounts
 from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
+from domain.payouts.tainted import TaintedTrade, beside_tainted, total_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
+from domain.proofs.departure import Place, place_of
 from domain.rules import history
 from domain.rules.base import Consequence, VenueCalendar
 from domain.rules.events import Event, Moment, News
@@ -25,9 +27,9 @@ from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
 from firm.payouts import account as payout_account
-from firm.payouts import paid
+from firm.payouts import deducted, paid
 from store import products
-from store.clock import market_now
+from store.clock import WATERMARK, market_now
 from store.models import (
     Account,
     AccountLive,
@@ -41,6 +43,7 @@ from store.models import (
     Trader,
 )
 from store.read import impact
+from store.together import OneValueEach, Param, as_list
 
 _MINUTE: Final = timedelta(minutes=1)
 _AT_ONE_EVENT: Final = 50  # more offences than rules that one event can break
@@ -68,6 +71,7 @@ class Situation(NamedTuple):
     rules: AccountRules
     mark: Mark
     terms: PhaseTerms
+    place: Place | None  # where the account came from, if it changed its platform
 
     @property
     def most(self) -> Money:
@@ -109,49 +113,65 @@ async def situation(
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
     _check_cycle(product, cycle)
-    live, now = await session.get(AccountLive, account_id), await market_now(session)
-    holdings, profit = await _judged(session, account, holdings or await _checkpoint(session, account, live))
+    live = await session.get(AccountLive, account_id)
+    record = await _on_record(session, account, challenge)
+    now = await market_now(session, record.market)
+    holdings, profit = _judged(account, holdings or await _checkpoint(session, account, live), record)
     terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
+    offences, tainted = record.deducted or {}, deducted.trades(record.tainted)
+    gates, left_out = await _judged_by_history(session, account, terms, holdings, now, requested, offences, tainted)
     known = PayoutFacts(
         now=now,
-        challenge_state=await _challenge_state(session, challenge, account) if is_funded_phase else "in_evaluation",
+        challenge_state=_challenge_state(challenge, account, record) if is_funded_phase else "in_evaluation",
         funded_at=account.opened_at,
         balance_minor=holdings.balance_minor,
         equity_minor=holdings.equity_minor,
         initial_minor=account.initial_minor,
         open_positions=holdings.open_positions,
-        open_payout_id=await session.scalar(
-            select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
-        ),
+        open_payout_id=record.open_payout,
         beneficiary_known=trader.beneficiary is not None,
-        first_trade_at=await paid.first_trade(session, account_id),
+        first_trade_at=paid.utc(record.first_trade),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
         profit_minor=profit,
-        deducted_minor=deducted,
-        lowered_split_pct=await _lowered_split(session, challenge.id),
+        deducted_minor=left_out,
+        tainted=tainted,
+        lowered_split_pct=await _lowered_split(session, challenge.id) if record.lowers_split else None,
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=await paid.last_fee(session, challenge),
+        last_fee_minor=await paid.last_fee(session, challenge, record.fee_back),
         **await paid.history(session, account, product, now, judged),
     )
-    specs = terms.specs
-    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
-    spare = {
+    state = live.rule_state if live else {}
+    rules = from_json(terms.specs, state["rules"]) if state else fresh(terms.specs)
+    spare = _spare(rules, known)
+    mark = Mark(holdings.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
+    return Situation(known, product, account, challenge, trader, spare, rules, mark, terms, place_of(state))
+
+
+def _spare(rules: AccountRules, known: PayoutFacts) -> dict[str, int]:
+    return {
         spec.rule_id: spare_minor(spec, state, counted_minor(spec, known))
         for spec, state in zip(rules.specs, rules.states, strict=True)
     }
-    mark = Mark(holdings.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
-    return Situation(known, product, account, challenge, trader, spare, rules, mark, terms)
 
 
-async def _judged(session: AsyncSession, account: Account, found: Holdings) -> tuple[Holdings, int]:
+async def _on_record(session: AsyncSession, account: Account, challenge: Challenge) -> Row[Any]:
+    return await _ON_RECORD.read(
+        session,
+        account=account.id,
+        challenge=challenge.id,
+        provider=paid.provider_of(challenge),
+        initial_deposit=keys.initial_deposit(account.id),
+    )
+
+
+def _judged(account: Account, found: Holdings, record: Row[Any]) -> tuple[Holdings, int]:
     """Returns (the money and positions that are judged, the profit of the trader in them). While an offence is to bring
     the balance back to the initial one, there is nothing above it."""
-    profit = found.balance_minor - account.initial_minor - await credited(session, account.id)
-    if not await payout_account.reset_waits(session, account.id):
+    profit = found.balance_minor - account.initial_minor - int(record.credited)
+    if record.waiting_reset is None:
         return found, profit
     balance, equity = (min(minor, account.initial_minor) for minor in (found.balance_minor, found.equity_minor))
     return Holdings(balance, equity, found.open_positions), min(profit, 0)
@@ -162,12 +182,12 @@ def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
     return rooms_after_payout(current.rules, current.mark, gross.minor)
 
 
-async def _challenge_state(session: AsyncSession, challenge: Challenge, account: Account) -> str:
+def _challenge_state(challenge: Challenge, account: Account, record: Row[Any]) -> str:
     """Returns the challenge's state, or the newer state of the account's rows that the workflow has not received
     yet."""
     if challenge.state != "funded":
         return challenge.state
-    if await payout_account.breaches(session, account.id):
+    if record.breach is not None:
         return "breached"
     return challenge.state if account.status == "active" else account.status
 
@@ -200,23 +220,24 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
 
 
 async def credited(session: AsyncSession, account_id: str) -> int:
-    """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
+    return int(await session.scalar(_credited_query(account_id, keys.initial_deposit(account_id))) or 0)
+
+
+def _credited_query(account_id: Param[str], initial_deposit: Param[str]) -> Select[tuple[int]]:
+    """The amount that the firm paid into the account after its start (negative: took out). It is not profit of
     the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
     brought the balance back to the initial one: profit begins anew there."""
     of_account = BalanceOperationRow.account_id == account_id
     begun = select(func.max(BalanceOperationRow.seq)).where(
         of_account, BalanceOperationRow.key.startswith(keys.RESET_BALANCE, autoescape=True)
     )
-    total = await session.scalar(
-        select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
-            of_account,
-            BalanceOperationRow.seq > func.coalesce(begun.scalar_subquery(), 0),
-            or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
-            BalanceOperationRow.key != keys.initial_deposit(account_id),
-            BalanceOperationRow.key.not_like("pay\\_%"),
-        )
+    return select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
+        of_account,
+        BalanceOperationRow.seq > func.coalesce(begun.scalar_subquery(), 0),
+        or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
+        BalanceOperationRow.key != initial_deposit,
+        BalanceOperationRow.key.not_like("pay\\_%"),
     )
-    return int(total or 0)
 
 
 async def _judged_by_history(
@@ -226,42 +247,47 @@ async def _judged_by_history(
     holdings: Holdings,
     now: datetime,
     requested: Money | None,
+    offences: Mapping[str, int],
+    tainted: Sequence[TaintedTrade],
 ) -> tuple[tuple[GateFact, ...], int]:
-    """Returns (the gates that block payouts, the profit that does not count, in minor units).
+    """Returns (the gates that block payouts, the profit that the rules leave out, in minor units). What they leave out
+    of the profit of `tainted` trades is no part of it.
 
     The stored fills, operations, daily snapshots and news are folded here and now, through the rules' own steps. The
     monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
     anyone can fold again. Requests are rare compared with ticks.
     """
     rules = tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
-    offences = await _deducted_by_offences(session, account.id)
+    recent = await deducted.offences_since(session, account.id, tainted) if offences else {}
     if not rules or account.opened_at is None:
-        return (), sum(offences.values())
-    state = history.start(rules, terms.context)
-    for event in await _happened(session, account, terms, holdings, now):
-        state, _ = history.step(state, event, rules, terms.context)
-    state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
-    moment = Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
+        return (), beside_tainted({}, {}, offences, recent, total_minor(tainted))
+    life, news = await impact.life(session, account, bars=False), await _announced(session, account, terms, now)
+
+    def folded(life: RecordedLife, holdings: Holdings) -> tuple[history.HistoryState, Moment]:
+        state = history.start(rules, terms.context)
+        for event in (*news, *_lived(life, terms, holdings, now)):
+            state, _ = history.step(state, event, rules, terms.context)
+        state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
+        return state, Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
+
+    state, moment = folded(life, holdings)
     gates = tuple(
         GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
         for gate, status in history.gates(state, rules, terms.context, moment)
         if "payout" in gate.blocks
     )
-    return gates, _larger(history.deductions(state, rules, terms.context, moment), offences)
+    counted = clean = history.deductions(state, rules, terms.context, moment)
+    if tainted and counted:
+        made = total_minor(tainted)
+        without = life.without_profit_of({trade.position_id for trade in tainted})
+        less = Holdings(holdings.balance_minor - made, holdings.equity_minor - made, holdings.open_positions)
+        clean_state, clean_moment = folded(without, less)
+        clean = history.deductions(clean_state, rules, terms.context, clean_moment)
+    return gates, beside_tainted(counted, clean, offences, recent, total_minor(tainted))
 
 
-def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
-    """A rule that counts its deductions also has offences on the record: both are the same deduction."""
-    return sum(max(counted.get(rule, 0), offences.get(rule, 0)) for rule in {*counted, *offences})
-
-
-async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[str, int]:
-    rows = await session.execute(
-        select(Offence.rule_id, func.sum(Offence.deducted_minor))
-        .where(Offence.account_id == account_id, Offence.deducted_minor != 0)
-        .group_by(Offence.rule_id)
-    )
-    return {rule_id: int(minor) for rule_id, minor in rows}
+def _lowers_split(challenge_id: Param[str]) -> tuple[ColumnElement[bool], ...]:
+    return Offence.challenge_id == challenge_id, Offence.consequence == "lower_split"
 
 
 async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
@@ -271,7 +297,7 @@ async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | 
     found = await session.execute(
         select(Offence.seq, Offence.occurred_at, Offence.rule_id, Proof.body)
         .join(Proof, Offence.proof_id == Proof.id)
-        .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
+        .where(*_lowers_split(challenge_id))
         .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
         .limit(_AT_ONE_EVENT)
     )
@@ -297,21 +323,23 @@ def _grown_split(product: Product, account: Account) -> Decimal | None:
     return plan.split_pct if plan is not None and grown else None
 
 
-async def _happened(
-    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
-) -> list[Event]:
-    """Returns the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
+def _lived(life: RecordedLife, terms: PhaseTerms, holdings: Holdings, now: datetime) -> Iterator[Event]:
+    """Yields the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
     bar is the present, so every reset up to now is included."""
-    life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
-    lived = list(events(replace(life, bars=(present,)), terms.product, terms.initial_minor))
-    begun = life.opened_at
+    return events(replace(life, bars=(present,)), terms.product, terms.initial_minor)
+
+
+async def _announced(session: AsyncSession, account: Account, terms: PhaseTerms, now: datetime) -> list[Event]:
+    """Returns the news releases since the account was opened."""
+    begun = paid.utc(account.opened_at)
+    assert begun is not None
     announced = await session.scalars(
         select(NewsRelease)
         .where(NewsRelease.released_at >= begun - _NEWS_BEFORE, NewsRelease.released_at <= now)
         .order_by(NewsRelease.released_at)
     )
-    return [*(_news(row, terms, begun) for row in announced), *lived]
+    return [_news(row, terms, begun) for row in announced]
 
 
 def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
@@ -326,3 +354,17 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         symbols=tuple(row.names),
         impact=row.impact,
     )
+
+
+_ON_RECORD: Final = OneValueEach(
+    market=WATERMARK,
+    credited=_credited_query(bindparam("account"), bindparam("initial_deposit")),
+    waiting_reset=payout_account.waiting_reset_query(bindparam("account")),
+    deducted=deducted.offences_query(bindparam("account")),
+    tainted=as_list(deducted.in_force_query(bindparam("account"))),
+    breach=payout_account.breaches_query(bindparam("account")).limit(1),
+    open_payout=select(Payout.id).where(Payout.account_id == bindparam("account"), paid.ON_ITS_WAY),
+    first_trade=paid.first_trade_query(bindparam("account")),
+    lowers_split=select(Offence.id).where(*_lowers_split(bindparam("challenge"))).limit(1),
+    fee_back=paid.fee_back_query(bindparam("challenge"), bindparam("provider")),
+)

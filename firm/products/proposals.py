@@ -6,7 +6,7 @@ from typing import Final, Literal
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_reason
+from domain.approvals import Actor, check_may_withdraw, check_reason
 from domain.errors import Conflict
 from domain.keys import new_id
 from domain.products.product import Product
@@ -15,12 +15,12 @@ from domain.products.publishing import (
     check_applied,
     check_approved,
     check_may_propose,
-    check_may_withdraw,
     check_next_version,
     content_hash,
     proposal_digest,
 )
 from firm import decide as guard
+from firm.products.pattern_terms import check_pattern_terms
 from store import audit, decisions, products, rows
 from store.clock import market_now
 from store.models import ProductProposal, User
@@ -41,6 +41,7 @@ async def propose(
     check_may_propose(KIND, actor)
     check_reason(reason)
     check_applied(product)
+    check_pattern_terms(product)
     known = await products.versions(session, product.product)
     check_next_version(product, known[-1] if known else None)
     now = await market_now(session)

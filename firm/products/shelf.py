@@ -11,7 +11,7 @@ from typing import Final
 import yaml
 from pydantic import ValidationError
 
-from domain.errors import ProductInvalid, YamlInvalid
+from domain.file_errors import ProductInvalid, YamlInvalid
 from domain.products import checks as product_checks
 from domain.products.product import Product
 from domain.quoting import cut, quoted
@@ -92,8 +92,9 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
         product = Product.model_validate(data)
     except ValidationError as exc:
         raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
-    promised = list(product_checks.not_applied(product))
+    promised = list(product_checks.not_applied(product, new=False))
     promised += product_checks.floors_not_sold(product.places(), product.initial_minors)
+    promised += product_checks.prices_not_sold(product.prices(), product.currency)
     if promised:
         raise _refused(name, root, promised)
     if venues is not None:

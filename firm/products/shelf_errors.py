@@ -26,7 +26,6 @@ _MISSING: Final = {
     "funded": "describe the funded phase: a name and its rules",
     "phases": "list the evaluation phases in order; write [] for a product without any",
     "payout": "say when a payout may be requested, of how much, and how it is shared",
-    "bands": "say how many people approve a payout of which size, such as [{up_to: null, approvers: 1}]",
     "allowance": "say how much may be lost, such as {type: pct_of_initial, value: '5'}",
     "type": "say which kind it is",
     "value": "give the number, in quotes, such as '5'",

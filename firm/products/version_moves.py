@@ -3,27 +3,28 @@ by the monitor at each account's next daily reset."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_reason
+from domain.approvals import Actor, check_may_withdraw, check_reason
 from domain.errors import BadInput
 from domain.keys import new_id
+from domain.platform_changes import UNFINISHED
 from domain.products.product import Product
 from domain.products.publishing import (
     ACCOUNT_MOVE,
     check_approved,
     check_may_propose,
-    check_may_withdraw,
     check_movable,
     move_digest,
 )
 from firm import decide as guard
+from firm import messages
 from store import audit, decisions, products, rows
 from store.clock import market_now
-from store.models import Account, AccountMove, AccountMoveRow, Payout, User
+from store.models import Account, AccountMove, AccountMoveRow, Payout, PlatformChange, User
 
 KIND: Final = "account_move"
 Verdict = Literal["approve", "reject"]
@@ -42,7 +43,7 @@ async def propose(
     reason: str,
 ) -> AccountMove:
     """Ask for accounts to go on under another version. `numbers`: as people say them (10482 for A-10482); None: every
-    active account of the version that has no payout open and waits for no other move.
+    active account of the version that has no payout open, waits for no other move and stays at its platform.
 
     Raises NotAllowed, NotFound (a version), BadInput (terms that do not fit, accounts that cannot move).
     """
@@ -94,9 +95,14 @@ async def _chosen(session: AsyncSession, old: Product, new: Product, numbers: Se
         )
         .exists()
     )
+    changing = (
+        select(PlatformChange.id)
+        .where(PlatformChange.account_id == Account.id, PlatformChange.state.in_(UNFINISHED))
+        .exists()
+    )
     statement = select(
         *(Account.number, Account.id, Account.product, Account.version, Account.status),
-        *(Account.phase_index, Account.initial_minor, open_payout, waiting),
+        *(Account.phase_index, Account.initial_minor, open_payout, waiting, changing),
     ).order_by(Account.number)
     of_version = statement.where(Account.product == product, Account.version == version)
     wanted = of_version if numbers is None else statement.where(Account.number.in_(numbers))
@@ -106,18 +112,9 @@ async def _chosen(session: AsyncSession, old: Product, new: Product, numbers: Se
         f"A-{number}: there is no such account" for number in dict.fromkeys(numbers or ()) if number not in found
     ]
     chosen: list[str] = []
-    for number, account_id, its_product, its_version, status, phase, size, has_payout, is_waiting in rows:
-        why = ""
-        if (its_product, its_version) != (product, version):
-            why = f"is under {its_product}@{its_version}"
-        elif status != "active":
-            why = f"is {status}"
-        elif not new.has_size(phase, size):
-            why = f"has grown to a size that {new.ref} does not have"
-        elif has_payout:
-            why = "has an open payout; decide that first"
-        elif is_waiting:
-            why = "waits for another move"
+    for row in rows:
+        why = _why_not(row, new, (product, version))
+        number, account_id = row.number, row.id
         if why:
             problems.append(f"A-{number}: {why}")
         else:
@@ -136,6 +133,22 @@ async def _chosen(session: AsyncSession, old: Product, new: Product, numbers: Se
             remedy="Active accounts without an open payout can.",
         )
     return chosen
+
+
+def _why_not(row: Row[Any], new: Product, under: tuple[str, int]) -> str:
+    """Returns why an account cannot move; empty when it can."""
+    _, _, its_product, its_version, status, phase, size, has_payout, is_waiting, changes = row
+    if (its_product, its_version) != under:
+        return f"is under {its_product}@{its_version}"
+    if status != "active":
+        return f"is {status}"
+    if not new.has_size(phase, size):
+        return f"has grown to a size that {new.ref} does not have"
+    if has_payout:
+        return "has an open payout; decide that first"
+    if is_waiting:
+        return "waits for another move"
+    return "is on its way to another platform" if changes else ""
 
 
 async def locked(session: AsyncSession, move_id: str) -> AccountMove:
@@ -172,6 +185,8 @@ async def decide(
     if verdict == "approve":
         counted = await decisions.votes(session, KIND, move.id)
         check_approved(KIND, counted, proposer_person=asked_by, digest=subject.digest)
+        moving = await session.scalars(select(AccountMoveRow.account_id).where(AccountMoveRow.move_id == move.id))
+        await messages.send_limits(session, moving.all(), move.id)
     await _step(session, move, trigger, actor, reason, now)
     return move
 

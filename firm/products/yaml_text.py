@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from domain.errors import YamlInvalid
+from domain.file_errors import YamlInvalid
 from domain.quoting import cut
 
 MAX_BYTES: Final = 100_000

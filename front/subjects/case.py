@@ -3,28 +3,43 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import case_workflow
 from domain.approvals import DECIDERS, STAFF
-from domain.disputes import CASE as MACHINE
-from front.subjects.subject import Right, Subject, Verb, Workflow
-from store.models import Alert, Case, CaseAccount
+from domain.surveillance.casework import CASE as MACHINE
+from firm import case_actions
+from front.subjects.subject import Decision, Right, Subject, Taken, Verb, Workflow
+from store import case_evidence
+from store.models import Alert, Case, CaseAccount, CaseAction
 from store.read import cases
-from store.read.pages import Scope
-from store.read.queue import Row, Waiting, waiting_rows
+from store.read.pages import View
+from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
+from store.scope import Scope
 
 _DECIDE: Final = Right("cases.decide", DECIDERS["case"])
 
 
 def _rows() -> Select[Any]:
+    """The deadline is that of the hold: until it is raised to admin, and then until it ends."""
     first_account = (
         select(func.min(CaseAccount.account_id)).where(CaseAccount.case_id == Case.id).correlate(Case).scalar_subquery()
     )
+    holds = and_(Case.hold_until.is_not(None), Case.hold_ended_at.is_(None))
+    hold_ends = case((and_(holds, Case.escalated_at.is_(None)), Case.escalate_at), (holds, Case.hold_until))
     rows = waiting_rows(
-        subject_id=Case.id, state=Case.state, since=Case.opened_at, account_id=first_account, note=Alert.sentence
+        subject_id=Case.id,
+        state=Case.state,
+        since=Case.opened_at,
+        deadline=by_calendar("case", Case.id, hold_ends),
+        account_id=first_account,
+        note=case(
+            (and_(holds, Case.escalated_at.is_not(None)), func.concat("Raised to admin: ", Alert.sentence)),
+            (Case.hold_ended_at.is_not(None), func.concat("Its hold has ended: ", Alert.sentence)),
+            else_=Alert.sentence,
+        ),
     )
     return rows.join(Alert, Alert.id == Case.alert_id).where(Case.state == "open")
 
@@ -34,7 +49,33 @@ def _words(row: Row) -> str:
 
 
 async def _state(session: AsyncSession, _: Scope, case_id: str) -> str:
-    return (await cases.one(session, case_id)).state
+    return await cases.state(session, case_id)
+
+
+class ActionProposed(View):
+    """A proposed action after a step. An approval carries `seen`. `message`: as the traders will read it, with
+    placeholders for their own accounts and trades."""
+
+    id: str
+    action: str
+    state: str
+    message: str
+    seen: str
+
+
+async def proposed(session: AsyncSession, row: CaseAction) -> ActionProposed:
+    """What the API answers about a proposal."""
+    known = await case_evidence.of(session, row.case_id)
+    return ActionProposed(
+        id=row.id, action=row.action, state=row.state, message=row.message, seen=known.seen(row.case_id, row)
+    )
+
+
+async def withdraw(session: AsyncSession, decision: Decision) -> Taken:
+    """Raises what `firm.case_actions` refuses with."""
+    row = await case_actions.withdraw(session, decision.subject_id, actor=decision.actor, reason=decision.reason)
+    found = await session.get_one(Case, decision.subject_id)
+    return Taken(found.state, await proposed(session, row))
 
 
 CASE: Final = Subject(
@@ -50,15 +91,42 @@ CASE: Final = Subject(
     verbs=(
         Verb(
             "clear", "Clear suspicion", "Cleared", _DECIDE,
-            "There is nothing to act on. Payouts that the case held continue.",
+            "It was a false alert: there is nothing to act on. Payouts that the case held continue.",
             path="clear",
         ),
         Verb(
+            "inconclusive", "Leave inconclusive", "Left inconclusive", _DECIDE,
+            "Nobody can tell. Nothing is acted on, and payouts that the case held continue.",
+            path="inconclusive",
+        ),
+        Verb(
+            "warn", "Send the warning", "Warned", _DECIDE,
+            "Send the proposed warning. It takes nothing from the trader, so whoever proposed it may send it.",
+            style="primary", path="warn",
+        ),
+        Verb(
+            "deduct", "Approve the deduction", "Deduction approved", _DECIDE,
+            "Approve the proposed deduction: the profit of exactly the named trades does not count for payouts, and "
+            "the challenge goes on. Whoever proposed it cannot approve it. `seen` is that of the case.",
+            style="danger", path="deduct", proof="money",
+        ),
+        Verb(
+            "deny", "Approve the denial", "Denial approved", _DECIDE,
+            "Approve the proposed denial: the named payouts are rejected, and the challenge goes on. Whoever proposed "
+            "it cannot approve it. `seen` is that of the case.",
+            style="danger", path="deny", proof="money",
+        ),
+        Verb(
             "confirm", "Confirm abuse", "Confirmed", _DECIDE,
-            "Do what the case says under `if_confirmed`: `close_challenges` closes the challenges of the blamed "
-            "accounts and rejects their payouts, and those of the other accounts continue; `dispute_breach` disputes "
-            "the breach for the trader.",
-            style="danger", path="confirm",
+            "Approve the proposed closing: the challenges of the blamed accounts are closed and their payouts are "
+            "rejected. Whoever proposed it cannot approve it. `seen` is that of the case. A case about a verdict is "
+            "confirmed by one person and without a proposal: the breach is disputed for the trader.",
+            style="danger", path="confirm", proof="money",
+        ),
+        Verb(
+            "withdraw", "Withdraw the proposal", "Withdrawn", _DECIDE,
+            "Take the proposed action away. The case stays open.",
+            path="withdraw", carry_out=withdraw, answer=ActionProposed,
         ),
     ),
     workflow=Workflow("case", case_workflow, MACHINE, _state),

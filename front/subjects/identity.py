@@ -3,15 +3,15 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Select, func, literal, select, union_all
+from sqlalchemy import Select, func, literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import DECIDERS, STAFF
 from firm import people
+from firm.identity_checks import identity_waits
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
-from store.models import Challenge, Payout, Trader
 from store.read.pages import View
-from store.read.queue import Waiting, waiting_rows
+from store.read.queue import Waiting, by_calendar, waiting_rows
 
 _DECIDE: Final = Right("traders.decide_identity", DECIDERS["identity"])
 
@@ -21,26 +21,14 @@ class IdentityAnswer(View):
     identity: str
 
 
-def _checks() -> CompoundSelect[Any]:
-    """An evaluation was passed, or a payout cannot be sent."""
-    passed = select(
-        Challenge.trader_id, Challenge.account_id.label("account_id"), Challenge.changed_at.label("since")
-    ).where(Challenge.state == "identity_check")
-    unpaid = (
-        select(Payout.trader_id, Payout.account_id, Payout.requested_at)
-        .join(Trader, Trader.id == Payout.trader_id)
-        .where(Payout.state == "in_review", Trader.identity == "unverified")
-    )
-    return union_all(passed, unpaid)
-
-
 def _rows() -> Select[Any]:
     """One row for each trader."""
-    checks = _checks().subquery()
+    checks = identity_waits().subquery()
     return waiting_rows(
         subject_id=checks.c.trader_id,
         state=literal("identity_check"),
         since=func.min(checks.c.since),
+        deadline=by_calendar("identity_check", checks.c.trader_id),
         account_id=func.min(checks.c.account_id),
         trader_id=checks.c.trader_id,
     ).group_by(checks.c.trader_id)

@@ -12,7 +12,7 @@ from store.read.queue import Row, Waiting, waiting_rows
 
 _READ: Final = Right("queue.read", STAFF)
 _TARGET: Final = timedelta(hours=1)
-_PAGE: Final = "/risk#parked"
+_PAGE: Final = "/messages"
 
 
 def _inbox() -> Select[Any]:

@@ -3,39 +3,63 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select
+from sqlalchemy import Interval, Select, and_, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import payout_workflow
 from domain.approvals import DECIDERS, PEOPLE
+from domain.payouts.payout import CAME_BACK, OPEN_TO_PEOPLE
 from domain.payouts.payout import PAYOUT as MACHINE
+from front.fields import SendAgainBody
 from front.subjects.subject import Right, Subject, Verb, Workflow
-from store.models import Payout
+from store.models import MarketClock, Payout
 from store.read import payouts
-from store.read.pages import Scope
 from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable
+from store.scope import Scope
 
 _DECIDE: Final = Right("payouts.decide", DECIDERS["payout"])
 _CANCEL: Final = Right("payouts.cancel", DECIDERS["payout"] | {"trader"})
-DECIDABLE: Final = ("awaiting_approval", "in_review")
+DECIDABLE: Final = OPEN_TO_PEOPLE
+_STUCK: Final = "too long in the state "
+BEING_SENT: Final = ("approved", "sent")
+# How long a payout may be in a state that ends without a person, in market time; older ones are in the queue.
+TARGET_AGE: Final = {
+    "requested": timedelta(minutes=15),
+    "reserved": timedelta(minutes=15),
+    "approved": timedelta(minutes=30),
+    "sent": timedelta(days=4),
+    "settling": timedelta(minutes=15),
+    "releasing": timedelta(minutes=15),
+}
 
 
 def _rows() -> Select[Any]:
+    """What people decide, what came back, and what has been for too long in a state that should end by itself."""
+    for_people = Payout.state.in_((*DECIDABLE, *CAME_BACK))
+    target = case(*((Payout.state == state, literal(age, Interval())) for state, age in TARGET_AGE.items()), else_=None)
+    late_at = Payout.changed_at + target
+    market_time = func.coalesce(select(func.min(MarketClock.watermark)).scalar_subquery(), func.now())
     return waiting_rows(
         subject_id=Payout.id,
         state=Payout.state,
-        since=Payout.requested_at,
-        deadline=Payout.decide_by,
+        since=case((Payout.state.in_(DECIDABLE), Payout.requested_at), else_=Payout.changed_at),
+        deadline=case((Payout.state.in_(DECIDABLE), Payout.decide_by), (for_people, None), else_=late_at),
         account_id=Payout.account_id,
         trader_id=Payout.trader_id,
         amount_minor=Payout.trader_minor + Payout.refund_minor,
         currency=Payout.currency,
-    ).where(Payout.state.in_(DECIDABLE))
+        note=case(
+            (Payout.halted.is_not(None), func.concat(": ", Payout.halted)),
+            (and_(for_people, Payout.escalated_at.is_not(None)), ", raised to admin"),
+            (for_people, ""),
+            else_=func.concat(": ", _STUCK, Payout.state),
+        ),
+    ).where(or_(for_people, and_(Payout.state.in_(TARGET_AGE), late_at <= market_time)))
 
 
 def _words(row: Row) -> str:
-    return f"Payout {row.amount}"
+    return f"Payout {row.amount}{row.note or ''}"
 
 
 async def _state(session: AsyncSession, scope: Scope, payout_id: str) -> str:
@@ -57,7 +81,12 @@ PAYOUT: Final = Subject(
             "approve", "Approve", "Approved", _DECIDE,
             "Agree to exactly this amount and beneficiary. The money is sent when as many people"
             " as the policy asks for have approved.",
-            style="primary", path="approve",
+            style="primary", path="approve", proof="money",
+        ),
+        Verb(
+            "retract", "Withdraw my approval", "Approval withdrawn", _DECIDE,
+            "Take one's own approval back, until the money has left. Nothing is sent without enough other approvals.",
+            path="retract",
         ),
         Verb(
             "return_to_trader", "Return to trader", "Returned to the trader", _DECIDE,
@@ -67,6 +96,26 @@ PAYOUT: Final = Subject(
         Verb(
             "reject", "Reject", "Rejected", _DECIDE, "Refuse the payout. What was held goes back to the account.",
             style="danger", path="reject",
+        ),
+        Verb(
+            "stop", "Stop", "Stopped", _DECIDE,
+            "Send nothing of it until a person says so. What has not left is stopped at the rail.",
+            style="danger", path="stop",
+        ),
+        Verb(
+            "send_again", "Send again", "Sent again", _DECIDE,
+            "Send a payout that was stopped, refused or came back. It is checked and approved as before.",
+            style="primary", path="send-again", body=SendAgainBody, proof="money",
+        ),
+        Verb(
+            "release", "Put back on the account", "Put back on the account", _DECIDE,
+            "What came back is not sent again: the amount that was held goes back to the account.",
+            path="release",
+        ),
+        Verb(
+            "keep", "Keep as a claim", "Kept as a claim", _DECIDE,
+            "The firm goes on owing what came back, until it can be sent.",
+            path="keep",
         ),
         Verb(
             "cancel", "Withdraw this request", "Withdrawn", _CANCEL,

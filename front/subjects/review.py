@@ -13,7 +13,7 @@ from firm import reviews
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Review
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
+from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
 
 _DECIDE: Final = Right("reviews.decide", DECIDERS["review"])
@@ -33,6 +33,7 @@ def _rows() -> Select[Any]:
         subject_id=Review.id,
         state=Review.status,
         since=Review.occurred_at,
+        deadline=by_calendar("doubtful_breach", Review.id),
         account_id=Review.account_id,
         note=Review.kind,
     ).where(Review.status == "open")

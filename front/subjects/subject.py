@@ -11,9 +11,11 @@ from domain.approvals import Actor
 from domain.decision_requests import DecidedKind
 from domain.errors import NotAllowed
 from domain.states import StateMachine
-from store.read.pages import Scope
+from domain.step_up import ActionClass
+from front.fields import DecisionBody
 from store.read.queue import Waiting
 from store.read.search import Findable
+from store.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,15 @@ class Right:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about which item. `key` is the request's idempotency key."""
+    """What a person decided about which item. `key` is the request's idempotency key; `seen` the digest of what the
+    person read, where the subject has one."""
 
     verb: str
     subject_id: str
     actor: Actor
     reason: str
     key: str
+    seen: str = ""
 
 
 class Taken(NamedTuple):
@@ -63,7 +67,8 @@ class Verb:
     `name` is kept with the decision. `label` and `style` are the button's, `done` is how a decision of the past reads
     ("Rejected"). `means` says what it does. `path` is the last part of the API's address; without one the API has a
     route of its own. `carry_out` records the decision in one transaction, and `answer` is the model of what it answers;
-    without it the subject's workflow takes the decision.
+    without it the subject's workflow takes the decision. `body`: what the API is sent. `proof`: the class of the
+    step-up that staff make before it; None: it needs none.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Verb:
     path: str | None = None
     carry_out: CarryOut | None = None
     answer: type[BaseModel] | None = None
+    body: type[DecisionBody] = DecisionBody
+    proof: ActionClass | None = None
 
 
 @dataclass(frozen=True)

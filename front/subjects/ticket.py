@@ -1,4 +1,5 @@
-"""Tickets: traders' questions. Answered on the ticket's own page, so they have no decision."""
+"""Tickets: traders' questions. Answered on the ticket's own page, so they have no decision. One that was put aside
+does not wait; its deadline, in wall time, is that of its clocks."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -17,9 +18,10 @@ def _rows() -> Select[Any]:
         subject_id=Ticket.id,
         state=Ticket.state,
         since=Ticket.changed_at,
+        deadline=Ticket.due_at,
         account_id=Ticket.account_id,
         trader_id=Ticket.trader_id,
-    ).where(Ticket.state == "open")
+    ).where(Ticket.state == "open", Ticket.snoozed_at.is_(None))
 
 
 def _words(_: Row) -> str:

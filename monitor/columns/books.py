@@ -6,6 +6,7 @@ account has. A book also keeps what is needed to build the exact `Position` agai
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +22,10 @@ from monitor.columns.account_columns import Floats, Ints, Narrow, grown
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_COLUMNS: Final = ("rows", "units", "opens", "profits", "tickets", "opened", "lot_digits", "price_digits")
+_COLUMNS: Final = (
+    *("rows", "units", "opens", "profits", "tickets", "opened", "lot_digits", "price_digits"),
+    *("stops", "targets"),
+)
 _MOST_DIGITS: Final = 100
 _TICKET: Final = 16
 _BESIDE: Final = -1  # in price_digits: the position is kept as an object, beside the columns
@@ -48,6 +52,8 @@ class Arena:
         self.opened: Ints = np.zeros(0, np.int64)
         self.lot_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
         self.price_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
+        self.stops: Floats = np.zeros(0)  # the stop loss and the take profit, as far as the venue tells; 0: none
+        self.targets: Floats = np.zeros(0)
         self.spans: Ints = np.zeros((0, 2), np.int64)  # start and size, by book
         self.quotes: Floats = np.zeros((0, 4))  # bid, ask, factor, margin
         self._rooms: list[int] = []
@@ -110,6 +116,15 @@ class Arena:
         self.spans[:, 0] = starts[:-1]
         self._rooms, self._end = rooms, int(starts[-1])
 
+    def frozen(self, *, tickets: bool) -> "Arena":
+        """Returns a copy that nobody changes. Without `tickets`, the names of positions say nothing there."""
+        other, end = copy(self), self._end
+        for name in _COLUMNS:
+            column = getattr(self, name)[:end]
+            setattr(other, name, column.copy() if tickets or name != "tickets" else column)
+        other.spans, other.quotes = self.spans.copy(), self.quotes.copy()
+        return other
+
     def nbytes(self) -> int:
         """Memory of the columns in bytes."""
         own = (self.spans, self.quotes, *(getattr(self, name) for name in _COLUMNS))
@@ -166,6 +181,7 @@ class Book:
         arena = self._arena
         place = arena.extend(self.number)
         arena.rows[place], arena.profits[place], arena.price_digits[place] = row, 0.0, 0
+        arena.stops[place] = arena.targets[place] = 0.0
         index = self.size - 1
         self.update(index, position)
         return index
@@ -186,11 +202,27 @@ class Book:
             if not self.loose and (lots > self._lots_at_most or price > self._price_at_most):
                 self._lots_at_most = max(self._lots_at_most, lots)
                 self._price_at_most = max(self._price_at_most, price)
-                arena.quotes[self.number, kernels.TIE_MARGIN] = self._tie_margin()
+                arena.quotes[self.number, kernels.TIE_MARGIN] = self._tie_margin(self._quoted)
         if not written or self.position(index) != position:
             self._tokens += 1
             arena.price_digits[place], arena.opened[place] = _BESIDE, self._tokens
             self._beside[self._tokens] = position
+
+    def set_exits(self, index: int, stop: float, target: float) -> None:
+        """Sets the stop loss and the take profit of the position at a place; 0 for none."""
+        place = self._at(index)
+        self._arena.stops[place], self._arena.targets[place] = stop, target
+
+    def exits(self, index: int) -> tuple[float, float]:
+        """The stop loss and the take profit of the position at a place; 0 for none."""
+        place = self._at(index)
+        return float(self._arena.stops[place]), float(self._arena.targets[place])
+
+    def frozen(self, arena: Arena) -> "Book":
+        """Returns this book as it is now, on a frozen arena."""
+        other = copy(self)
+        vars(other).update(_arena=arena, _beside=dict(self._beside))
+        return other
 
     def _forget(self, place: int) -> None:
         if self._arena.price_digits[place] == _BESIDE:
@@ -241,16 +273,23 @@ class Book:
     def quote(self, bid: Decimal, ask: Decimal, rate: Decimal, rate_digits: int | None) -> None:
         """Sets the prices. rate_digits: digits of the rate after the point; None when it came from a division."""
         self.known = True
-        price = max(digits_of(bid), digits_of(ask))
-        self._quoted = None if self.loose or rate_digits is None else (price, rate_digits)
-        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), self._tie_margin()
+        self._quoted = self._digits(bid, ask, rate_digits)
+        self._arena.quotes[self.number] = self.line(bid, ask, rate, rate_digits)
 
-    def _tie_margin(self) -> float:
+    def line(self, bid: Decimal, ask: Decimal, rate: Decimal, rate_digits: int | None) -> tuple[float, ...]:
+        """Returns what the kernels need of these prices. Changes nothing."""
+        margin = self._tie_margin(self._digits(bid, ask, rate_digits))
+        return float(bid), float(ask), float(rate * self.scale), margin
+
+    def _digits(self, bid: Decimal, ask: Decimal, rate_digits: int | None) -> tuple[int, int] | None:
+        return None if self.loose or rate_digits is None else (max(digits_of(bid), digits_of(ask)), rate_digits)
+
+    def _tie_margin(self, quoted: tuple[int, int] | None) -> float:
         """Returns 0 when all exact values are on a coarse grid, given the digits of prices, lots and rate, less those
         that contract size and minor units remove; else LIFT."""
-        if self._quoted is None:
+        if quoted is None:
             return kernels.LIFT
-        price, rate = self._quoted
+        price, rate = quoted
         digits = max(price, self._price_at_most) + self._lots_at_most + rate - self._grid
         return 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
 

@@ -61,12 +61,11 @@ class ConductState(RecentHistory):
         state = self.limits.get(rule_id)
         return state is not None and key in state.counted
 
-    def begin_anew(self) -> None:
-        """A wrong end was overturned, and the account has a fresh day: its limits count anew, and nothing from before
-        is still to be done at the venue."""
-        self.limits = {
-            rule_id: state.model_copy(update={"counted": (), "curing": {}}) for rule_id, state in self.limits.items()
-        }
+    def come_back(self, *, fresh: bool) -> None:
+        """A wrong end was overturned: no cure is running any more, because the positions were closed, and nothing from
+        before is still to be done at the venue. `fresh`: a day has begun meanwhile, so limits count anew."""
+        anew: dict[str, Any] = {"curing": {}} | ({"counted": ()} if fresh else {})
+        self.limits = {rule_id: state.model_copy(update=anew) for rule_id, state in self.limits.items()}
         self.paused = self.resetting = None
 
     def keep_limits_of(self, terms: PhaseTerms) -> None:

@@ -35,7 +35,7 @@ EVERY_MARK: Final = -1
 # a figure on a grid coarser than 2 x LIFT past the next tie, and it moves all ties out of the range in which the error
 # of a float could change the result.
 LIFT: Final = 2.0**-19
-_ERROR: Final = 2.0**-50  # eight units in the last place of 1; at most seven can go wrong
+ERROR: Final = 2.0**-50  # eight units in the last place of 1; at most seven can go wrong
 _LARGEST: Final = 2**53
 
 
@@ -53,7 +53,7 @@ def value(units: Any, opens: Any, quote: Any, out: Any) -> int:
         price = bid if size > 0 else ask
         each = size * factor
         profit = (price - opened) * each
-        error = abs(each) * (price + opened) * _ERROR + _ERROR
+        error = abs(each) * (price + opened) * ERROR + ERROR
         lifted = abs(profit) + (0.5 + LIFT)
         whole = np.floor(lifted)
         part = lifted - whole
@@ -72,7 +72,7 @@ def doubtful_positions(units: Any, opens: Any, quote: Any, out: Any) -> int:
         price = quote[BID] if size > 0 else quote[ASK]
         each = size * quote[FACTOR]
         # slightly wider than in `value`, where the compiler may have fused the operations differently
-        error = 1.01 * (abs(each) * (price + opened) * _ERROR + _ERROR)
+        error = 1.01 * (abs(each) * (price + opened) * ERROR + ERROR)
         lifted = abs((price - opened) * each) + (0.5 + LIFT)
         part = lifted - np.floor(lifted)
         if not (part >= error + quote[TIE_MARGIN] and part <= 1.0 - error):

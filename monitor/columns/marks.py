@@ -205,6 +205,23 @@ class Marks:
         if moved is not None:
             columns.move(moved, book.reference(book.size), reference)
 
+    def set_exits(self, account: AccountRow, position_id: str, stop: Decimal | None, target: Decimal | None) -> None:
+        """Sets the stop loss and the take profit of an open position, as the venue tells them. They are no part of a
+        verdict: a shock asks for them. Does nothing for a position that is not held."""
+        reference = self._find(account, position_id)
+        if reference is not None:
+            self._numbered[reference >> BITS].set_exits(reference & _PLACE, float(stop or 0), float(target or 0))
+
+    def exits(self, account: AccountRow) -> dict[str, tuple[float, float]]:
+        """Stop loss and take profit of the positions that have one, by position; 0 for none."""
+        found = {}
+        for reference in self.columns.held(account.row):
+            book, index = self._numbered[reference >> BITS], reference & _PLACE
+            exits = book.exits(index)
+            if any(exits):
+                found[book.position_id(index)] = exits
+        return found
+
     def _find(self, account: AccountRow, position_id: str) -> int | None:
         for reference in self.columns.held(account.row):
             if self._numbered[reference >> BITS].position_id(reference & _PLACE) == position_id:
@@ -253,6 +270,11 @@ class Marks:
         arena = self.arena
         columns = (arena.spans.copy(), arena.rows.copy(), arena.units.copy(), arena.profits.copy())
         return Lots(tuple(self._numbered), self.columns.size, *columns)
+
+    def frozen(self, *, tickets: bool) -> tuple[Arena, tuple[Book, ...]]:
+        """Returns a copy of all positions that nobody changes; with their names if `tickets`."""
+        arena = self.arena.frozen(tickets=tickets)
+        return arena, tuple(book.frozen(arena) for book in self._numbered)
 
     def nbytes(self) -> int:
         """Memory of all books and of the scratch columns in bytes."""

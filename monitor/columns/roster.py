@@ -7,8 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.places import FIRST
 from domain.products.phase_terms import PhaseTerms
+from domain.proofs.departure import Place
 from domain.proofs.money import Movement
+from domain.proofs.sheets import ContinuesPart
 from domain.rules import history
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
@@ -46,6 +49,10 @@ class AccountRow:
         return str(self._roster.challenge_ids[self.row].decode())
 
     @property
+    def trader_id(self) -> str:
+        return self._roster.trader_ids[int(self._roster.traders[self.row])]
+
+    @property
     def login(self) -> int:
         return int(self._roster.logins[self.row])
 
@@ -57,6 +64,28 @@ class AccountRow:
     def terms(self, terms: PhaseTerms) -> None:
         self._roster.columns.terms[self.row] = self._roster.number_of(terms)
         self._roster.rules.warned[:, self.row] = False  # by the place of a level: another one may have it now
+
+    @property
+    def place(self) -> Place | None:
+        """Where it came from; None for an account that never changed its platform."""
+        return self._roster.places.get(self.row)
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._roster.places[self.row] = place
+
+    @property
+    def place_number(self) -> int:
+        return FIRST if self.place is None else self.place.number
+
+    def recorded_seq(self, seq: int) -> int:
+        """The number under which the record keeps event `seq`: higher than those of all earlier places."""
+        return seq if self.place is None else seq + self.place.base
+
+    @property
+    def continues(self) -> ContinuesPart | None:
+        """What its proofs say of the departure from its last place."""
+        return None if self.place is None else self.place.continues
 
     # money
 
@@ -231,11 +260,15 @@ class Roster:
         self.challenge_ids: npt.NDArray[np.bytes_] = np.zeros(0, _ID)
         self.logins: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.ended: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.traders: npt.NDArray[np.int32] = np.zeros(0, np.int32)  # a number in `trader_ids`
+        self.trader_ids: list[str] = []
+        self._trader_numbers: dict[str, int] = {}
         self.terms: list[PhaseTerms] = []
         self.days: list[tuple[date, ...]] = []
         self.movements: dict[int, list[Movement]] = {}
         self.offences: dict[int, dict[str, int]] = {}
         self.conduct_states: dict[int, ConductState] = {}
+        self.places: dict[int, Place] = {}
         self.costs: dict[int, Costs] = {}
         self._shared: dict[tuple[date, ...], tuple[date, ...]] = {}
         self._numbers: dict[int, int] = {}
@@ -260,11 +293,13 @@ class Roster:
         """Makes room for `capacity` accounts in all."""
         self.columns.reserve(capacity)
         fresh = self.columns.capacity - len(self.logins)
-        for name in ("account_ids", "challenge_ids", "logins", "ended"):
+        for name in ("account_ids", "challenge_ids", "logins", "ended", "traders"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(fresh, column.dtype)]))
 
-    def admit(self, account_id: str, challenge_id: str, login: int, terms: PhaseTerms) -> AccountRow:
+    def admit(
+        self, account_id: str, challenge_id: str, login: int, terms: PhaseTerms, trader_id: str = ""
+    ) -> AccountRow:
         """Adds a row for the account."""
         row = self.columns.add()
         if row == len(self.logins):
@@ -274,6 +309,10 @@ class Roster:
             raise ValueError(f"{account_id} or {challenge_id} is longer than an id may be")
         self.account_ids[row], self.challenge_ids[row] = ids
         self.logins[row] = login
+        number = self._trader_numbers.setdefault(trader_id, len(self.trader_ids))
+        if number == len(self.trader_ids):
+            self.trader_ids.append(trader_id)
+        self.traders[row] = number
         self.days.append(())
         self.columns.terms[row] = self.number_of(terms)
         self._newest[login] = row
@@ -319,6 +358,14 @@ class Roster:
         self._gone.add(account.row)
         self._newest.pop(account.login, None)
         self.conduct_states.pop(account.row, None)
+        self.places.pop(account.row, None)
+
+    def counting(self) -> npt.NDArray[np.bool_]:
+        """Which rows are accounts of this shard that have not ended."""
+        here: npt.NDArray[np.bool_] = ~self.ended[: self.columns.size]
+        if self._gone:
+            here[list(self._gone)] = False
+        return here
 
     def present(self) -> Iterator[AccountRow]:
         """Every account that was not removed."""
@@ -340,5 +387,5 @@ class Roster:
 
     def nbytes(self) -> int:
         """Memory of the columns of this roster in bytes."""
-        own = (self.account_ids, self.challenge_ids, self.logins, self.ended, self._order, self._sorted)
+        own = (self.account_ids, self.challenge_ids, self.logins, self.ended, self.traders, self._order, self._sorted)
         return sum(column.nbytes for column in own)

@@ -41,7 +41,7 @@ def _half_up(value: Fraction) -> int:
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
-def _movable(spec: FloorSpec) -> bool:
+def movable(spec: FloorSpec) -> bool:
     """Returns whether the compiled loop can move this level: its percentage fits 64 bits, it needs no further figures,
     it counts everything in the equity of the account, and it is not a moving ceiling."""
     share = _share(spec)
@@ -64,7 +64,7 @@ def _level(spec: FloorSpec) -> list[int]:
     fields[kernels.FOLLOWS] = spec.follows_equity
     fields[kernels.TAKES_MAX] = spec.source == "max(balance,equity)"
     fields[kernels.FIXED] = spec.allowance_minor or 0
-    if spec.allowance_minor is None and _movable(spec):
+    if spec.allowance_minor is None and movable(spec):
         fields[kernels.TOP], fields[kernels.BOTTOM] = _share(spec).as_integer_ratio()
     fields[kernels.LOCK_AT] = kernels.HIGHEST if spec.ceiling_minor is None else spec.ceiling_minor
     fields[kernels.LOCK_LEVEL] = spec.lock_level
@@ -89,6 +89,34 @@ class LevelMoney:
     def mark(self, place: int) -> Mark:
         """The money of one of them. The level is not asked to count it again."""
         return Mark(int(self.balance[place]), int(self.equity[place]), self.seq, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of many accounts at one moment, level x row. `counts`, `table`: by number of terms, as the compiled
+    loops read them."""
+
+    specs: tuple[tuple[FloorSpec, ...], ...]
+    counts: Ints
+    table: Ints
+    basis: Ints
+    floor: Ints
+    locked: Bools
+    figures: dict[tuple[int, int], Figures]
+
+    def of(self, row: int, terms: int) -> AccountRules:
+        """The levels of one account as the exact evaluator takes them. What only the record needs is left out."""
+        states = tuple(
+            RuleState(
+                int(self.basis[index, row]),
+                int(self.floor[index, row]),
+                bool(self.locked[index, row]),
+                *(0, 0, 0, 0, None),
+                self.figures[index, row] if spec.figured else None,
+            )
+            for index, spec in enumerate(self.specs[terms])
+        )
+        return AccountRules(self.specs[terms], states)
 
 
 class RuleColumns:
@@ -120,7 +148,7 @@ class RuleColumns:
         for index, spec in enumerate(specs):
             table[number, index] = _level(spec)
         self._table = table
-        count = len(specs) if all(map(_movable, specs)) and not exact else -len(specs)
+        count = len(specs) if all(map(movable, specs)) and not exact else -len(specs)
         self._levels = np.append(self._levels, count)
         self.watches_losses |= any(spec.per != "account" for spec in specs)
         self.specs.append(tuple(specs))
@@ -194,6 +222,18 @@ class RuleColumns:
                 self._data[kernels.WARN_LEFT, level, row] = left
                 rows.append(row)
         return rows
+
+    def frozen(self, size: int) -> "Levels":
+        """Returns the levels of the first `size` rows as they are now."""
+        return Levels(
+            specs=tuple(self.specs),
+            counts=self._levels.copy(),
+            table=self._table.copy(),
+            basis=self._data[kernels.BASIS, :, :size].copy(),
+            floor=self._data[kernels.FLOOR, :, :size].copy(),
+            locked=self._locked[:, :size].copy(),
+            figures=dict(self._figures),
+        )
 
     def nbytes(self) -> int:
         """Memory of the columns in bytes."""

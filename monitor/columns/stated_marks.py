@@ -35,6 +35,9 @@ class StatedMarks(Marks):
     def stated(self, row: int) -> bool:
         return row in self._states
 
+    def stated_rows(self) -> list[int]:
+        return list(self._states)
+
     def take(self, account: AccountRow, state: AccountState) -> None:
         """Takes the venue's latest state."""
         self._states[account.row] = state

@@ -131,11 +131,11 @@ class Conduct:
         return self._step(account, stop) + self._step(account, target)
 
     def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
-        """Returns the violations of a pending order that was placed, or is gone."""
-        if account.row not in self._states:
+        """Returns the violations of a pending order that was placed, or is gone. A changed one stays what it was."""
+        if account.row not in self._states or order.change == "changed":
             return ()
         moment = {"seq": order.seq, "at": order.at, **self._money(account)}
-        if order.change == "gone":
+        if order.change != "placed":
             return self._step(account, OrderGone(**moment, order_id=order.order_id))
         placed = OrderPlaced(**moment, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
         return self._step(account, placed)

@@ -74,7 +74,7 @@ class DoubtfulBreaches:
             "operator": verdict.spec.operator,
             "offence": account.next_offence(verdict.spec.rule_id),
             "phase_index": account.terms.phase_index,
-            "seq": scene.event.seq,
+            "seq": account.recorded_seq(scene.event.seq),
             "floor_minor": verdict.floor_minor,
             "equity_minor": verdict.equity_minor,
             "sheet": breach_sheet(self._state, account, scene, verdict),

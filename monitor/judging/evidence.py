@@ -53,6 +53,7 @@ def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: i
         equity_minor=account.balance_minor if equity is None else equity,
         trading_days=account.trading_days,
         costs=account.costs,
+        continues=account.continues,
         source=BalanceSource() if equity is None else state.marks.source(account),
     )
 
@@ -92,7 +93,7 @@ def breach_facts(
                 offence=account.next_offence(verdict.spec.rule_id),
                 proof_id=str(sheet["proof_id"]),
                 proof=sheet,
-                seq=trigger.seq,
+                seq=account.recorded_seq(trigger.seq),
                 at=trigger.at,
                 floor_minor=verdict.floor_minor,
                 equity_minor=verdict.equity_minor,
@@ -118,7 +119,7 @@ def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: 
         phase_index=phase,
         proof_id=proof_id,
         proof=sheet,
-        seq=trigger.seq,
+        seq=account.recorded_seq(trigger.seq),
         at=trigger.at,
         balance_minor=balance,
     )

@@ -105,6 +105,7 @@ class FeedQuality:
     suspect: Doubt | None = None
     _symbols: dict[str, _Symbol] = field(default_factory=dict)
     _estimated: dict[str, Doubt] = field(default_factory=dict)
+    _halted: set[str] = field(default_factory=set)
     _last: tuple[int, datetime] | None = None
     _resumed: datetime | None = None
     _silent: bool = False
@@ -224,7 +225,7 @@ class FeedQuality:
             return
         for symbol in held:
             known = self._symbols.get(symbol)
-            if known is None or known.stale:
+            if known is None or known.stale or symbol in self._halted:
                 continue
             since = max(known.at, self._resumed or known.at)
             if self._last[1] - since <= self.limits.stale_after:
@@ -241,6 +242,13 @@ class FeedQuality:
         """Events were lost: every quote is doubtful until its symbol is quoted again."""
         for known in self._symbols.values():
             known.gap, known.fit = True, False
+
+    def halt(self, symbol: str, *, halted: bool) -> None:
+        """The venue stopped or resumed trading of a symbol: a halted one is silent without a note."""
+        if halted:
+            self._halted.add(symbol)
+        else:
+            self._halted.discard(symbol)
 
     def revoke(self, seq: int) -> None:
         """The venue corrects or cancels event `seq`. If it is the last quote of its symbol, that quote is doubtful."""
@@ -285,6 +293,7 @@ class FeedQuality:
                 }
                 for name, s in self._symbols.items()
             },
+            "halted": sorted(self._halted),
             "estimated": [doubt.to_json() for doubt in self._estimated.values()],
             "last": [self._last[0], self._last[1].isoformat()] if self._last else None,
             "resumed": self._resumed.isoformat() if self._resumed else None,
@@ -308,6 +317,7 @@ class FeedQuality:
             quality._last = (data["last"][0], datetime.fromisoformat(data["last"][1]))
         quality._resumed = datetime.fromisoformat(data["resumed"]) if data["resumed"] else None
         quality._silent = data["silent"]
+        quality._halted = set(data.get("halted", ()))  # absent in a state stored by an older version
         return quality
 
 

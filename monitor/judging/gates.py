@@ -20,7 +20,7 @@ def changed_gates(account: AccountRow, now: Moment) -> Iterator[GateFact]:
             continue
         conduct.gates[gate.id] = status.outcome
         proof_id = keys.gate_proof(account.account_id, terms.phase_index, gate.id, now.at)
-        subject = ProofSubject(account.account_id, account.challenge_id, account.login, terms)
+        subject = ProofSubject(account.account_id, account.challenge_id, account.login, terms, account.continues)
         yield GateFact(
             account_id=account.account_id,
             rule_id=gate.id,

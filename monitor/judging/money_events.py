@@ -1,6 +1,7 @@
 """Deals and balance operations, which change closed money and positions, and the start of an account's life."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 from domain import keys
 from domain.errors import RateMissing
@@ -8,15 +9,23 @@ from domain.proofs.money import Movement
 from domain.rules.base import Violation
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.state import AccountRules, on_payout_hold, on_payout_release, on_payout_settled, on_reinstatement
+from domain.rules.state import AccountRules, on_payout_hold, on_payout_release, on_payout_settled
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind
+from monitor.judging import reinstated
 from monitor.judging.conduct import Conduct
 from monitor.judging.evidence import Trigger
 from monitor.judging.judge import Judge
 from monitor.judging.offences import has_initial_balance
 from monitor.state import ShardState
-from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal
+from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal, PendingOrder, StopsChanged
+
+E = TypeVar("E", Deal, BalanceOperation, PendingOrder, StopsChanged)
+
+
+def recorded(account: AccountRow, event: E) -> E:
+    """Returns the event as the record keeps it."""
+    return event if account.place is None else event.model_copy(update={"seq": account.recorded_seq(event.seq)})
 
 
 class MoneyEvents:
@@ -28,7 +37,7 @@ class MoneyEvents:
     def deal(self, account: AccountRow, deal: Deal) -> None:
         """Applies a fill, then judges the account."""
         state = self._state
-        state.facts.deals.append((account.account_id, deal))
+        state.facts.deals.append((account.account_id, recorded(account, deal)))
         change = deal.profit_minor + deal.commission_minor + deal.swap_minor + deal.fee_minor
         movement = Movement(seq=deal.seq, at=deal.at, kind="deal", reference=deal.deal_id, amount_minor=change)
         self._book(account, deal, movement)
@@ -54,7 +63,7 @@ class MoneyEvents:
     def operation(self, account: AccountRow, operation: BalanceOperation) -> None:
         """Applies money that came or went without a trade, and its effect on the rules; then judges."""
         state = self._state
-        state.facts.operations.append((account.account_id, operation))
+        state.facts.operations.append((account.account_id, recorded(account, operation)))
         before = account.balance_minor
         size = abs(operation.amount_minor)
         change = -size if operation.operation == "payout_hold" else operation.amount_minor
@@ -88,9 +97,9 @@ class MoneyEvents:
             except RateMissing:
                 equity = account.balance_minor
             now = Mark(account.balance_minor, equity, event.seq, event.at, account.costs)
-            rules = on_reinstatement(rules, now)
+            rules, fresh = reinstated.rules_of(self._state, account, now)
             if account.conduct is not None:
-                account.conduct.begin_anew()
+                account.conduct.come_back(fresh=fresh)
         account.ended, account.judged = False, True
         self._conduct.begin(account, event.seq, event.at)
         self._judge.account(account, Trigger("account", event.seq, event.at), moved=rules, target=True)
@@ -139,6 +148,7 @@ class MoneyEvents:
             price = (held.open_price * held.lots + deal.price * deal.lots) / lots
             position = replace(held, lots=lots, open_price=price)
         self._state.marks.put(account, position)
+        self._state.marks.set_exits(account, deal.position_id, deal.stop_loss, deal.take_profit)
         day = self._state.trading_day(account)
         if held is not None:
             return  # only a new position makes a trading day
@@ -159,5 +169,6 @@ class MoneyEvents:
         left = held.lots - deal.lots
         if left > 0:
             self._state.marks.put(account, replace(held, lots=left))
+            self._state.marks.set_exits(account, deal.position_id, deal.stop_loss, deal.take_profit)
         else:
             self._state.marks.drop(account, deal.position_id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from domain import keys
+from domain import keys, record_keys
 from domain.proofs.history import ProofSubject, violation_sheet
 from domain.rules import limits
 from domain.rules.base import Consequence, EquityRule, Violation
@@ -117,7 +117,7 @@ class Offences:
             position_ids=positions,
             proof_id=str(sheet["proof_id"]),
             proof=sheet,
-            seq=seq,
+            seq=account.recorded_seq(seq),
             at=at,
         )
         self._facts.verdicts.append(fact)
@@ -158,7 +158,7 @@ class Offences:
                     offence=violation.offence,
                     proof_id=str(sheet["proof_id"]),
                     proof=sheet,
-                    seq=seq,
+                    seq=account.recorded_seq(seq),
                     at=at,
                     floor_minor=None,
                     equity_minor=equity_minor,
@@ -190,7 +190,7 @@ class Offences:
                 "proof_id": fact.proof_id,
                 "seq": fact.seq,
             }
-            key = keys.offence_review(fact.offence_id)
+            key = record_keys.offence_review(fact.offence_id)
             self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, fact.at, detail, account.account_id))
 
 
@@ -214,7 +214,7 @@ def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, obj
     assert conduct is not None
     phase, rule_id, offence = account.terms.phase_index, violation.rule_id, violation.offence
     proof_id = keys.violation_proof(account.account_id, phase, rule_id, offence)
-    subject = ProofSubject(account.account_id, account.challenge_id, account.login, account.terms)
+    subject = ProofSubject(account.account_id, account.challenge_id, account.login, account.terms, account.continues)
     return violation_sheet(
         proof_id, subject, rule_id, offence, conduct.events, began=conduct.began, point=conduct.point
     )
@@ -237,6 +237,6 @@ def _soft_offence(
         position_ids=violation.position_ids,
         proof_id=str(sheet["proof_id"]),
         proof=sheet,
-        seq=seq,
+        seq=account.recorded_seq(seq),
         at=at,
     )

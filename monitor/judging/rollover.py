@@ -51,8 +51,14 @@ class Rollover:
             self._reset(reset, seq)
 
     def _reset(self, reset: Reset, seq: int) -> None:
+        self._do(self._versions.not_begun_at(self._state.judged_under_clock(reset.group.index), reset.at), reset, seq)
+
+    def make_up(self, account: AccountRow, reset: Reset, seq: int) -> None:
+        """Does a reset that an account missed between two platforms. It held no position."""
+        self._do(np.array([account.row]), reset, seq)
+
+    def _do(self, rows: Ints, reset: Reset, seq: int) -> None:
         state, group = self._state, reset.group.index
-        rows = self._versions.not_begun_at(state.judged_under_clock(group), reset.at)
         known = self._with_known_value(rows, reset)
         for row in state.contain(known, seq).tolist():
             why = "after a gap in the stream: the platform's later snapshot was used"

@@ -11,11 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import psycopg
 from psycopg import Connection
 
 from monitor.record.checkpoint_rows import CheckpointData
-from store import live, version_moves
+from store import live, platform_changes, version_moves
+from store.db import connect
 from store.live_checkpoint import CheckpointWriter
 
 _BEAT_SECONDS: Final = 1.0
@@ -75,7 +75,7 @@ class BackgroundWriter:
 
     def _write(self, data: CheckpointData) -> StoredCheckpoint:
         if self._opened is None:
-            connection = psycopg.connect(self._database_url, autocommit=True)
+            connection = connect(self._database_url, autocommit=True)
             self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
         connection, writer = self._opened
         rows = data.rows()
@@ -88,4 +88,5 @@ class BackgroundWriter:
             live.unfinished_shard_moves(connection, self._shard),
             version_moves.approved_moves(connection, self._shard),
         )
-        return StoredCheckpoint(data.batch, bool(moves or versions))
+        changes = platform_changes.leaving(connection, self._shard) or platform_changes.coming(connection, self._shard)
+        return StoredCheckpoint(data.batch, bool(moves or versions or changes))

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,19 +16,22 @@ import numpy.typing as npt
 from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import reported_minor
+from domain.proofs.departure import Place
 from domain.rules.evaluate import has_level
 from domain.rules.floors import Mark, room_minor
 from domain.rules.marking import Instrument, Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
+from monitor.columns.conduct_state import ConductState
 from monitor.columns.minute_bars import Bars
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewNote, UnstoredFacts
-from monitor.record.checkpoints import AccountExtras, extras_of, positions_json, rule_state
+from monitor.record.checkpoints import AccountExtras, Exits, extras_of, positions_json, rule_state
 from monitor.record.minute_rows import MinuteRows, binary_bars
 from monitor.shard import Shard
 from monitor.state import ShardState
+from ports.platform import AccountState
 from store.live_checkpoint import CheckpointRows
 from store.live_tables import Row
 
@@ -47,6 +50,7 @@ class _StoredAccount:
     extras: AccountExtras
     rules: AccountRules
     positions: list[tuple[Position, Decimal | None, int | None]]
+    exits: Exits
     balance_minor: int
     equity_minor: int
     opening: tuple[int, datetime | None, int]
@@ -68,7 +72,7 @@ class _StoredAccount:
             self.equity_minor,
             len(days),
             days[-1] if days else None,
-            json.dumps(positions_json(self.positions)),
+            json.dumps(positions_json(self.positions, self.exits)),
             json.dumps(_floors(self.rules, mark)),
             json.dumps(state),
         )
@@ -108,9 +112,18 @@ class CheckpointData:
             deals=[
                 (
                     *(account_id, d.deal_id, d.seq, d.at, d.position_id, d.symbol, d.side, d.entry, d.lots, d.price),
-                    *(d.profit_minor, d.commission_minor, d.swap_minor, d.balance_minor, d.reason),
+                    *(d.profit_minor, d.commission_minor, d.swap_minor, d.balance_minor, d.reason, d.fee_minor),
+                    *(d.stop_loss, d.take_profit, d.bid, d.ask, d.late, _text(d.expert_id), _text(d.comment)),
                 )
                 for account_id, d in facts.deals
+            ],
+            order_events=[
+                (account_id, o.seq, o.at, o.order_id, o.symbol, o.side, o.lots, o.change, o.type, o.price)
+                for account_id, o in facts.order_events
+            ],
+            stop_changes=[
+                (account_id, s.seq, s.at, s.position_id, s.stop_loss, s.take_profit)
+                for account_id, s in facts.stop_changes
             ],
             operations=[
                 (account_id, o.key, o.operation, o.seq, o.at, o.amount_minor, o.balance_minor)
@@ -150,6 +163,11 @@ class CheckpointData:
             },
             "quality": self.quality,
         }
+
+
+def _text(told: str) -> str:
+    """Returns what PostgreSQL can store of a venue's text."""
+    return told.replace("\0", "")
 
 
 def _review_key(feed: str, note: ReviewNote) -> str:
@@ -207,6 +225,7 @@ def _stored(state: ShardState, account: AccountRow) -> _StoredAccount:
         extras=extras_of(account),
         rules=account.rules,
         positions=list(state.marks.valued(account)),
+        exits=state.marks.exits(account),
         balance_minor=account.balance_minor,
         equity_minor=account.equity_minor,
         opening=account.opening,
@@ -214,6 +233,27 @@ def _stored(state: ShardState, account: AccountRow) -> _StoredAccount:
         synced=account.synced,
         stated=stated.model_dump(mode="json") if stated is not None else None,
     )
+
+
+def state_for_next_place(
+    account: AccountRow,
+    rules: AccountRules,
+    conduct: ConductState | None,
+    place: Place,
+    *,
+    synced: int,
+    at: datetime,
+    stated: AccountState | None,
+) -> dict[str, Any]:
+    """Returns the stored state with which an account goes on at another platform. Its trading day goes on: only the
+    proofs count from the departure, `at`, on. `synced`: number at that platform up to which nothing is news."""
+    extras = replace(
+        extras_of(account), movements=(), conduct=conduct.model_dump(mode="json") if conduct else None, place=place
+    )
+    state = rule_state(extras, rules, (account.balance_minor, at, 0), account.judged, synced)
+    if stated is not None:
+        state["stated"] = stated.model_dump(mode="json")
+    return state
 
 
 def account_row(shard: Shard, account: AccountRow, batch: int) -> Row:

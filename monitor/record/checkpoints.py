@@ -1,6 +1,6 @@
 """The JSON of an account in a checkpoint: written from its row, read back into a `Checkpoint`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from domain.products.phase_terms import PhaseTerms
+from domain.proofs.departure import Place, place_of
 from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
@@ -30,6 +31,7 @@ class AccountExtras:
     costs: Costs
     conduct: dict[str, Any] | None
     ended: bool
+    place: Place | None = None
 
 
 def extras_of(account: AccountRow) -> AccountExtras:
@@ -42,6 +44,7 @@ def extras_of(account: AccountRow) -> AccountExtras:
         costs=account.costs,
         conduct=conduct.model_dump(mode="json") if conduct else None,
         ended=account.ended,
+        place=account.place,
     )
 
 
@@ -50,6 +53,7 @@ def rule_state(
 ) -> dict[str, Any]:
     """Returns the stored state of an account, version 1. `opening`: balance, time and number of the day's start."""
     minor, at, seq = opening
+    place = account.place
     return {
         "v": 1,
         "rules": to_json(rules),
@@ -62,11 +66,18 @@ def rule_state(
         "judged": judged,
         "ended": account.ended,
         "synced": synced,
+        **({} if place is None else {"place": place.model_dump(mode="json")}),
     }
 
 
-def positions_json(positions: Iterable[tuple[Position, Decimal | None, int | None]]) -> list[dict[str, Any]]:
-    """Returns open positions with their closing price and profit, both None while a quote is missing."""
+Exits = Mapping[str, tuple[float, float]]
+
+
+def positions_json(
+    positions: Iterable[tuple[Position, Decimal | None, int | None]], exits: Exits
+) -> list[dict[str, Any]]:
+    """Returns open positions with their closing price and profit, both None while a quote is missing, and with the
+    stop loss and take profit that they have."""
     return [
         {
             "position_id": p.position_id,
@@ -77,9 +88,19 @@ def positions_json(positions: Iterable[tuple[Position, Decimal | None, int | Non
             "opened_at": p.opened_at.isoformat(),
             "price": None if price is None else str(price),
             "profit_minor": profit,
+            **_exits_json(*exits.get(p.position_id, (0.0, 0.0))),
         }
         for p, price, profit in positions
     ]
+
+
+def _exits_json(stop: float, target: float) -> dict[str, str]:
+    named = {"stop_loss": stop, "take_profit": target}
+    return {name: repr(price) for name, price in named.items() if price}
+
+
+def _exits_of(p: dict[str, Any]) -> tuple[float, float]:
+    return float(p.get("stop_loss", 0)), float(p.get("take_profit", 0))
 
 
 _MOVEMENTS: Final = TypeAdapter(tuple[Movement, ...])
@@ -117,5 +138,7 @@ def checkpoint_from(
         synced=state["synced"],
         costs=Costs(**state["costs"]) if "costs" in state else NO_COSTS,
         conduct=stored_conduct_state(state["conduct"], terms) if state.get("conduct") else None,
+        place=place_of(state),
+        exits={p["position_id"]: _exits_of(p) for p in positions if "stop_loss" in p or "take_profit" in p},
         stated=AccountState.model_validate(state["stated"]) if state.get("stated") else None,
     )

@@ -15,8 +15,11 @@ from monitor.shard import Shard
 from ports.platform import PlatformStream
 
 
-def instruments_of(stream: PlatformStream) -> Mapping[str, Instrument]:
-    return {s.symbol: Instrument(s.symbol, s.contract_size, s.quote_currency) for s in stream.symbols()}
+def instruments_of(stream: PlatformStream, accounts: RecordedAccounts) -> Mapping[str, Instrument]:
+    """Returns what the platform says of its symbols, and puts it on the record."""
+    specs = stream.symbols()
+    accounts.record_symbols(specs)
+    return {s.symbol: Instrument(s.symbol, s.contract_size, s.quote_currency) for s in specs}
 
 
 def rebuild(
@@ -31,10 +34,10 @@ def rebuild(
     their accounts' rows were stored. `beat` is called per account."""
 
     def instruments() -> Mapping[str, Instrument]:
-        return instruments_of(stream)
+        return instruments_of(stream, accounts)
 
     if not feed:
-        return Shard(accounts, instruments, news=accounts.news)
+        return Shard(accounts, instruments, news=accounts.news, left=accounts.left)
     if feed["v"] != FEED_VERSION:
         raise ValueError(f"feed state version {feed['v']} is not known")
     board = QuoteBoard()
@@ -50,6 +53,7 @@ def rebuild(
         now=now,
         last_tick_at=datetime.fromisoformat(last_tick) if last_tick else None,
         news=accounts.news,
+        left=accounts.left,
     )
     with _without_collections():
         for loaded in accounts.checkpointed():

@@ -1,6 +1,6 @@
 """The accounts of a shard as the record has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +8,11 @@ from psycopg import Connection
 
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from monitor.loaded import Loaded, OpenDoubt, Pending
+from monitor.loaded import Left, Loaded, OpenDoubt, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars
-from store import live, news
+from ports.platform import SymbolSpec
+from store import live, news, symbols
 from store.news import ScheduledRelease
 
 
@@ -46,9 +47,18 @@ class RecordedAccounts:
         """Returns scheduled releases that became known after number `last` and happen at `since` or later."""
         return news.releases_after(self._connection, last, since)
 
+    def record_symbols(self, specs: Iterable[SymbolSpec]) -> None:
+        """Stores what the platform of these accounts says of its symbols."""
+        facts = (spec.model_dump(exclude={"commission_minor_per_lot"}) for spec in specs)
+        symbols.record(self._connection, [symbols.SymbolRow(self._which.platform, **each) for each in facts])
+
     def load(self, login: int) -> Loaded | None:
         record = self._which.by_login(self._connection, login)
         return self._loaded(record) if record else None
+
+    def left(self, login: int) -> Left | None:
+        found = live.account_that_left(self._connection, self._which.platform, login)
+        return None if found is None else Left(*found)
 
     def checkpointed(self) -> Iterator[Loaded]:
         """Yields every account that has a checkpoint."""
@@ -63,20 +73,23 @@ class RecordedAccounts:
         checkpoint = None
         if record.rule_state is not None and record.balance_minor is not None and record.positions is not None:
             checkpoint = checkpoint_from(terms, record.balance_minor, record.positions, record.rule_state)
+        place = None if checkpoint is None else checkpoint.place
+        base = 0 if place is None else place.base  # the numbers of earlier places are below all of this one
         return Loaded(
             account_id=record.account_id,
             challenge_id=record.challenge_id,
             login=record.login,
             terms=terms,
             status=record.status,
-            breaches=tuple(record.breaches),
+            breaches=tuple((rule_id, seq - base) for rule_id, seq in record.breaches),
             checkpoint=checkpoint,
             pending=self._pending(record),
-            ended_seq=record.ended_seq,
+            ended_seq=max(record.ended_seq - base, 0),
             doubtful=tuple(
                 OpenDoubt(row["key"], datetime.fromisoformat(row["at"]), row["detail"]) for row in record.doubtful or ()
             ),
             marks=record.marks,
+            trader_id=record.trader_id,
         )
 
     def _pending(self, record: live.AccountRecord) -> Pending | None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+from domain.places import on_record
 from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.state import on_reinstatement
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind
+from monitor.judging import reinstated
 from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.shard import Shard
 from monitor.state import ShardState
@@ -44,8 +45,6 @@ def resync(
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
             if account.offences:
                 back.add(account.row)
-                if account.conduct is not None:
-                    account.conduct.begin_anew()
     shard.quality.gap()
     present = list(state.accounts.present())
     detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(present)}
@@ -56,11 +55,11 @@ def resync(
             account.mark_changed()
             state.silence(account)
         if account.row in active or account.open_positions:
-            _take_over(state, account, stream.snapshot(account.login), at, reinstated=account.row in back)
+            _take_over(state, account, stream.snapshot(account.login), at, returned=account.row in back)
 
 
 def _take_over(
-    state: ShardState, account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, reinstated: bool
+    state: ShardState, account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, returned: bool
 ) -> None:
     before = account.balance_minor
     account.balance_minor, account.synced = snapshot.balance_minor, snapshot.seq
@@ -70,12 +69,13 @@ def _take_over(
     state.clear_positions(account)
     for p in snapshot.positions:
         if state.knows_symbol(p.symbol, at):
-            state.marks.put(account, Position(p.position_id, p.symbol, p.side, p.lots, p.open_price, p.opened_at))
+            name = on_record(account.place_number, p.position_id)
+            state.marks.put(account, Position(name, p.symbol, p.side, p.lots, p.open_price, p.opened_at))
     state.revalue(account)
     if state.marks.stated(account.row):
         state.marks.take(account, _state_of(snapshot, at))
     state.bars.restart(account.row)
-    detail = _broken_at(account, snapshot, at, reinstated=reinstated)
+    detail = _broken_at(state, account, snapshot, at, returned=returned)
     if snapshot.balance_minor != before:
         detail |= {"ours_minor": before, "venue_minor": snapshot.balance_minor}
     if detail:
@@ -94,7 +94,9 @@ def _state_of(snapshot: AccountSnapshot, at: datetime) -> AccountState:
     )
 
 
-def _broken_at(account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, reinstated: bool) -> dict[str, Any]:
+def _broken_at(
+    state: ShardState, account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, returned: bool
+) -> dict[str, Any]:
     """Moves the account's rules to the snapshot. Returns what a review says of the first broken one, or nothing.
 
     The equity is the venue's own: our quotes are from before the gap.
@@ -103,7 +105,11 @@ def _broken_at(account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, 
         return {}
     rules = account.rules
     mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at, account.costs)
-    after, found = judge(on_reinstatement(rules, mark) if reinstated else rules, mark)
+    if returned:
+        rules, fresh = reinstated.rules_of(state, account, mark)
+        if account.conduct is not None:
+            account.conduct.come_back(fresh=fresh)
+    after, found = judge(rules, mark)
     account.rules = after
     if not found:
         return {}

@@ -9,7 +9,7 @@ from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal,
 from domain import keys
 from domain.proofs.points import PointFact
 from domain.proofs.texts import text_of
-from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
+from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, StrayFact, VerdictFact
 from store.live_write import VerdictRows
 
 
@@ -20,6 +20,7 @@ def verdict_rows(
     resumes: Sequence[ResumeFact] = (),
     gates: Sequence[GateFact] = (),
     points: Sequence[PointFact] = (),
+    strays: Sequence[StrayFact] = (),
 ) -> VerdictRows:
     """Returns the rows of one batch. `received_at`: the wall time at which the batch arrived."""
     rows = VerdictRows([], [], [], [], [], [], [], [], points=[_point(fact) for fact in points])
@@ -33,6 +34,9 @@ def verdict_rows(
             _pass(rows, fact, epoch)
     for resume in resumes:
         _resume(rows, resume)
+    for stray in strays:
+        key = keys.close_again_message(stray.account_id, stray.deal_id)
+        _close(rows, stray, key, [stray.position_id], epoch)
     for gate in gates:
         rows.proofs.append(_proof(gate))
         rows.gates.append(
@@ -93,15 +97,7 @@ def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
     if fact.consequence == "pause_until_reset":
         _lock(rows, fact, fact.offence_id, epoch, ends=False)
     elif fact.consequence == "close_position":
-        payload = {"account_id": fact.account_id, "position_ids": list(fact.position_ids), "epoch": epoch}
-        rows.orders.append(
-            {
-                "key": keys.close_message(fact.offence_id),
-                "topic": "venue.close",
-                "target": str(fact.login),
-                "payload": payload,
-            }
-        )
+        _close(rows, fact, keys.close_message(fact.offence_id), list(fact.position_ids), epoch)
     elif fact.consequence == "reset_balance":
         rows.orders.append(
             {
@@ -111,6 +107,11 @@ def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
                 "payload": {"account_id": fact.account_id},
             }
         )
+
+
+def _close(rows: VerdictRows, fact: OffenceFact | StrayFact, key: str, position_ids: list[str], epoch: int) -> None:
+    payload = {"account_id": fact.account_id, "position_ids": position_ids, "epoch": epoch}
+    rows.orders.append({"key": key, "topic": "venue.close", "target": str(fact.login), "payload": payload})
 
 
 def _resume(rows: VerdictRows, fact: ResumeFact) -> None:

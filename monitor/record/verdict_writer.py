@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import psycopg
 import structlog
 
 from domain.errors import PropOSError, Unavailable
 from domain.proofs.points import PointFact
-from monitor.facts import GateFact, ResumeFact, VerdictFact
+from monitor.facts import GateFact, ResumeFact, StrayFact, VerdictFact
 from monitor.record.verdict_rows import verdict_rows
 from ports.platform import PlatformStream
+from store.db import connect
 from store.live_write import LiveWriter
 
 Lock = dict[str, Any]
@@ -36,6 +36,7 @@ class Verdicts:
     resumes: Sequence[ResumeFact] = ()
     gates: Sequence[GateFact] = ()
     points: Sequence[PointFact] = ()
+    strays: Sequence[StrayFact] = ()
 
 
 class VerdictWriter:
@@ -43,7 +44,7 @@ class VerdictWriter:
 
     def __init__(self, database_url: str, shard: int, epoch: int, stream: PlatformStream) -> None:
         self._epoch, self._stream = epoch, stream
-        self._connection = psycopg.connect(database_url, autocommit=True)
+        self._connection = connect(database_url, autocommit=True)
         self._writer = LiveWriter(self._connection, shard, epoch)
         self._commits = ThreadPoolExecutor(1, thread_name_prefix=f"verdicts-{shard}")
         self._locks = ThreadPoolExecutor(1, thread_name_prefix=f"locks-{shard}")
@@ -78,7 +79,9 @@ class VerdictWriter:
 
     def _commit(self, found: Verdicts) -> list[Lock]:
         """Commits verdicts. Returns the locks that still have to be placed."""
-        rows = verdict_rows(found.verdicts, self._epoch, found.received_at, found.resumes, found.gates, found.points)
+        rows = verdict_rows(
+            *(found.verdicts, self._epoch, found.received_at, found.resumes, found.gates, found.points, found.strays)
+        )
         waiting = set(self._writer.commit_verdicts(rows))
         for fact in found.verdicts:
             kind, proof_id = fact.proof["kind"], fact.proof_id

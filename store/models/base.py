@@ -1,14 +1,16 @@
 """Column types and constraint names shared by all tables. Fixed names keep migrations stable."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, MetaData, String, Text, func
+from sqlalchemy import BigInteger, DateTime, MetaData, Numeric, String, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 Id = Annotated[str, mapped_column(String(32), primary_key=True)]
 Ref = Annotated[str, mapped_column(String(32))]
+Price = Annotated[Decimal, mapped_column(Numeric(20, 8))]
 Minor = Annotated[int, mapped_column(BigInteger)]
 MarketTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Recorded = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]

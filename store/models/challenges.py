@@ -20,7 +20,10 @@ class ProductVersion(Base):
     terms: Mapped[Json]
     proposal_id: Mapped[str | None] = mapped_column(
         ForeignKey("product_proposals.id")
-    )  # None: shipped with the installation
+    )  # None: shipped with the installation, or a variant
+    variant_of: Mapped[str | None] = mapped_column(
+        String(41), index=True
+    )  # the product on sale whose terms these are, with add-ons; never on sale itself
     recorded_at: Mapped[Recorded]
 
 
@@ -89,7 +92,7 @@ class ScalingRow(Base):
 
     challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
     from_minor: Mapped[Minor]
     to_minor: Mapped[Minor]
     facts: Mapped[Json]

@@ -4,11 +4,23 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint, text, true
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Price, Recorded
 
 
 class Shard(Base):
@@ -129,6 +141,14 @@ class DealRow(Base):
     swap_minor: Mapped[Minor]
     balance_minor: Mapped[Minor]
     reason: Mapped[str] = mapped_column(String(12))
+    fee_minor: Mapped[Minor] = mapped_column(default=0, server_default="0")
+    stop_loss: Mapped[Price | None]  # of the position after the fill, as the next one
+    take_profit: Mapped[Price | None]
+    bid: Mapped[Price | None]  # the venue's own quote at the fill, as the next one
+    ask: Mapped[Price | None]
+    late: Mapped[bool] = mapped_column(default=False, server_default=false())
+    expert_id: Mapped[str] = mapped_column(default="", server_default="")
+    comment: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class BalanceOperationRow(Base):
@@ -193,7 +213,11 @@ class Breach(Base):
     """A breach that ended a phase. Unique per account, phase, rule and offence, so judging twice is harmless."""
 
     __tablename__ = "breaches"
-    __table_args__ = (UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),
+        Index("ix_breaches_newest", "occurred_at", "id"),
+        Index("ix_breaches_locked_at", "locked_at", postgresql_where=text("locked_at IS NOT NULL")),
+    )
 
     id: Mapped[Id]
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
@@ -274,6 +298,7 @@ class NewsRelease(Base):
 
 class PhasePass(Base):
     __tablename__ = "phase_passes"
+    __table_args__ = (Index("ix_phase_passes_newest", "occurred_at"),)
 
     id: Mapped[Id]
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)

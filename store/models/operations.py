@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, DateTime, Identity, Index, String, UniqueCons
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from store.crypto import Encrypted
 from store.models.base import Base, Json, MarketTime, Recorded
 
 
@@ -17,6 +18,7 @@ class InboxEvent(Base):
     __table_args__ = (
         UniqueConstraint("provider", "event_id"),
         Index("ix_inbox_waiting", "next_at", postgresql_where=text("handled_at IS NULL AND parked_at IS NULL")),
+        Index("ix_inbox_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL AND handled_at IS NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -28,7 +30,7 @@ class InboxEvent(Base):
     next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
     attempts: Mapped[int] = mapped_column(default=0)
     handled_at: Mapped[datetime | None]
-    parked_at: Mapped[datetime | None]  # cannot be routed: a person must look
+    parked_at: Mapped[datetime | None]  # cannot be routed: a person must look; handled as well: a person gave it up
     error: Mapped[str | None]
 
 
@@ -41,6 +43,9 @@ class OutboxMessage(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_waiting", "next_at", postgresql_where=text("dispatched_at IS NULL AND parked_at IS NULL")),
+        Index(
+            "ix_outbox_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL AND dispatched_at IS NULL")
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -53,7 +58,7 @@ class OutboxMessage(Base):
     next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
     attempts: Mapped[int] = mapped_column(default=0)
     dispatched_at: Mapped[datetime | None]
-    parked_at: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]  # a person must look; dispatched as well: a person gave it up
     error: Mapped[str | None]
 
 
@@ -96,14 +101,14 @@ class IdempotencyKey(Base):
 
 
 class AuditEntry(Base):
-    """An entry of the append-only audit log. `digest` also covers the entry before it.
+    """An entry of the append-only audit log. `digest` also covers the entry before it of the same subject.
 
     `recorded_at` is part of the key because the log is stored in parts by it.
     """
 
     __tablename__ = "audit_log"
     __table_args__ = (
-        Index("ix_audit_log_subject", "subject_kind", "subject_id"),
+        Index("ix_audit_log_subject", "subject_kind", "subject_id", "seq"),
         {"postgresql_partition_by": "RANGE (recorded_at)"},
     )
 
@@ -119,6 +124,52 @@ class AuditEntry(Base):
     recorded_at: Mapped[MarketTime] = mapped_column(primary_key=True)
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class AuditAnchor(Base):
+    """A hash over all audit entries since the anchor before it, up to seq `through`. Append-only. `one_chain`: the
+    entries up to here are one chain over all subjects."""
+
+    __tablename__ = "audit_anchors"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    through: Mapped[int] = mapped_column(BigInteger, unique=True)
+    entries: Mapped[int]
+    one_chain: Mapped[bool] = mapped_column(default=False, server_default="false")
+    digest: Mapped[str] = mapped_column(String(64))
+    recorded_at: Mapped[Recorded]
+
+
+class AuditCheckRow(Base):
+    """A verification of the audit log. Append-only. Wall times.
+
+    Entries after seq `after` (0: from the first one) up to `through` were checked. `whole`: everything was, from the
+    first entry to the last of that moment. The last anchor among them is bound by its digest: the next one may begin
+    there. `broken_at`: the first broken entry that it found. `by`: who asked for it; None: a view of the page.
+    """
+
+    __tablename__ = "audit_checks"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    whole: Mapped[bool]
+    after: Mapped[int] = mapped_column(BigInteger)
+    through: Mapped[int] = mapped_column(BigInteger)
+    anchor: Mapped[int | None] = mapped_column(BigInteger)
+    anchor_through: Mapped[int | None] = mapped_column(BigInteger)
+    anchor_digest: Mapped[str | None] = mapped_column(String(64))
+    broken_at: Mapped[int | None] = mapped_column(BigInteger)
+    by: Mapped[str | None] = mapped_column(String(32))
+    checked_at: Mapped[Recorded]
+
+
+class SealedReason(Base):
+    """The text of a reason that append-only rows keep as a keyed digest. Only the key that it is under changes."""
+
+    __tablename__ = "sealed_reasons"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(Encrypted("sealed_reasons.reason"))
+    recorded_at: Mapped[Recorded]
 
 
 class RemovedRows(Base):

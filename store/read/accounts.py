@@ -17,7 +17,8 @@ from store import products
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
-from store.read.pages import Page, Scope, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import Scope
 
 
 class AccountRow(View):
@@ -104,6 +105,12 @@ def _statement(scope: Scope) -> Select[Any]:
         .outerjoin(AccountLive, AccountLive.account_id == Account.id)
         .where(scope.own(Account.trader_id))
     )
+
+
+async def platform_of(session: AsyncSession, number: str) -> str:
+    """Returns the platform of the account with this number (A-10001)."""
+    wanted = Account.number == int(number.removeprefix("A-"))
+    return (await session.scalars(select(Account.platform).where(wanted))).one()
 
 
 def _tightest(live: AccountLive | None) -> tuple[str, int] | None:

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ScalarSelect, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.errors import NotFound
 from store.models import Account, Breach, Dispute, Proof, Trader
-from store.read.pages import Page, Scope, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import Scope
 
 
 class BreachView(View):
@@ -36,6 +38,19 @@ class BreachView(View):
     dispute_state: str | None
 
 
+def _last_dispute() -> ScalarSelect[str]:
+    """The last dispute of the breach: the appeal, if there is one."""
+    other = aliased(Dispute)
+    return (
+        select(other.id)
+        .where(other.breach_id == Breach.id)
+        .order_by(other.instance.desc())
+        .limit(1)
+        .correlate(Breach)
+        .scalar_subquery()
+    )
+
+
 def _statement(scope: Scope) -> Select[Any]:
     return (
         select(
@@ -49,7 +64,7 @@ def _statement(scope: Scope) -> Select[Any]:
         )
         .join(Account, Account.id == Breach.account_id)
         .join(Trader, Trader.id == Account.trader_id)
-        .outerjoin(Dispute, Dispute.breach_id == Breach.id)
+        .outerjoin(Dispute, and_(Dispute.breach_id == Breach.id, Dispute.id == _last_dispute()))
         .where(scope.own(Account.trader_id))
     )
 

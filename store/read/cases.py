@@ -1,4 +1,4 @@
-"""Surveillance cases with alert, evidence, accounts and held payouts. For staff."""
+"""Surveillance cases with their alerts, evidence, accounts, hold and decisions. For staff."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,32 +10,47 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import NotFound
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import Action
-from store import surveillance
-from store.models import Account, Alert, Case, CaseAccount, Payout, Trader
-from store.read import history
+from store import case_evidence
+from store.models import Alert, Case, CaseAccount, User
+from store.read import case_parts, deductions, history
+from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, NoteView, SimilarCase
+from store.read.deductions import CaseTradeView
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import FIRM, Page, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import FIRM
 
 
 class CaseRow(View):
-    """`score` is 0..1; `sentence` describes the finding."""
+    """`score` (0..1) is that of the first alert, None while it is hidden from whoever decides; `sentence` describes it.
+    `outcome` and `action` are empty until it is decided. `assigned_to`: a user's id, with the name; empty for nobody.
+    """
 
     id: str
     alert_id: str
     detector: str
-    score: Decimal
+    family: str
+    score: Decimal | None
     sentence: str
     state: str
+    outcome: str
+    action: str
+    assigned_to: str
+    assigned_name: str
+    is_sample: bool
+    is_blind: bool
     opened_at: datetime
     closed_at: datetime | None
 
 
 class CaseAccountView(View):
-    """`role`: the account's part in the finding, such as leader or follower. `blamed`: a confirmation hits it."""
+    """`role`: the account's part in the finding, such as leader or follower. `blamed`: what is decided hits it.
+    `holds`: payouts of it wait while the case holds. `link_strength`: 0..1."""
 
     account_id: str
     role: str
     blamed: bool
+    holds: bool
+    link_strength: Decimal
     number: str
     trader_id: str
     trader_name: str
@@ -43,48 +58,87 @@ class CaseAccountView(View):
 
 
 class CaseView(CaseRow):
-    """`if_confirmed`: what is done when the case is confirmed. `evidence`: items of several types, see
-    domain/surveillance/evidence.py; an unknown type has a title, columns and rows. The versions say what judged it."""
+    """`if_confirmed`: what is done when the case is confirmed. `evidence`: of all alerts; items of several types, see
+    domain/surveillance/evidence.py; an unknown type has a title, columns and rows. `is_intact`: the evidence is as it
+    was when it joined; otherwise nothing is decided. `seen`: what an approval of the proposed action carries."""
 
     detector_version: int
     thresholds_version: str
+    alerts: tuple[AlertView, ...]
     accounts: tuple[CaseAccountView, ...]
     if_confirmed: Action
     evidence: tuple[Evidence, ...]
+    exculpatory: tuple[Evidence, ...]
+    is_intact: bool
+    hold: HoldView
+    links: tuple[LinkView, ...]
+    similar: tuple[SimilarCase, ...]
+    proposal: ActionView | None
+    notes: tuple[NoteView, ...]
+    seen: str
     decisions: tuple[DecisionView, ...]
     transitions: tuple[TransitionView, ...]
 
 
 def _statement() -> Select[Any]:
-    return select(Case, Alert).join(Alert, Alert.id == Case.alert_id)
+    found = select(Case, Alert, User.name).join(Alert, Alert.id == Case.alert_id)
+    return found.outerjoin(User, User.id == Case.assigned_to)
 
 
-def _fields(case: Case, alert: Alert) -> dict[str, Any]:
+def _hides_score(case: Case) -> bool:
+    return case.is_blind and case.state == "open"
+
+
+def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, Any]:
     return {
         "id": case.id,
         "alert_id": alert.id,
         "detector": alert.detector,
-        "score": alert.score,
+        "family": case.family,
+        "score": None if _hides_score(case) else alert.score,
         "sentence": alert.sentence,
         "state": case.state,
+        "outcome": case.outcome or "",
+        "action": case.action or "",
+        "assigned_to": case.assigned_to or "",
+        "assigned_name": assigned_name or "",
+        # who decides must not know that a finding is below the line
+        "is_sample": case.is_sample and case.state != "open",
+        "is_blind": case.is_blind,
         "opened_at": case.opened_at,
         "closed_at": case.closed_at,
     }
 
 
 async def page(
-    session: AsyncSession, window: Window, *, state: str | None = None, account_id: str | None = None
+    session: AsyncSession,
+    window: Window,
+    *,
+    state: str | None = None,
+    account_id: str | None = None,
+    assigned_to: str | None = None,
 ) -> Page[CaseRow]:
     """Newest first."""
     statement = _statement()
     if state is not None:
         statement = statement.where(Case.state == state)
+    if assigned_to is not None:
+        statement = statement.where(Case.assigned_to == assigned_to)
     if account_id is not None:
         statement = statement.where(
             Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id == account_id))
         )
     rows, cursor = await keyset(session, statement, [Case.recorded_at, Case.id], window)
-    return Page[CaseRow](items=tuple(CaseRow(**_fields(row.Case, row.Alert)) for row in rows), next_cursor=cursor)
+    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name)) for row in rows)
+    return Page[CaseRow](items=items, next_cursor=cursor)
+
+
+async def state(session: AsyncSession, case_id: str) -> str:
+    """Raises NotFound."""
+    found = await session.scalar(select(Case.state).where(Case.id == case_id))
+    if found is None:
+        raise NotFound
+    return str(found)
 
 
 async def one(session: AsyncSession, case_id: str) -> CaseView:
@@ -92,34 +146,51 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
     row = (await session.execute(_statement().where(Case.id == case_id))).one_or_none()
     if row is None:
         raise NotFound
-    accounts = await session.execute(
-        select(Account, Trader.name, Payout.id)
-        .join(CaseAccount, CaseAccount.account_id == Account.id)
-        .join(Trader, Trader.id == Account.trader_id)
-        .outerjoin(Payout, (Payout.account_id == Account.id) & Payout.closed_at.is_(None))
-        .where(CaseAccount.case_id == case_id)
-        .order_by(Account.number)
-    )
-    finding = surveillance.finding(row.Alert)
-    roles = {involved.account_id: involved.role for involved in finding.accounts}
+    case: Case = row.Case
+    frozen = await case_evidence.of(session, case_id)
+    accounts = await _accounts(session, case_id, case_parts.roles(frozen.alerts))
+    alerts = case_parts.alerts(frozen, hides_score=_hides_score(case))
+    first, proposal = frozen.findings[0], await case_parts.proposal(session, case_id, frozen)
     return CaseView(
-        **_fields(row.Case, row.Alert),
-        detector_version=finding.detector_version,
-        thresholds_version=finding.thresholds_version,
-        accounts=tuple(
-            CaseAccountView(
-                account_id=account.id,
-                role=roles.get(account.id, ""),
-                blamed=account.id in finding.blamed,
-                number=account_number(account.number),
-                trader_id=account.trader_id,
-                trader_name=name,
-                held_payout_id=payout_id,
-            )
-            for account, name, payout_id in accounts
-        ),
-        if_confirmed=finding.if_confirmed,
-        evidence=finding.evidence,
+        **_fields(case, row.Alert, row.name),
+        detector_version=first.detector_version,
+        thresholds_version=first.thresholds_version,
+        alerts=alerts,
+        accounts=accounts,
+        if_confirmed=first.if_confirmed,
+        evidence=tuple(item for alert in alerts for item in alert.evidence),
+        exculpatory=tuple(item for alert in alerts for item in alert.exculpatory),
+        is_intact=not frozen.changed,
+        hold=case_parts.hold(case, [named.number for named in accounts if named.holds]),
+        links=case_parts.links(frozen, {named.account_id: named.trader_id for named in accounts}),
+        similar=await case_parts.similar(session, case, row.Alert.detector),
+        proposal=proposal,
+        notes=await case_parts.notes(session, case_id),
+        seen=proposal.seen if proposal else frozen.seen(case_id, None),
         decisions=await history.decisions(session, FIRM, "case", case_id),
         transitions=await history.transitions(session, FIRM, "case", case_id),
     )
+
+
+async def _accounts(session: AsyncSession, case_id: str, roles: dict[str, str]) -> tuple[CaseAccountView, ...]:
+    return tuple(
+        CaseAccountView(
+            account_id=account.id,
+            role=roles.get(account.id, ""),
+            blamed=named.blamed,
+            holds=named.holds,
+            link_strength=named.link_strength,
+            number=account_number(account.number),
+            trader_id=account.trader_id,
+            trader_name=name,
+            held_payout_id=payout_id,
+        )
+        for account, name, named, payout_id in await case_parts.held_payouts(session, case_id)
+    )
+
+
+async def trades(session: AsyncSession, case: CaseView) -> tuple[CaseTradeView, ...]:
+    """Returns the trades that a deduction of this case can name, and those that it cannot with the reason; none for a
+    case that is not about trades."""
+    blamed = [named.account_id for named in case.accounts if named.blamed]
+    return await deductions.trades(session, blamed) if blamed else ()

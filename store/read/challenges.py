@@ -7,11 +7,12 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from store import products
-from store.models import Account, Challenge, ProductVersion, Trader
+from store import products, suspensions
+from store.models import Account, Challenge, Chargeback, ProductVersion, Trader
 from store.read import history
 from store.read.history import TransitionView
-from store.read.pages import Page, Scope, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import Scope
 
 
 class ChallengeRow(View):
@@ -39,6 +40,7 @@ class PhaseAccount(View):
 
     account_id: str
     number: str
+    platform: str
     phase_index: int
     attempt: int
     phase_name: str
@@ -48,6 +50,10 @@ class PhaseAccount(View):
 
 
 class ChallengeView(ChallengeRow):
+    """`chargeback`: the state of the newest chargeback of its payment. `suspended`: its accounts may not trade now."""
+
+    chargeback: str | None
+    suspended: bool
     accounts: tuple[PhaseAccount, ...]
     transitions: tuple[TransitionView, ...]
 
@@ -115,12 +121,15 @@ async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> Challen
     accounts = await session.scalars(
         select(Account).where(Account.challenge_id == challenge_id).order_by(Account.phase_index, Account.attempt)
     )
+    newest = select(Chargeback.state).where(Chargeback.challenge_id == challenge_id)
+    newest = newest.order_by(Chargeback.opened_at.desc(), Chargeback.id).limit(1)
     return ChallengeView(
         **_fields(challenge, row.trader_name, row.product_name),
         accounts=tuple(
             PhaseAccount(
                 account_id=account.id,
                 number=account_number(account.number),
+                platform=account.platform,
                 phase_index=account.phase_index,
                 attempt=account.attempt,
                 phase_name=terms.phase(account.phase_index).name,
@@ -130,5 +139,7 @@ async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> Challen
             )
             for account in accounts
         ),
+        chargeback=await session.scalar(newest),
+        suspended=await suspensions.binds(session, challenge_id),
         transitions=await history.transitions(session, scope, "challenge", challenge_id),
     )

@@ -1,6 +1,8 @@
 """Waiting and parked messages of inbox and outbox: the health of the relay."""
 
-from sqlalchemy import func, literal, select, union_all
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import InboxEvent, OutboxMessage
@@ -18,13 +20,13 @@ class Delivery(View):
 
 
 async def delivery(session: AsyncSession) -> Delivery:
+    # a SELECT for each index of what waits and what is set aside: the tables keep what was delivered
+    inbox, outbox = InboxEvent.handled_at.is_(None), OutboxMessage.dispatched_at.is_(None)
     boxes = union_all(
-        select(
-            literal("inbox").label("box"), InboxEvent.parked_at.is_not(None).label("parked"), InboxEvent.next_at
-        ).where(InboxEvent.handled_at.is_(None)),
-        select(
-            literal("outbox").label("box"), OutboxMessage.parked_at.is_not(None).label("parked"), OutboxMessage.next_at
-        ).where(OutboxMessage.dispatched_at.is_(None)),
+        _box("inbox", False, InboxEvent.next_at, inbox, InboxEvent.parked_at.is_(None)),
+        _box("inbox", True, InboxEvent.next_at, inbox, InboxEvent.parked_at.is_not(None)),
+        _box("outbox", False, OutboxMessage.next_at, outbox, OutboxMessage.parked_at.is_(None)),
+        _box("outbox", True, OutboxMessage.next_at, outbox, OutboxMessage.parked_at.is_not(None)),
     ).subquery("boxes")
     overdue = func.extract("epoch", func.clock_timestamp() - func.min(boxes.c.next_at))
     rows = await session.execute(
@@ -42,4 +44,10 @@ async def delivery(session: AsyncSession) -> Delivery:
         outbox_waiting=counts.get(("outbox", False), 0),
         outbox_parked=counts.get(("outbox", True), 0),
         lag_seconds=round(lag, 3),
+    )
+
+
+def _box(name: str, parked: bool, next_at: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(literal(name).label("box"), literal(parked).label("parked"), next_at.label("next_at")).where(
+        *conditions
     )

@@ -6,7 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Account, GateStanding
-from store.read.pages import Scope, View
+from store.read.pages import View
+from store.scope import Scope
 
 
 class GateView(View):

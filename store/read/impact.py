@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.histories.impact import AccountLife, ChallengeLife, LiveDecision, PayoutRow
 from domain.histories.recorded import Bar, Fill, Operation, RecordedLife
+from store.db import allow_long_job
 from store.models import (
     Account,
     BalanceOperationRow,
@@ -42,6 +43,7 @@ async def count_cut(session: AsyncSession, product: str, version: int) -> int:
 
 async def lives(session: AsyncSession, product: str, version: int) -> AsyncIterator[ChallengeLife]:
     """Yields every challenge with opened accounts and a whole history under this version, oldest first."""
+    await allow_long_job(session)
     challenges = await _challenges(session, product, version, whole=True)
     for start in range(0, len(challenges), _AT_ONCE):
         for challenge in await _read(session, challenges[start : start + _AT_ONCE], product, version):

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Row, Select, literal, true, tuple_
+from sqlalchemy import Row, Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import STAFF, Actor
 from domain.errors import BadInput
 
 MAX_LIMIT: Final = 200
@@ -39,32 +38,6 @@ class Window:
 
     limit: int = 50
     cursor: str | None = None
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The rows a caller may see: those of one trader, or of the whole firm (None)."""
-
-    trader_id: str | None
-
-    @property
-    def staff(self) -> bool:
-        return self.trader_id is None
-
-    def own(self, column: Any) -> ColumnElement[bool]:
-        """Returns the SQL condition on a trader id column."""
-        if self.trader_id is None:
-            return true()
-        condition: ColumnElement[bool] = column == self.trader_id
-        return condition
-
-
-FIRM: Final = Scope(trader_id=None)
-
-
-def scope_of(actor: Actor) -> Scope:
-    """Returns FIRM for staff, else the scope of the actor's own trader."""
-    return FIRM if actor.role in STAFF else Scope(trader_id=actor.trader_id or "")
 
 
 def account_number(number: int) -> str:
@@ -103,7 +76,9 @@ def _typed(value: Any, wanted: type) -> Any:
         return found
     if type(value) is not wanted:
         raise ValueError
-    if (isinstance(value, int) and abs(value) > _BIGGEST) or (isinstance(value, str) and "\0" in value):
+    if isinstance(value, int) and abs(value) > _BIGGEST:
+        raise ValueError
+    if isinstance(value, str) and "\0" in value.encode().decode():  # half a character cannot be encoded
         raise ValueError
     return value
 

@@ -7,9 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from store.models import AuditEntry, Challenge, Trader, User
+from store import reasons
+from store.models import AuditEntry, Challenge, IdentityCheck, Trader, User
 from store.read import history
-from store.read.pages import Page, Scope, View, Window, keyset, mask_iban
+from store.read.pages import Page, View, Window, keyset, mask_iban
+from store.scope import Scope
 
 
 class TraderView(View):
@@ -18,6 +20,7 @@ class TraderView(View):
     email: str
     country: str
     identity: str
+    email_confirmed: bool
     beneficiary: str | None
     challenges: int
     created_at: datetime
@@ -36,6 +39,7 @@ def _view(row: Any) -> TraderView:
         email=trader.email,
         country=trader.country,
         identity=trader.identity,
+        email_confirmed=trader.email_confirmed_at is not None,
         beneficiary=mask_iban(trader.beneficiary),
         challenges=row.challenges,
         created_at=trader.created_at,
@@ -56,6 +60,39 @@ async def one(session: AsyncSession, scope: Scope, trader_id: str) -> TraderView
     return _view(row)
 
 
+class IdentityCheckView(View):
+    """`verified_name`, `born`: "" while unknown."""
+
+    checker: str
+    status: str
+    why: str
+    url: str
+    verified_name: str
+    born: str
+
+
+async def identity_check(session: AsyncSession, scope: Scope, trader_id: str) -> IdentityCheckView | None:
+    """Returns the newest identity check of a trader."""
+    found = (
+        select(IdentityCheck)
+        .join(Trader, Trader.id == IdentityCheck.trader_id)
+        .where(Trader.id == trader_id, scope.own(Trader.id))
+        .order_by(IdentityCheck.recorded_at.desc(), IdentityCheck.id.desc())
+        .limit(1)
+    )
+    row = await session.scalar(found)
+    if row is None:
+        return None
+    return IdentityCheckView(
+        checker=row.checker,
+        status=row.status,
+        why=row.why,
+        url=row.url or "",
+        verified_name=row.verified_name or "",
+        born=row.born or "",
+    )
+
+
 _IDENTITY: Final = {"trader.identity_verified": "verify", "trader.identity_refused": "refuse"}
 
 
@@ -71,16 +108,18 @@ async def identity_decisions(session: AsyncSession, scope: Scope, trader_id: str
         .where(AuditEntry.action.in_(_IDENTITY))
         .order_by(AuditEntry.seq)
     )
+    found = rows.all()
+    said = await reasons.opened(session, (entry.reason for entry, _ in found))
     return tuple(
         history.DecisionView(
             decision=_IDENTITY[entry.action],
             user_id=entry.actor if scope.staff else None,
             name=name if scope.staff else None,
             role=entry.role,
-            reason=entry.reason,
+            reason=said[entry.reason],
             evidence={},
             occurred_at=entry.occurred_at,
             recorded_at=entry.recorded_at,
         )
-        for entry, name in rows
+        for entry, name in found
     )

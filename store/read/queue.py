@@ -31,7 +31,7 @@ from sqlalchemy.types import BigInteger
 from domain.money import Money
 from domain.work_queue import SOON
 from store.clock import market_now
-from store.models import Account, Trader
+from store.models import Account, ServiceDeadline, Trader
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
 
 
@@ -45,6 +45,7 @@ class QueueItem(View):
     state: str
     account_id: str | None
     account_number: str | None
+    platform: str | None
     trader_id: str | None
     trader_name: str | None
     amount_minor: int | None
@@ -110,6 +111,19 @@ def waiting_rows(
     )
 
 
+def by_calendar(kind: str, subject_id: Any, first: Any = None) -> Any:
+    """The deadline that the firm's calendar gives a decision of this kind, in wall time. NULL until the relay has seen
+    that it waits. `first` goes before it where it is not NULL."""
+    stamped = (
+        select(ServiceDeadline.due_at)
+        .where(
+            ServiceDeadline.kind == kind, ServiceDeadline.subject_id == subject_id, ServiceDeadline.ended_at.is_(None)
+        )
+        .scalar_subquery()
+    )
+    return stamped if first is None else func.coalesce(first, stamped)
+
+
 def _all(kinds: Kinds) -> CompoundSelect[Any]:
     return union_all(*(_of_kind(name, waiting) for name, waiting in kinds.items()))
 
@@ -145,9 +159,9 @@ async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: st
 
 
 def _named(work: Subquery) -> Select[Any]:
-    """The items with the account number and the trader's name."""
+    """The items with the number and the platform of the account, and the trader's name."""
     return (
-        select(work, Account.number, Trader.name)
+        select(work, Account.number, Account.platform, Trader.name)
         .outerjoin(Account, Account.id == work.c.account_id)
         .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
     )
@@ -168,6 +182,7 @@ def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
         **{name: row[name] for name in (*read, "since", "deadline", "due")},
         words=_words(row, kinds[row["kind"]], number),
         account_number=number,
+        platform=row["platform"],
         trader_name=row["name"],
     )
 

@@ -14,7 +14,8 @@ from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, MarketClock, ProductVersion
-from store.read.pages import Scope, View, account_number
+from store.read.pages import View, account_number
+from store.scope import Scope
 
 
 class LimitRoom(View):

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import crypto
 from store.models import Account, Breach, Challenge, Proof, Trader
-from store.read.pages import Scope, View, account_number
+from store.read.pages import View, account_number
+from store.scope import Scope
 
 _ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
 _NUMBER: Final = re.compile(r"(?:a-)?([0-9]{5,12})", re.IGNORECASE)
@@ -52,9 +53,9 @@ async def search(session: AsyncSession, scope: Scope, text: str, findable: Mappi
         )
         return tuple(Hit(kind="account", id=row.id, label=account_number(row.number)) for row in found)
     if "@" in wanted:
-        index = crypto.keys().index(wanted)
+        indexes = crypto.keys().blind_indexes(wanted)
         traders = await session.execute(
-            select(Trader.id, Trader.name).where(Trader.email_index == index, scope.own(Trader.id))
+            select(Trader.id, Trader.name).where(Trader.email_index.in_(indexes), scope.own(Trader.id))
         )
         return tuple(Hit(kind="trader", id=row.id, label=row.name) for row in traders)
     return ()

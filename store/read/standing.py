@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from store.models import Account, AccountLive, EquityBar, MarketClock, ProductVersion, Shard
-from store.read.pages import Scope
+from store.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

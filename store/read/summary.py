@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,9 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.pnl import REPORTING_CURRENCY
 from store import ledger, operations
 from store.clock import market_now, watermark
-from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass
+from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass, Shard
 from store.read import queue
 from store.read.pages import View
+from store.reconciliation import breaks
+
+MEASURED: Final = 1_000  # the newest locks are measured
 
 
 class Latency(View):
@@ -41,9 +44,10 @@ class SummaryView(View):
 
 
 class ExposureRow(View):
-    """The traders' net position in one symbol. `floating_minor` is their profit, the firm's cost, in `currency`:
-    that of accounts in other currencies is converted at the live rate of the last checkpoint."""
+    """The traders' net position in one symbol of a platform. `floating_minor` is their profit, the firm's cost, in
+    `currency`: that of accounts in other currencies is converted at the live rate of the last checkpoint."""
 
+    platform: str
     symbol: str
     long_lots: Decimal
     short_lots: Decimal
@@ -74,40 +78,46 @@ async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
         payouts=await _counted(session, Payout.state),
         open_work=await queue.counts(session, kinds),
         ledger_imbalance=await ledger.imbalance(session),
-        unreconciled=await operations.unreconciled(session),
+        unreconciled=await breaks.unreconciled(session, await market_now(session)),
         open_holds=await operations.open_holds(session),
         breach_to_lock_ms=await breach_to_lock(session),
     )
 
 
 async def breach_to_lock(session: AsyncSession) -> Latency:
-    """Returns the time from the arrival of the deciding event to the venue's confirmation of the lock."""
-    took = func.extract("epoch", Breach.locked_at - Breach.received_at) * 1000
+    """Returns the time from the arrival of the deciding event to the venue's confirmation of the lock, of the newest
+    locks."""
+    took = (func.extract("epoch", Breach.locked_at - Breach.received_at) * 1000).label("took")
+    newest = select(took).where(Breach.locked_at.is_not(None)).order_by(Breach.locked_at.desc()).limit(MEASURED)
+    each = newest.subquery()
     row = (
         await session.execute(
             select(
-                func.percentile_cont(0.5).within_group(took).label("p50"),
-                func.percentile_cont(0.99).within_group(took).label("p99"),
-            ).where(Breach.locked_at.is_not(None))
+                func.percentile_cont(0.5).within_group(each.c.took).label("p50"),
+                func.percentile_cont(0.99).within_group(each.c.took).label("p99"),
+            )
         )
     ).one()
     p50, p99 = (None if value is None else round(float(value), 2) for value in row)
     return Latency(p50=p50, p99=p99)
 
 
-async def exposure(session: AsyncSession) -> tuple[ExposureRow, ...]:
-    """Returns the exposure per symbol over all shards, largest net position first, with the newest quote."""
-    shards: dict[str, list[Exposure]] = {}
-    for row in await session.scalars(select(Exposure).order_by(Exposure.at.desc())):
-        shards.setdefault(row.symbol, []).append(row)
-    found = [_over_shards(symbol, rows) for symbol, rows in shards.items()]
+async def exposure(session: AsyncSession, platform: str = "") -> tuple[ExposureRow, ...]:
+    """Returns the exposure per platform and symbol over all shards, largest net position first, with the newest quote.
+    `platform`: of this one only."""
+    shards: dict[tuple[str, str], list[Exposure]] = {}
+    rows = select(Exposure, Shard.platform).join(Shard, Shard.id == Exposure.shard).order_by(Exposure.at.desc())
+    for row, name in await session.execute(rows.where(Shard.platform == platform) if platform else rows):
+        shards.setdefault((name, row.symbol), []).append(row)
+    found = [_over_shards(name, symbol, rows) for (name, symbol), rows in shards.items()]
     return tuple(sorted(found, key=lambda row: abs(row.net_lots), reverse=True))
 
 
-def _over_shards(symbol: str, rows: list[Exposure]) -> ExposureRow:
+def _over_shards(platform: str, symbol: str, rows: list[Exposure]) -> ExposureRow:
     long_lots = sum((row.long_lots for row in rows), Decimal(0))
     short_lots = sum((row.short_lots for row in rows), Decimal(0))
     return ExposureRow(
+        platform=platform,
         symbol=symbol,
         long_lots=long_lots,
         short_lots=short_lots,

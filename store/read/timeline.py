@@ -10,18 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from domain.reviews import KINDS as REVIEW_KINDS
+from store import reasons
 from store.models import (
     Account,
+    AccountPlace,
     BalanceOperationRow,
     Breach,
     Case,
     CaseAccount,
+    CaseAction,
     DealRow,
     Decision,
+    DeductedTrade,
     Dispute,
     Offence,
     Payout,
     PhasePass,
+    PlatformChange,
     Review,
     ScalingRow,
     Ticket,
@@ -30,7 +35,8 @@ from store.models import (
 )
 from store.read import warnings
 from store.read.accounts import visible_account
-from store.read.pages import Page, Scope, View, Window, keyset
+from store.read.pages import Page, View, Window, keyset
+from store.scope import Scope
 
 Kind = Literal["rules", "money", "people", "venue"]
 KINDS: Final[tuple[Kind, ...]] = ("rules", "money", "people", "venue")
@@ -78,6 +84,14 @@ def _facts(account: Account) -> list[Select[Any]]:
             sentence=Offence.sentence, consequence=Offence.consequence, proof=Offence.proof_id,
         ).where(Offence.account_id == account.id),
         _source(
+            "rules", "deduction", at=CaseAction.closed_at, serial=DeductedTrade.position_id,
+            ref=DeductedTrade.position_id, symbol=DeductedTrade.symbol, amount=DeductedTrade.profit_minor,
+            rule=CaseAction.rule, trade=DeductedTrade.position_id,
+        )
+        .select_from(DeductedTrade)
+        .join(CaseAction, CaseAction.id == DeductedTrade.action_id)
+        .where(DeductedTrade.account_id == account.id, DeductedTrade.counts),
+        _source(
             "rules", "breach", at=Breach.occurred_at, serial=Breach.id, ref=Breach.id, rule=Breach.rule_id,
             floor=Breach.floor_minor, equity=Breach.equity_minor, proof=Breach.proof_id,
         ).where(Breach.account_id == account.id),
@@ -85,6 +99,12 @@ def _facts(account: Account) -> list[Select[Any]]:
             "rules", "pass", at=PhasePass.occurred_at, serial=PhasePass.id, ref=PhasePass.id,
             phase=PhasePass.phase_index, balance=PhasePass.balance_minor, proof=PhasePass.proof_id,
         ).where(PhasePass.account_id == account.id),
+        _source(
+            "venue", "place", at=AccountPlace.since, serial=AccountPlace.number, ref=PlatformChange.id,
+            platform=AccountPlace.platform, login=AccountPlace.login, proof=PlatformChange.proof_id,
+        )
+        .join(PlatformChange, PlatformChange.id == AccountPlace.change_id)
+        .where(AccountPlace.account_id == account.id),
         _source(
             "rules", "growth", at=ScalingRow.occurred_at, serial=ScalingRow.number, ref=ScalingRow.challenge_id,
             before=ScalingRow.from_minor, size=ScalingRow.to_minor,
@@ -156,31 +176,50 @@ def _deal(entry: _Entry) -> str:
     return f"{entry.data['symbol']} {entry.data['side']} {lots} {entry.data['entry']} @ {price}{closing}"
 
 
+def _deduction(entry: _Entry) -> str:
+    trade = f"{entry.data['trade']} ({entry.data['symbol']})"
+    return f"{entry.money('amount')} of profit of trade {trade} does not count for payouts: {entry.data['rule']}"
+
+
 def _breach(entry: _Entry) -> str:
     limit = f", floor {entry.money('floor')}" if entry.data.get("floor") is not None else ""
     return f"{entry.title('rule')} breached: equity {entry.money('equity')}{limit}"
+
+
+def _decision(entry: _Entry) -> str:
+    """The reason of a dispute is sealed; it is read on the page of the dispute."""
+    made = f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}"
+    return made if entry.data["subject"] == "dispute" else f"{made}: {entry.data['reason']}"
 
 
 _WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
     "deal": _deal,
     "balance": lambda entry: f"{entry.title('operation')} {entry.money('amount')}",
     "breach": _breach,
+    "deduction": _deduction,
     "offence": lambda entry: f"{entry.data['sentence']} Follows: {entry.text('consequence')}",
     "warning": lambda entry: warnings.words(
         entry.data["warning"], entry.data["rule"], entry.data["figures"], entry.currency
     ),
     "pass": lambda entry: f"Phase {entry.data['phase']} passed with {entry.money('balance')}",
+    "place": lambda entry: (
+        f"The account goes on at {entry.data['platform']} with login {entry.data['login']}: the same balance, limits "
+        "and days."
+    ),
     "growth": lambda entry: (
         f"The account grew from {entry.money('before')} to {entry.money('size')}: a new account follows, and every "
         "rule begins anew at the new size."
     ),
-    "decision": lambda entry: (
-        f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}: {entry.data['reason']}"
-    ),
+    "decision": _decision,
     "review": lambda entry: f"Review ({entry.data['status']}): {REVIEW_KINDS[entry.data['review']].words}",
     "ticket_opened": lambda _: "Ticket opened",
     "case_opened": lambda _: "Case opened",
 }
+
+
+def _clear(what: str, data: Mapping[str, Any], said: Mapping[str, str]) -> Mapping[str, Any]:
+    """The data with the text of a decision's reason."""
+    return {**data, "reason": said[data["reason"]]} if what == "decision" else data
 
 
 def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
@@ -201,13 +240,14 @@ async def page(
     if kind is not None:
         statement = statement.where(happened.c.kind == kind)
     rows, cursor = await keyset(session, statement, [happened.c.at, happened.c.what, happened.c.serial], window)
+    said = await reasons.opened(session, (row.data["reason"] for row in rows if row.what == "decision"))
     items = tuple(
         TimelineEntry(
             at=row.at,
             kind=row.kind,
             what=row.what,
             ref=row.ref,
-            words=_words(row.what, row.data or {}, account.currency),
+            words=_words(row.what, _clear(row.what, row.data or {}, said), account.currency),
             amount_minor=(row.data or {}).get("amount"),
             currency=account.currency,
             proof_id=(row.data or {}).get("proof"),

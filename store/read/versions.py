@@ -12,7 +12,8 @@ from domain.products.diff import FieldChange, differences, sentences
 from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.read import history
-from store.read.pages import FIRM, Page, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import FIRM
 
 
 class VersionRow(View):

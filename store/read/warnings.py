@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from store.models import Account, WarningRow
-from store.read.pages import Page, Scope, View, Window, account_number, keyset
+from store.read.pages import Page, View, Window, account_number, keyset
+from store.scope import Scope
 from store.warnings import LIMIT_USED, RESET_WOULD_BREACH
 
 

@@ -16,12 +16,15 @@ PACKAGES = [
     "domain",
     "firm",
     "front",
+    "gateway",
     "monitor",
     "ports",
     "products",
     "relay",
     "sandbox",
     "store",
+    "surveillance",
+    "wire",
     "workflows",
 ]
 MODULES = ("worker", "settings")

@@ -17,13 +17,13 @@ from temporalio.testing import ActivityEnvironment
 from activities.deps import Deps
 from activities.surveillance import SurveillanceActivities
 from contracts.messages import SurveillanceStart
-from domain.surveillance import registry
-from domain.surveillance.base import Detector
 from store import surveillance
 from store.models import Account, Alert, Case, DealRow, SurveillanceCursor
+from surveillance import registry
+from surveillance.pattern import Pattern
 from tests.architecture.source import ROOT
 from tests.console_world import ConsoleWorld, console_world
-from tests.detector_modules import detector_module
+from tests.pattern_modules import pattern_module
 
 _BLOCKS: Final = re.findall(
     r"^```python\n(.*?)^```", (ROOT / "docs" / "adding-a-detector.md").read_text(), re.MULTILINE | re.DOTALL
@@ -32,10 +32,10 @@ _START: Final = datetime(2014, 5, 2, 7, tzinfo=UTC)
 
 
 @pytest.fixture
-def detector(tmp_path: Path) -> Iterator[type[Detector]]:
-    """The document's module, in the detectors' folder as far as imports can tell."""
-    with detector_module(tmp_path, "tick_scalping", _BLOCKS[0]):
-        yield registry.detector_types()["tick_scalping"]
+def pattern(tmp_path: Path) -> Iterator[type[Pattern[Any]]]:
+    """The document's module, in the patterns' folder as far as imports can tell."""
+    with pattern_module(tmp_path, "size_jump", _BLOCKS[0]):
+        yield registry.pattern_types()["size_jump"]
 
 
 @pytest.fixture
@@ -44,14 +44,13 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
         yield made
 
 
-def test_a_new_module_is_found_without_an_edit_elsewhere(detector: type[Detector]) -> None:
-    assert list(registry.detector_types()) == ["copy_trading", "tick_scalping"]
-    assert detector().window == timedelta(hours=24)
-    assert "tick_scalping" not in (ROOT / "domain" / "surveillance" / "registry.py").read_text()
+def test_a_new_module_is_found_without_an_edit_elsewhere(pattern: type[Pattern[Any]]) -> None:
+    assert registry.default_patterns()["size_jump"].limits.default == pattern.thresholds()
+    assert "size_jump" not in (ROOT / "surveillance" / "registry.py").read_text()
 
 
-def test_the_documents_tests_pass(detector: type[Detector]) -> None:
-    shown: dict[str, Any] = dict(vars(sys.modules[detector.__module__]))
+def test_the_documents_tests_pass(pattern: type[Pattern[Any]]) -> None:
+    shown: dict[str, Any] = dict(vars(sys.modules[pattern.__module__]))
     exec(compile(_BLOCKS[1], "adding-a-detector.md", "exec"), shown)
     tests = [value for name, value in shown.items() if name.startswith("test_")]
     assert len(tests) == 3
@@ -59,55 +58,54 @@ def test_the_documents_tests_pass(detector: type[Detector]) -> None:
         test()
 
 
-@pytest.mark.usefixtures("detector")
+@pytest.mark.usefixtures("pattern")
 async def test_its_finding_becomes_a_case_that_console_and_api_show_with_its_evidence(world: ConsoleWorld) -> None:
-    account_id = await _scalp(world, 20)
-    case_id = await _followed(world, f"tick_scalping/{account_id}")
+    account_id = await _jump(world, 12)
+    case_id = await _followed(world, f"size_jump/{account_id}/XAUUSD")
     async with world.browser("rosa@firm.example") as browser:
         page = (await browser.get(f"/cases/{case_id}")).text
         answer = (await browser.http.get(f"/v1/cases/{case_id}")).json()
     for words in (
-        "Case: tick scalping", "20 of 20 trades lasted no longer than 5 seconds.", "Share of brief trades", "100 %",
-        "at least 50 %", "Brief trades", "Closed", "3.0", "Confirming closes the challenge of", ", scalper: ",
+        "Case: size jump", "One of 12 trades in XAUUSD is 20 times as large as the usual one.", "Size over the median",
+        "20 times", "at least 10 times", "Sizes", "Lots", "To act on it, propose an action", ", trader: ",
     ):  # fmt: skip
         assert words in page, words
     async with world.db.transaction() as session:
-        names = {row.detector: row.last_deal for row in await session.scalars(select(SurveillanceCursor))}
-        newest = await surveillance.newest_deal(session)
-    assert names == {"copy_trading": newest, "tick_scalping": newest}, "one loop feeds both"
+        cursors = {row.reader: row.last_deal for row in await session.scalars(select(SurveillanceCursor))}
+        assert cursors == {"stream": await surveillance.newest_deal(session)}, "one reading feeds all patterns"
     [account] = answer["accounts"]
-    assert (account["account_id"], account["role"], account["blamed"]) == (account_id, "scalper", True)
-    assert answer["if_confirmed"] == {"kind": "close_challenges"}
-    figures, trades = answer["evidence"]
-    assert (figures["type"], trades["type"], trades["columns"][:2]) == ("figures", "brief_trades", ["Symbol", "Closed"])
-    assert (len(trades["rows"]), len(trades["deals"])) == (20, 20)
+    assert (account["account_id"], account["role"], account["blamed"]) == (account_id, "trader", True)
+    figures, sizes = answer["evidence"]
+    assert (figures["type"], sizes["type"], sizes["columns"]) == ("figures", "table", ["Trade", "Lots"])
+    assert [row[1] for row in sizes["rows"]].count("20") == 1
 
 
-async def _scalp(world: ConsoleWorld, count: int) -> str:
-    """Trades of three seconds each on the record of an account that has not traded yet; returns its id."""
+async def _jump(world: ConsoleWorld, count: int) -> str:
+    """Trades on the record of an account that has not traded yet, the fourth of them large; returns its id."""
     async with world.db.transaction() as session:
         fresh = select(Account).where(Account.id.not_in(select(DealRow.account_id))).order_by(Account.number).limit(1)
         account = (await session.scalars(fresh)).one()
         for n in range(count):
             at = _START + timedelta(minutes=10 * n)
-            session.add(_deal(account.id, f"{n}-in", str(n), "buy", "in", at))
+            lots = Decimal(20 if n == 3 else 1)
+            session.add(_deal(account.id, f"{n}-in", str(n), "buy", "in", at, lots))
             await session.flush()
-            session.add(_deal(account.id, f"{n}-out", str(n), "sell", "out", at + timedelta(seconds=3)))
+            session.add(_deal(account.id, f"{n}-out", str(n), "sell", "out", at + timedelta(seconds=3), lots))
             await session.flush()
     return account.id
 
 
-def _deal(account_id: str, deal_id: str, position: str, side: str, entry: str, at: datetime) -> DealRow:
+def _deal(account_id: str, deal_id: str, position: str, side: str, entry: str, at: datetime, lots: Decimal) -> DealRow:
     return DealRow(
         account_id=account_id,
-        deal_id=f"scalp-{deal_id}",
+        deal_id=f"jump-{deal_id}",
         seq=1,
         at=at,
-        position_id=f"scalp-{position}",
+        position_id=f"jump-{position}",
         symbol="XAUUSD",
         side=side,
         entry=entry,
-        lots=Decimal(1),
+        lots=lots,
         price=Decimal(1300),
         profit_minor=0,
         commission_minor=0,
@@ -136,4 +134,4 @@ async def _followed(world: ConsoleWorld, key: str) -> str:
 
 
 def test_the_module_is_gone_again() -> None:
-    assert list(registry.detector_types()) == ["copy_trading"]
+    assert "size_jump" not in registry.pattern_types()

@@ -25,7 +25,7 @@ def _default_ports() -> set[int]:
 
 
 def test_the_processes_are_those_of_up() -> None:
-    assert set(OURS) == {"migrate", "worker", "monitor", "relay", "api", "sandbox"}
+    assert set(OURS) == {"migrate", "worker", "monitor", "relay", "mail-in", "api", "sandbox"}
 
 
 def test_every_command_exists() -> None:
@@ -49,6 +49,13 @@ def test_every_port_is_a_default_of_the_settings() -> None:
     assert used <= _default_ports()
 
 
+def test_only_the_migrations_have_the_rights_of_the_owner() -> None:
+    environments = {name: service["environment"] for name, service in OURS.items()}
+    assert {name for name, each in environments.items() if "PROPOS_OWNER_DATABASE_URL" in each} == {"migrate"}
+    assert {each["DATABASE_URL"].split(":$")[0] for each in environments.values()} == {"postgresql://propos_app"}
+    assert "propos_app" not in environments["migrate"]["PROPOS_OWNER_DATABASE_URL"]
+
+
 def test_no_secret_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     secret = re.compile(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|KEYS)\w*)([^}]*)\}")
@@ -57,7 +64,7 @@ def test_no_secret_has_a_default() -> None:
 
 def test_migrations_come_before_whatever_needs_them() -> None:
     assert OURS["migrate"]["restart"] == "no"
-    for name in ("worker", "monitor", "relay", "api"):
+    for name in ("worker", "monitor", "relay", "mail-in", "api"):
         assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 

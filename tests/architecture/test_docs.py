@@ -20,7 +20,7 @@ PROMISES: Final = [f"P{number}" for number in range(1, 13)]
 LONGEST_PAGE: Final = 60
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
 _FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_COMMAND: Final = re.compile(r"(?:^|`|uv run )propos ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+_COMMAND: Final = re.compile(r"(?:^|`|uv run )propos ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+))?", re.MULTILINE)
 
 
 def _named(path: Path) -> str:

@@ -17,8 +17,8 @@ _FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 WRITTEN_BY_READER: Final = {
     "docs/adding-a-rule.md": {"domain/rules/conduct/max_positions.py", "tests/unit/test_max_positions.py"},
     "docs/adding-a-detector.md": {
-        "domain/surveillance/detectors/tick_scalping.py",
-        "tests/unit/test_tick_scalping.py",
+        "surveillance/patterns/size_jump.py",
+        "tests/unit/test_size_jump.py",
     },
 }
 

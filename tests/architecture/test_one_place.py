@@ -15,7 +15,10 @@ from tests.architecture.source import MODULES, PACKAGES, ROOT, files, tree, wher
 
 _SOURCE = [path for name in (*PACKAGES, *MODULES) for path in files(name)]
 _SENDERS = {"signal_workflow", "start_workflow", "start_again", "enqueue"}
-_KINDS = ("challenge/", "payout/", "dispute/", "case/", "shard/", "daily-close/", "surveillance/", "reconciliation/")
+_KINDS = (
+    *("case/", "challenge/", "chargeback/", "daily-close/", "dispute/"),
+    *("payout/", "reconciliation/", "shard/", "surveillance/"),
+)
 
 
 def _calls(path: Path) -> Iterator[tuple[str, int]]:
@@ -55,7 +58,7 @@ def test_workflow_ids_are_built_in_the_contracts() -> None:
 
 def _is_workflow_id(node: ast.JoinedStr | ast.Constant) -> bool:
     if isinstance(node, ast.Constant):
-        return node.value in (ids.SURVEILLANCE_WORKFLOW, ids.RECONCILIATION_WORKFLOW)
+        return node.value in (ids.SURVEILLANCE_WORKFLOW, ids.SURVEILLANCE_WINDOWS_WORKFLOW, ids.RECONCILIATION_WORKFLOW)
     first, *rest = node.values or [ast.Constant("")]
     return isinstance(first, ast.Constant) and first.value in _KINDS and bool(rest)
 

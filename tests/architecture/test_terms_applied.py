@@ -37,7 +37,10 @@ DESCRIBING_METHODS: Final = {"amounts", "canonical", "path", "problems", "when_b
 # modules that hand on a product, or what binds a phase, to code that does not import its class
 HANDED_ON_BY: Final = frozenset({"domain.products.phase_terms", "domain.payouts", "firm.challenges", "monitor.state"})
 # a field that nothing applies -> the part that has a field of the same name, which is read
-SAME_NAME: Final[dict[tuple[type[Terms], str], type[Terms]]] = {(FeeTerms, "extension"): Phase}
+SAME_NAME: Final[dict[tuple[type[Terms], str], type[Terms]]] = {
+    (FeeTerms, "extension"): Phase,
+    (FeeTerms, "add_ons"): Product,
+}
 # what the rules can ask of an account and no product ever says -> the field that nothing can apply because of that
 NEVER_SAID: Final = {"account_type": (NewsWindow, "account_types")}
 

@@ -24,7 +24,8 @@ from domain.errors import (
     RefusedForGood,
     Unavailable,
 )
-from ports.payments import Checkout, Transfer
+from ports.acquirer import Checkout, CheckoutOrder, Evidence
+from ports.rail import Transfer, TransferOrder
 from sandbox.webhooks import sign
 from tests.contract.sandbox_process import (
     SECRET,
@@ -104,12 +105,13 @@ async def _checkout(payments: SandboxPayments, key: str = "fee-1", **changes: ob
         "return_url": "http://127.0.0.1:1/done?a=1",
         **changes,
     }
-    return await payments.create_checkout(key=key, **order)  # type: ignore[arg-type]
+    return await payments.create_checkout(CheckoutOrder.model_validate(order), key=key)
 
 
 async def _transfer(payments: SandboxPayments, key: str = "pay_1", **changes: object) -> Transfer:
     order = {"reference": "pay_1", "amount_minor": 800_00, "currency": "USD", "beneficiary": "IBAN-A", **changes}
-    return await payments.create_transfer(key=key, **order)  # type: ignore[arg-type]
+    order |= {"key": key, "beneficiary": {"account": order["beneficiary"], "name": "Ada Lovelace"}}
+    return await payments.create_transfer(TransferOrder.model_validate(order))
 
 
 def _wait(condition: Callable[[], bool]) -> None:
@@ -138,7 +140,7 @@ async def test_a_fee_is_paid_once_and_can_go_back_once(
     _pay(sandbox, checkout, "cancelled")
     assert (await payments.fetch_checkout(checkout.checkout_id)).status == "paid"
     for _ in range(2):
-        assert (await payments.refund(checkout.checkout_id, key="r")).status == "refunded"
+        assert (await payments.refund(checkout.checkout_id, key="r")).status == "succeeded"
     with pytest.raises(Conflict):
         await payments.refund(checkout.checkout_id, key="r2")
     entries = await payments.entries(None)
@@ -160,10 +162,44 @@ async def test_a_cancelled_and_a_disputed_checkout(sandbox: SandboxProcess, paym
     for _ in range(2):
         sandbox.post(f"/provider/checkouts/{disputed.checkout_id}/dispute", {}).raise_for_status()
     assert (await payments.fetch_checkout(cancelled.checkout_id)).status == "expired"
-    assert (await payments.fetch_checkout(disputed.checkout_id)).status == "charged_back"
-    assert [e.kind for e in await payments.entries(None)] == ["charge", "dispute"]
+    assert (await payments.fetch_checkout(disputed.checkout_id)).chargebacks
+    assert [e.kind for e in await payments.entries(None)] == ["charge", "dispute", "fee"]
     kinds = [e.kind for e in await payments.events(None)]
     assert kinds == ["checkout.expired", "checkout.paid", "charge.disputed"]
+
+
+async def test_a_chargeback_is_answered_and_decided(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    checkout = await _checkout(payments)
+    _pay(sandbox, checkout)
+    path = f"/provider/checkouts/{checkout.checkout_id}/dispute"
+    sandbox.post(path, {"stage": "evidence_due"}).raise_for_status()
+    (chargeback_id,) = (await payments.fetch_checkout(checkout.checkout_id)).chargebacks
+    asked = await payments.fetch_chargeback(chargeback_id)
+    assert (asked.status, asked.withdrawn, asked.reference) == ("evidence_due", True, checkout.reference)
+    assert asked.evidence_due_at is not None
+    evidence = Evidence(
+        product_description="x", service_date="2014-05-02", access_activity_log="y", uncategorized_text="z"
+    )
+    for _ in range(2):
+        sent = await payments.submit_evidence(chargeback_id, evidence, key="answer")
+        assert sent.status == "under_review"
+    sandbox.post(f"/provider/chargebacks/{chargeback_id}/decide", {"status": "won"}).raise_for_status()
+    won = await payments.accept_chargeback(chargeback_id, key="accept")
+    assert (won.status, won.withdrawn) == ("won", False), "a decided one does not change"
+    assert [entry.kind for entry in await payments.entries(None)] == ["charge", "dispute", "fee", "dispute_won"]
+    with pytest.raises(NotFound):
+        await payments.fetch_chargeback("cb_co_99999999")
+
+
+async def test_a_refund_can_fail_days_later(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    checkout = await _checkout(payments)
+    _pay(sandbox, checkout)
+    made = await payments.refund(checkout.checkout_id, key="part", amount_minor=1_000)
+    assert await payments.find_refund(checkout.checkout_id, "part") == made
+    sandbox.post(f"/provider/checkouts/{checkout.checkout_id}/refund-fails", {}).raise_for_status()
+    (failed,) = await payments.refunds(checkout.checkout_id)
+    assert (failed.status, failed.amount_minor) == ("failed", 1_000)
+    assert (await payments.fetch_checkout(checkout.checkout_id)).refunded_minor == 0
 
 
 async def test_a_refund_at_the_providers_desk(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
@@ -174,7 +210,7 @@ async def test_a_refund_at_the_providers_desk(sandbox: SandboxProcess, payments:
     sandbox.post(address, {"amount_minor": 100_00}).raise_for_status()
     assert (await payments.fetch_checkout(checkout.checkout_id)).status == "paid"
     assert sandbox.http.post(address, json={"amount_minor": 400_00}).status_code == 409, "only 399.00 are left"
-    assert (await payments.refund(checkout.checkout_id, key="r")).status == "refunded"
+    assert (await payments.refund(checkout.checkout_id, key="r")).status == "succeeded"
     assert sandbox.http.post(address, json={}).status_code == 409
     assert [(e.kind, e.amount_minor) for e in await payments.entries(None)] == [
         ("charge", 499_00),
@@ -232,7 +268,7 @@ async def test_a_transfer_is_made_once_and_settles_in_market_time(
     ]
     assert at(1) <= entries[-1].at <= at(3)
     _wait(lambda: len(receiver.got) == 2)
-    assert sandbox.market()["pending_webhooks"] == 0
+    _wait(lambda: sandbox.market()["pending_news"] == 0)
 
 
 async def test_an_answer_lost_after_the_effect_is_found_by_key(
@@ -323,7 +359,7 @@ async def test_webhooks_are_repeated_doubled_dropped_and_reordered(
 
     sandbox.http.put("/provider/faults", json={"drop_webhooks": 1}).raise_for_status()
     _pay(sandbox, checkouts[2])
-    _wait(lambda: sandbox.market()["pending_webhooks"] == 0)
+    _wait(lambda: sandbox.market()["pending_news"] == 0)
     assert "ev_00000003" not in receiver.ids()
     assert [e.event_id for e in await payments.events("ev_00000002")] == ["ev_00000003"]
 

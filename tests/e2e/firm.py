@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from cli.demo.actors import ApiClient, SandboxClient, Trader
+from cli.compose import field_keys
+from cli.demo.actors import ApiClient, Trader
+from cli.demo.mailbox import mailbox_of
 from cli.demo.opening import Staff, open_firm
-from cli.demo.personas import Persona, german_iban
+from cli.demo.outside import SandboxClient
+from cli.demo.personas import PRODUCTS, Persona
 from cli.demo.quiescence import Quiescence
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes, StackOptions
 from relay.temporal import connect
-from store.crypto import FieldKeys, install
+from sandbox.bank.ibans import iban_of
+from store.crypto import install
 from store.db import Database
 
 DAY = datetime(2026, 3, 6, tzinfo=UTC)
@@ -54,12 +57,12 @@ class Firm:
         """Signed up and bought; its account is open when this returns, if it paid."""
         persona = Persona(
             number=number, seed=number, name=f"Canary Lindqvist{number}", email=f"canary.{number}@example.org",
-            country="SE", iban=german_iban(Random(number)), product=product, temper=temper, leader=None,
+            country="SE", iban=iban_of(f"canary {number}"), product=product, temper=temper, leader=None,
             abandons_checkout=not pays, wants_refund=False, charges_back=False, disputes=False, identity_holds=True,
         )  # fmt: skip
         client = ApiClient(self.stack.api_url)
         self.clients.append(client)
-        trader = Trader(persona, client)
+        trader = Trader(persona, client, mailbox_of(self.stack.settings.data_dir))
         await trader.sign_up(f"canary-password-{number}")
         url = await trader.buy()
         if pays:
@@ -91,26 +94,31 @@ class Firm:
         """The core at rest and every webhook delivered."""
         while True:
             await self.rest.reached(also=called)
-            if not (await self.sandbox.market())["pending_webhooks"]:
+            if not (await self.sandbox.market())["pending_news"]:
                 await self.rest.reached()
                 return
 
 
 @asynccontextmanager
-async def open_for_business(data_dir: Path, quotes: Iterable[tuple[timedelta, str]]) -> AsyncIterator[Firm]:
-    """Start everything on the given market, at midnight of the recorded day, with the staff seeded."""
+async def open_for_business(
+    data_dir: Path, quotes: Iterable[tuple[timedelta, str]], venues: tuple[str, ...] = ()
+) -> AsyncIterator[Firm]:
+    """Start everything on the given market, at midnight of the recorded day, with the staff seeded. `venues`: besides
+    the sandbox."""
     market_dir = data_dir.parent / "market"
     write_gold(market_dir, quotes)
     recorded = Quotes(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
-    options = StackOptions(data_dir=data_dir, quotes=recorded, any_ports=True, web_ui=False)
+    options = StackOptions(
+        data_dir=data_dir, quotes=recorded, any_ports=True, web_ui=False, venues=venues, products=PRODUCTS
+    )
     async with Stack(options) as stack:
         settings = stack.settings
         keys = settings.required("payload_keys")
-        install(FieldKeys.parse(keys))
+        install(field_keys(settings))
         db = Database(stack.database_url)
         sandbox = SandboxClient(stack.sandbox_url, settings.required("sandbox_token"))
         temporal = await connect(stack.temporal_address, settings.temporal_namespace, keys)
-        staff = await open_firm(db, settings.data_dir, settings.products_path)
+        staff = await open_firm(db, settings.data_dir, settings.products_path, venues)
         firm = Firm(stack, db, sandbox, staff, Quiescence(db, temporal))
         try:
             await firm.advance(DAY)

@@ -14,7 +14,7 @@ from tests.e2e.firm import DAY, minutes, open_for_business
 _FALLING = minutes([(m, "2650.000") for m in range(10)] + [(m, f"{2650 - (m - 10) * 4}.000") for m in range(10, 40)])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_killed_monitor_loses_no_breach_and_judges_none_twice(data_dir: Path, tmp_path: Path) -> None:
     async with open_for_business(data_dir, _FALLING) as firm:
         await firm.advance(DAY + timedelta(minutes=1))

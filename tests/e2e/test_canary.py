@@ -31,7 +31,7 @@ def _holding(data_dir: Path, needle: str) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_personal_data_rests_encrypted_and_never_reaches_a_log(data_dir: Path) -> None:
     statement = "My grandmother saw the canary spread with her own eyes."
     async with open_for_business(data_dir, _FALLING) as firm:
@@ -46,7 +46,9 @@ async def test_personal_data_rests_encrypted_and_never_reaches_a_log(data_dir: P
         await firm.settle()
         rosa = await firm.operator("rosa")
         dispute = (await rosa.items("/v1/disputes"))[0]
-        await rosa.post(f"/v1/disputes/{dispute['id']}/uphold", {"reason": "Prices and deals agree."})
+        seen = (await rosa.get(f"/v1/disputes/{dispute['id']}"))["seen"]
+        upheld = {"reason": "Prices and deals agree.", "seen": seen}
+        await rosa.post(f"/v1/disputes/{dispute['id']}/uphold", upheld)
         await trader.api.post(
             "/v1/tickets", {"account_id": account["id"], "subject": "canary subject line", "body": "canary body text"}
         )

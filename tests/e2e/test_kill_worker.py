@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import func, select
 
 from store import ledger, operations
-from store.models import Intent, Payout
+from store.models import Payout, PayoutTransfer
 from tests.e2e.firm import DAY, Firm, minutes, open_for_business
 
 _RISING = minutes([(m, f"{2650 + m // 2}.000") for m in range(240)])
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not await condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         await asyncio.sleep(0.02)
@@ -31,8 +31,9 @@ async def _kill_worker(firm: Firm) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.timeout(420)
-async def test_one_transfer_whenever_the_worker_dies(data_dir: Path) -> None:
+@pytest.mark.timeout(900)
+async def test_one_transfer_whenever_the_worker_dies(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROPOS_DEFAULT_RAIL", "sandbox")  # its faults are used below
     async with open_for_business(data_dir, _RISING) as firm:
         await firm.advance(DAY + timedelta(minutes=1))
         traders = [await firm.trader(number, "instant") for number in range(3)]
@@ -57,10 +58,16 @@ async def test_one_transfer_whenever_the_worker_dies(data_dir: Path) -> None:
             entries = await firm.sandbox.provider_entries()
             return sum(e["kind"] == "transfer" and e["reference"] == payout_id for e in entries)
 
-        async def intent(payout_id: str, *, done: bool) -> bool:
+        async def attempts(payout_id: str, *, answered: bool) -> bool:
             async with firm.db.transaction() as session:
-                query = select(func.count()).where(Intent.key == f"{payout_id}/transfer")
-                return bool(await session.scalar(query.where(Intent.done_at.is_not(None)) if done else query))
+                query = select(func.count()).where(PayoutTransfer.payout_id == payout_id)
+                return bool(
+                    await session.scalar(query.where(PayoutTransfer.provider_id.is_not(None)) if answered else query)
+                )
+
+        async def approve(payout_id: str) -> None:
+            seen = (await grace.get(f"/v1/payouts/{payout_id}"))["seen"]
+            await grace.post(f"/v1/payouts/{payout_id}/approve", {"reason": "Checks are green.", "seen": seen})
 
         async def taken(payout_id: str) -> bool:
             return await transfers(payout_id) == 1
@@ -68,23 +75,23 @@ async def test_one_transfer_whenever_the_worker_dies(data_dir: Path) -> None:
         before, during, after = payouts
         # 1. before the provider has it
         await firm.sandbox.set_faults(unavailable=1000)
-        await grace.post(f"/v1/payouts/{before}/approve", {"reason": "Checks are green."})
-        await _until(lambda: intent(before, done=False), "the intent to send")
+        await approve(before)
+        await _until(lambda: attempts(before, answered=False), "the attempt to send")
         assert await transfers(before) == 0
         await _kill_worker(firm)
         await firm.sandbox.set_faults()
-        await _until(lambda: intent(before, done=True), "the first payout sent")
+        await _until(lambda: attempts(before, answered=True), "the first payout sent")
         # 2. the provider has it, the worker does not know
         await firm.sandbox.set_faults(timeout_after_effect=1, hold_seconds=20)
-        await grace.post(f"/v1/payouts/{during}/approve", {"reason": "Checks are green."})
+        await approve(during)
         await _until(lambda: taken(during), "the transfer taken")
-        assert not await intent(during, done=True)
+        assert not await attempts(during, answered=True)
         await _kill_worker(firm)
         await firm.sandbox.set_faults()
-        await _until(lambda: intent(during, done=True), "the second payout sent")
+        await _until(lambda: attempts(during, answered=True), "the second payout sent")
         # 3. the result is stored
-        await grace.post(f"/v1/payouts/{after}/approve", {"reason": "Checks are green."})
-        await _until(lambda: intent(after, done=True), "the third payout sent")
+        await approve(after)
+        await _until(lambda: attempts(after, answered=True), "the third payout sent")
         await _kill_worker(firm)
 
         await firm.settle(*(f"payout/{payout_id}" for payout_id in payouts))

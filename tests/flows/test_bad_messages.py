@@ -21,8 +21,8 @@ from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import MEDIUM
 from tests.servers import NAMESPACE
 from worker import workflow_runner
-from workflows import WORKFLOWS
 from workflows.message_guard import MessageGuard
+from workflows.registry import WORKFLOWS
 
 ONE_MESSAGE = RiskChanged(key="somebody/else")
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts.ids import case_workflow
+from domain.surveillance.casework import ACTION_OF, Verb
+from firm import case_actions
 from tests.flows.opened_case import opened
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import MEDIUM
@@ -17,13 +19,32 @@ async def stage(database_url: str, temporal_address: str) -> AsyncIterator[Stage
 
 
 @pytest.mark.parametrize(
-    ("update", "state", "payout"), [("clear", "cleared", "awaiting_approval"), ("confirm", "confirmed", "rejected")]
+    ("update", "state", "payout"),
+    [
+        ("clear", "cleared", "awaiting_approval"),
+        ("inconclusive", "inconclusive", "awaiting_approval"),
+        ("warn", "warned", "awaiting_approval"),
+        ("deny", "denied", "rejected"),
+        ("confirm", "confirmed", "rejected"),
+    ],
 )
-async def test_the_decision_reaches_the_payout_it_held(stage: Stage, update: str, state: str, payout: str) -> None:
+async def test_the_decision_reaches_the_payout_it_held(stage: Stage, update: Verb, state: str, payout: str) -> None:
     trader, ria = await stage.world.add_trader("tina"), await stage.world.add_user("ria", "risk")
+    rob = await stage.world.add_user("rob", "risk")
     case_id = await opened(stage)
     payout_id = await stage.world.request(trader, MEDIUM)
     await stage.becomes(payout_id, "in_review")
+    if update in ACTION_OF:
+        async with stage.world.db.transaction() as session:
+            await case_actions.propose(
+                session,
+                case_id,
+                action=ACTION_OF[update],
+                payouts=[payout_id] if update == "deny" else [],
+                rule="Copying is not allowed.",
+                actor=rob,
+                reason="8 of 9 openings",
+            )
     assert (await stage.decide(case_workflow(case_id), update, ria))["state"] == state
     await stage.case_ends(case_id, state)
     await stage.becomes(payout_id, payout)

@@ -144,7 +144,7 @@ async def test_a_refund_before_the_first_trade(firm: Firm) -> None:
     assert (await _refusal(firm, challenge_id, eve)).type == "not-allowed"
     assert await _refund(firm, challenge_id, ada, "r2") == "refunded"
     await firm.ends(challenge_id, "refunded")
-    assert firm.provider.refunds == [f"{challenge_id}/refund"]
+    assert firm.provider.refunded == [f"{challenge_id}/refund"]
     assert await firm.books() == {"provider": 0, "fees": 0, "chargebacks": 0}
     assert not firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
 
@@ -160,7 +160,7 @@ async def test_no_refund_after_a_trade_or_in_a_later_phase(firm: Firm) -> None:
     await firm.passes(moved_up)
     await firm.becomes(moved_up, "active", phase_index=2)
     assert (await _refusal(firm, moved_up, ada)).type == "Conflict"
-    assert firm.provider.refunds == []
+    assert firm.provider.refunded == []
 
 
 @pytest.mark.parametrize("stage", ["before the news of payment", "active", "breached", "funded"])

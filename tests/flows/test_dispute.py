@@ -4,16 +4,26 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from contracts.ids import CORE_QUEUE
 from contracts.messages import DecisionRequest, DisputeStart
+from domain import dispute_pack
 from domain.approvals import Actor
 from domain.errors import BadInput, Conflict, NotFound
+from domain.service.policy import NO_POLICY
 from firm import disputes
-from store.models import Breach, Decision, Dispute
+from front.subjects.dispute import DISPUTE
+from front.subjects.subject import kinds
+from store.models import AuditEntry, Breach, Decision, Dispute, TicketMessage
+from store.read import audit as read_audit
+from store.read import disputes as read
+from store.read import queue
+from store.read.pages import Window
+from store.scope import FIRM, scope_of
 from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after
 
@@ -33,7 +43,7 @@ async def _breached(firm: Firm, actor: Actor, product: str = "two-step") -> tupl
 
 async def _refused(firm: Firm, dispute_id: str, decision: str, actor: Actor, key: str = "d1") -> ApplicationError:
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await firm.decide(dispute_id, decision, actor, key=key)
+        await firm.vote(dispute_id, decision, actor, key=key)
     assert isinstance(refused.value.cause, ApplicationError)
     return refused.value.cause
 
@@ -80,6 +90,10 @@ async def test_an_upheld_breach_fails_the_challenge(firm: Firm) -> None:
     challenge_id, breach_id = await _breached(firm, ada)
     dispute_id = await firm.dispute(breach_id, ada)
     assert (await firm.decide(dispute_id, "uphold", rosa))["state"] == "upheld"
+    await firm.market_time(after(days=6))
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "breached", "the trader may still appeal"
+    await firm.market_time(after(days=8))
     await firm.ends(challenge_id, "failed")
     async with firm.db.transaction() as session:
         assert (await session.get_one(Dispute, dispute_id)).closed_at is not None
@@ -108,13 +122,98 @@ async def test_who_may_decide_and_who_was_first(firm: Firm) -> None:
     assert (await _refused(firm, dispute_id, "reinstate", sam)).type == "not-allowed"
     impostor = sam.model_copy(update={"role": "admin"})
     assert (await _refused(firm, dispute_id, "reinstate", impostor, "d2")).type == "not-allowed"
-    first = await firm.decide(dispute_id, "reinstate", rosa)
-    assert await firm.decide(dispute_id, "reinstate", rosa) == first, "the same key again gives the first answer"
-    late = await _refused(firm, dispute_id, "uphold", ana)
-    assert (late.type, late.message.split(":")[1]) == ("already-decided", " reinstate by usr_rosa.")
+    first = await firm.vote(dispute_id, "reinstate", rosa)
+    assert (first["state"], first["approvals"], first["approvals_needed"]) == ("awaiting_decision", 1, 2)
+    assert await firm.vote(dispute_id, "reinstate", rosa) == first, "the same key again gives the first answer"
+    assert (await _refused(firm, dispute_id, "reinstate", rosa, "d3")).type == "already-decided"
+    roy = await firm.add_user("roy", "risk")
+    assert (await firm.vote(dispute_id, "uphold", roy))["approvals_needed"] == 2
+    assert (await firm.vote(dispute_id, "reinstate", ana))["state"] == "reinstating", "two against one"
+    late = await _refused(firm, dispute_id, "reinstate", await firm.add_user("rex", "risk"))
+    assert (late.type, late.message.split(":")[1]) == ("already-decided", " reinstate by Ana (usr_ana).")
     async with firm.db.transaction() as session:
         row = (await session.scalars(Decision.__table__.select())).all()
-    assert len(row) == 1
+    assert len(row) == 3
+
+
+async def test_an_appeal_is_decided_by_others_and_once(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    rosa, roy = await firm.add_user("rosa", "risk"), await firm.add_user("roy", "risk")
+    challenge_id, breach_id = await _breached(firm, ada)
+    first = await firm.dispute(breach_id, ada)
+    await firm.vote(first, "uphold", rosa, message="The price was real.")
+    await firm.vote(first, "uphold", roy, message="The price was real: see the proof.", reason="Third time he asks.")
+    await firm.dispute_becomes(first, "upheld")
+    async with firm.db.transaction() as session:
+        for_ada = await read.one(session, scope_of(ada), first)
+        for_staff = await read.one(session, FIRM, first)
+        told = (await session.scalars(select(TicketMessage.body))).all()
+        audited = (await session.scalars(select(AuditEntry.reason))).all()
+        both = "SELECT message FROM dispute_words UNION ALL SELECT reason FROM sealed_reasons"
+        raw = (await session.execute(text(both))).scalars().all()
+        read_by_staff = (await read_audit.page(session, Window(limit=100), subject_id=first)).items
+        kept = (await session.scalars(select(Decision.reason))).all()
+    assert for_ada.message == "The price was real: see the proof." and list(told) == [for_ada.message]
+    assert [(row.reason, row.message, row.name) for row in for_ada.decisions] == [("", for_ada.message, None)]
+    assert "Third time" not in for_ada.model_dump_json()
+    assert [row.reason for row in for_staff.decisions] == ["Looked at the evidence.", "Third time he asks."]
+    assert not any("Third time" in reason for reason in [*audited, *kept])
+    assert not any(b"Third" in each or b"price" in each for each in raw)
+    said = {row.reason for row in read_by_staff}
+    assert said >= {"Looked at the evidence.", "Third time he asks."}
+    assert not any(each.startswith("sealed ") for each in said)
+
+    async with firm.db.transaction() as session:
+        row = await disputes.open_second(session, dispute_id=first, actor=ada, statement="Look at the tick again.")
+    await firm.dispute_becomes(row.id, "awaiting_decision")
+    with pytest.raises(Conflict, match="appealed against this already"):
+        async with firm.db.transaction() as session:
+            await disputes.open_second(session, dispute_id=first, actor=ada, statement="Once more.")
+    refused = await _refused(firm, row.id, "uphold", rosa, "d2")
+    assert refused.type == "self-approval" and "first time" in refused.message
+    await firm.market_time(after(days=9))
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "breached", "the appeal is open"
+    await firm.decide(row.id, "reinstate", await firm.add_user("rex", "risk"))
+    await firm.becomes(challenge_id, "active")
+    await firm.dispute_becomes(row.id, "reinstated")
+
+
+async def test_a_deadline_that_passes_raises_the_dispute_and_decides_nothing(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    _, breach_id = await _breached(firm, ada)
+    dispute_id = await firm.dispute(breach_id, ada)
+    async with firm.db.transaction() as session:
+        row = await session.get_one(Dispute, dispute_id)
+        assert row.decide_by == NO_POLICY.deadline("dispute", row.opened_at)
+    await firm.market_time(after(days=9))
+
+    async def raised() -> bool:
+        async with firm.db.transaction() as session:
+            return (await session.get_one(Dispute, dispute_id)).escalated_at is not None
+
+    await firm.until(raised)
+    async with firm.db.transaction() as session:
+        found = await queue.page(session, Window(), kinds((DISPUTE,)))
+        assert (await read.one(session, scope_of(ada), dispute_id)).escalated_at is None, "not for the trader"
+    assert found.items[0].words.startswith("Disputed breach, raised to admin")
+    assert found.items[0].state == "awaiting_decision" and found.items[0].due == row.decide_by
+
+
+async def test_the_pack_is_frozen_and_checks_without_a_database(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    _, breach_id = await _breached(firm, ada)
+    dispute_id = await firm.dispute(breach_id, ada)
+    async with firm.db.transaction() as session:
+        view = await read.one(session, scope_of(ada), dispute_id)
+        data = await read.pack(session, scope_of(ada), dispute_id)
+        assert data == await read.pack(session, FIRM, dispute_id), "the same bytes each time"
+        with pytest.raises(NotFound):
+            await read.pack(session, scope_of(await firm.add_trader("eve")), dispute_id)
+    assert view.pack_digest is not None
+    found = dispute_pack.check(data, view.pack_digest)
+    assert (found.dispute_id, found.digest) == (dispute_id, view.pack_digest)
+    assert {"breach.json", "proof.json", "terms.json", "trades.json", "bars.json", "messages.json"} <= set(found.files)
 
 
 async def test_what_cannot_be_disputed(firm: Firm) -> None:
@@ -186,4 +285,5 @@ async def test_a_decision_before_the_first_task_waits_for_the_evidence(firm: Fir
     assert early.value.cause.type == "decision-differs"
     assert (await firm.decide(row.id, "uphold", rosa))["state"] == "upheld"
     await firm.dispute_becomes(row.id, "upheld")
+    await firm.market_time(after(days=8))
     await firm.ends(challenge_id, "failed")

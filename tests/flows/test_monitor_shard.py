@@ -16,14 +16,13 @@ from activities.deps import Deps
 from activities.monitoring import MonitorActivities
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from contracts.messages import ShardStart
-from ports.payments import PaymentProvider
 from ports.platform import FIRST_READER, AccountSnapshot, Batch, PlatformStream, SymbolSpec, TradingPlatform
 from relay.temporal import connect
 from store import crypto
 from store.db import Database
 from store.models import Shard
 from tests import servers
-from tests.adapters import platforms, providers
+from tests.adapters import PaymentProvider, platforms, providers
 from tests.challenge_world import KEYS, Provider, Venue
 from worker import workflow_runner
 from workflows.monitor_shard import MonitorShardWorkflow

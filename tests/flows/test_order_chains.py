@@ -13,16 +13,17 @@ from domain.approvals import Actor
 from domain.errors import OrderRefused
 from domain.fees import OrderKind
 from domain.products.product import Product
-from firm import cases, challenges, orders
+from firm import case_actions, cases, challenges, orders
+from firm.payouts import policies
 from firm.payouts.situation import Holdings, situation
 from store import products, surveillance
 from store.models import OutboxMessage
 from tests.adapters import platforms, providers
 from tests.challenge_world import PATIENCE_SECONDS, Firm, a_firm, after
 from tests.convicted import accuse
+from tests.payout_world import nobody_approves
 
 BUYBACK = {"buyback": "300"}
-NO_BANDS = [{"up_to": None, "approvers": 0}]
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ async def _again(firm: Firm, like: str = "instant", fees: object = BUYBACK, **pa
         body = (await products.newest(session, like)).model_dump(mode="json")
         body |= {"product": "again", "fees": fees, "payout": body["payout"] | payout}
         await products.publish(session, Product.model_validate(body))
+        await policies.publish(session, nobody_approves())
     return "again"
 
 
@@ -77,7 +79,7 @@ async def _all_fees(firm: Firm, challenge_id: str) -> int | None:
 
 async def test_a_fee_is_refunded_once_however_often_the_account_is_bought_back(firm: Firm) -> None:
     ada = await firm.add_trader("ada", "verified")
-    name = await _again(firm, fee_refund={"amount": "all_fees_paid"}, first_after_days=0, bands=NO_BANDS)
+    name = await _again(firm, fee_refund={"amount": "all_fees_paid"}, first_after_days=0)
     old_id = await _funded(firm, ada, name)
     await firm.earns(old_id, 50_000)
     payout_id = await firm.ask_payout(old_id, ada, 50_000)
@@ -129,9 +131,11 @@ async def test_a_case_against_a_challenge_is_a_case_against_what_goes_on_from_it
     await firm.pay(new_id)
     await firm.becomes(new_id, "funded")
     await firm.ends(old_id, "closed")
-    ria = await firm.add_user("ria", "risk")
+    ria, rob = await firm.add_user("ria", "risk"), await firm.add_user("rob", "risk")
     case_id = await accuse(firm, copied)
     async with firm.db.transaction() as session:
+        rule = "Copying is not allowed."
+        await case_actions.propose(session, case_id, action="close", rule=rule, actor=rob, reason="It copied.")
         case = await cases.locked(session, case_id)
         await cases.decide(session, case, decision="confirm", actor=ria, reason="It copied.", key="c1")
     await firm.ends(new_id, "closed")

@@ -134,6 +134,29 @@ async def test_the_funded_account_opens_when_its_activation_is_paid(firm: Firm) 
     assert (await firm.books())["fees"] == -2 * 54_000 - 14_900
 
 
+async def test_a_funded_account_that_is_not_ordered_in_time_is_not_opened_any_more(firm: Firm) -> None:
+    ada = await firm.add_trader("ada", "verified")
+    name = await _product(firm, fees={"activation": "149"})
+    late, ordered = await firm.bought(ada, name), await firm.bought(ada, name)
+    for challenge_id in (late, ordered):
+        await firm.passes(challenge_id)
+        await firm.becomes(challenge_id, "active", phase_index=2)
+        await firm.passes(challenge_id)
+        await firm.becomes(challenge_id, "awaiting_activation")
+    await firm.market_time(after(days=29, hours=20))
+    new_id = await _order(firm, ordered, ada, "activation")
+    await firm.market_time(after(days=30, hours=1))
+    await firm.ends(late, "closed")
+    assert (await firm.steps("challenge", late))[-1] == "activation_expired"
+    with pytest.raises(OrderRefused):
+        await _order(firm, late, ada, "activation")
+    assert (await firm.challenge(ordered)).state == "awaiting_activation", "its order can still be paid"
+    await firm.pay(new_id)
+    await firm.becomes(new_id, "funded", phase_index=3)
+    await firm.ends(ordered, "closed")
+    assert (await firm.steps("challenge", ordered))[-1] == "closed_by_firm"
+
+
 async def test_what_the_product_does_not_sell_is_refused(firm: Firm) -> None:
     ada = await firm.add_trader("ada")
     plain = await firm.bought(ada)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from sqlalchemy import select
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from activities.challenges import ChallengeActivities
 from contracts.challenges import ChallengeFact
@@ -13,7 +14,9 @@ from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import RefusedForGood
 from firm.payouts import signals
-from store import operations
+from relay.inbox import InboxDispatcher
+from store import inbox, operations
+from store.models import OutboxMessage
 from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
 
@@ -63,12 +66,80 @@ async def test_a_large_payout_is_paid_after_two_people_and_a_repeated_webhook(st
     await nothing_is_bound(stage, paid=320_000, gross=LARGE)
 
 
-async def test_what_the_provider_returns_goes_back_to_the_account(stage: Stage) -> None:
+async def test_a_payout_approved_by_two_people_takes_at_most_50_events(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage, LARGE)
+    for name in ("fay", "gil"):
+        await stage.decide(payout_workflow(payout_id), "approve", await stage.world.add_user(name, "finance"))
+    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "paid")
+    history = await stage.client.get_workflow_handle(payout_workflow(payout_id)).fetch_history()
+    assert len(history.events) <= 50
+
+
+async def test_what_the_provider_returns_is_put_back_on_the_account_by_a_person(stage: Stage) -> None:
     payout_id = await stage.world.request(await stage.world.add_trader("tina"), SMALL)
     await stage.becomes(payout_id, "sent")
     stage.world.provider.becomes(payout_id, "returned")
     await stage.transfer_changed(payout_id, "evt_1")
-    await stage.ends(payout_id, "returned")
+    await stage.becomes(payout_id, "returned")
+    fay = await stage.world.add_user("fay", "finance")
+    await stage.decide(payout_workflow(payout_id), "release", fay)
+    await stage.ends(payout_id, "released")
+    await nothing_is_bound(stage)
+
+
+async def test_what_comes_back_after_it_arrived_starts_the_payout_again_and_is_paid(stage: Stage) -> None:
+    payout_id = await stage.world.request(await stage.world.add_trader("tina"), SMALL)
+    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "paid")
+    stage.world.provider.becomes(payout_id, "returned")
+    async with stage.world.db.transaction() as session:
+        await inbox.receive(session, provider="fakepay", event_id="evt_2", kind="transfer.returned", object_id="tr_1")
+    await InboxDispatcher(stage.world.db, stage.world.deps.payments).step()
+    await stage.becomes(payout_id, "returned")
+
+    async def runs() -> bool:
+        found = await stage.client.get_workflow_handle(payout_workflow(payout_id)).describe()
+        return found.status == WorkflowExecutionStatus.RUNNING
+
+    await stage.until(runs)
+    fay = await stage.world.add_user("fay", "finance")
+    await stage.decide(payout_workflow(payout_id), "send_again", fay)
+    await stage.becomes(payout_id, "awaiting_approval")
+    await stage.decide(payout_workflow(payout_id), "approve", fay)
+    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_3")
+    await stage.ends(payout_id, "paid")
+    assert [one.status for one in stage.world.provider.transfers.values()] == ["returned", "paid"]
+    await nothing_is_bound(stage, paid=40_000, gross=SMALL)
+
+
+async def test_what_comes_back_while_its_arrival_is_being_settled_waits_for_people(stage: Stage) -> None:
+    payout_id = await stage.world.request(await stage.world.add_trader("tina"), SMALL)
+    await stage.becomes(payout_id, "sent")
+    stage.world.venue.away = True
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.becomes(payout_id, "settling")
+    stage.world.provider.becomes(payout_id, "returned")
+    await stage.transfer_changed(payout_id, "evt_2")
+
+    async def heard() -> bool:
+        async with stage.world.db.transaction() as session:
+            waits = select(OutboxMessage.id).where(OutboxMessage.dispatched_at.is_(None))
+            return await session.scalar(waits.where(OutboxMessage.name == "transfer_changed").limit(1)) is None
+
+    await stage.until(heard)
+    stage.world.venue.away = False
+    await stage.becomes(payout_id, "returned")
+    fay = await stage.world.add_user("fay", "finance")
+    await stage.decide(payout_workflow(payout_id), "release", fay)
+    await stage.ends(payout_id, "released")
     await nothing_is_bound(stage)
 
 
@@ -193,14 +264,30 @@ async def begun(stage: Stage) -> tuple[str, Actor]:
     return payout_id, fay
 
 
-async def test_a_stop_after_the_transfer_was_begun_hears_at_once_that_it_is_too_late(stage: Stage) -> None:
-    payout_id, fay = await begun(stage)
+async def test_a_stop_while_the_send_has_no_answer_is_taken_at_once_and_what_lands_later_is_booked(
+    stage: Stage,
+) -> None:
+    payout_id, _ = await begun(stage)
+    gil = await stage.world.add_user("gil", "finance")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        late = await stage.refused(payout_workflow(payout_id), "reject", fay)
-    assert "can no longer be stopped" in late.message
+        assert (await stage.decide(payout_workflow(payout_id), "stop", gil))["state"] == "in_review"
     await stage.world.provider.lands()
-    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "paid")
     assert len(stage.world.provider.transfers) == 1
+    await nothing_is_bound(stage, paid=240_000, gross=MEDIUM)
+
+
+async def test_what_is_pending_at_the_rail_is_stopped_there_and_rejected(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage)
+    fay = await stage.world.add_user("fay", "finance")
+    await stage.decide(payout_workflow(payout_id), "approve", fay)
+    await stage.becomes(payout_id, "sent")
+    assert (await stage.decide(payout_workflow(payout_id), "reject", fay))["state"] == "releasing"
+    await stage.ends(payout_id, "rejected")
+    assert [one.status for one in stage.world.provider.transfers.values()] == ["cancelled"]
+    await nothing_is_bound(stage)
 
 
 async def test_a_webhook_of_a_transfer_that_landed_in_review_is_booked_and_nothing_is_released(stage: Stage) -> None:

@@ -7,13 +7,24 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from contracts.messages import DailyCloseStart, MarketTimeReached, ReconciliationStart, SurveillanceStart
-from contracts.operations import DailyCloseReport, ReconcileRequest, ReconciliationReport
+from contracts.operations import (
+    ComparisonReport,
+    ComparisonRequest,
+    DailyCloseReport,
+    ReconcileRequest,
+    ReconciliationReport,
+    RoundEnd,
+    SourceNames,
+    SourceRead,
+    SourceRef,
+)
 from relay.temporal import connect
 from tests import servers
 from tests.challenge_world import KEYS
@@ -64,21 +75,51 @@ async def test_the_daily_close_goes_on_where_it_was_and_waits_for_the_next_reset
         await reaches(3, calls)
 
 
-async def test_reconciliation_runs_at_once_when_woken_and_when_asked(temporal_address: str) -> None:
-    calls: list[ReconciliationStart] = []
+async def test_reconciliation_runs_at_once_when_woken_and_when_asked_and_a_source_that_fails_blocks_no_other(
+    temporal_address: str,
+) -> None:
+    calls: list[RoundEnd] = []
 
-    @activity.defn(name="operations.reconcile")
-    async def reconcile(start: ReconciliationStart) -> ReconciliationReport:
-        calls.append(start)
-        return ReconciliationReport(after=START, entries=0, tied=0, unreconciled=len(calls))
+    @activity.defn(name="reconciliation.sources")
+    async def sources(start: ReconciliationStart) -> SourceNames:
+        return SourceNames(sources=("bank", "stripe"), platforms=("venue",))
 
-    async with running(temporal_address, ReconciliationWorkflow, ReconciliationStart(), [reconcile]) as handle:
+    @activity.defn(name="reconciliation.read_source")
+    async def read_source(ref: SourceRef) -> SourceRead:
+        if ref.name == "bank":
+            raise ApplicationError("closed today", type="unavailable", non_retryable=True)
+        return SourceRead(entries=3, tied=2)
+
+    @activity.defn(name="reconciliation.read_platform")
+    async def read_platform(ref: SourceRef) -> SourceRead:
+        return SourceRead(entries=100, tied=0)
+
+    @activity.defn(name="reconciliation.finish")
+    async def finish(end: RoundEnd) -> ReconciliationReport:
+        calls.append(end)
+        return ReconciliationReport(after=START, entries=end.entries, tied=end.tied, unreconciled=len(calls))
+
+    @activity.defn(name="reconciliation.compare_platform")
+    async def compare_platform(asked: ComparisonRequest) -> ComparisonReport:
+        if asked.platform != "venue":
+            raise ApplicationError("There is no such platform.", type="not-configured", non_retryable=True)
+        values: dict[str, Any] = {"ended_at": START, "breaks": {"venue_still_trades": 1}, "suspected": 0}
+        return ComparisonReport(platform=asked.platform, compared=7, **values)
+
+    activities: list[Callable[..., Any]] = [sources, read_source, read_platform, compare_platform, finish]
+    async with running(temporal_address, ReconciliationWorkflow, ReconciliationStart(), activities) as handle:
         await reaches(1, calls)
         await handle.signal("market_time_reached", MarketTimeReached(key="due"))
         await reaches(2, calls)
         asked = await handle.execute_update("reconcile", ReconcileRequest(key="k"), result_type=ReconciliationReport)
-        assert asked.unreconciled == 3
-    assert [call.after for call in calls] == [None, START, START]
+        assert (asked.unreconciled, asked.entries, asked.tied) == (3, 3, 2)
+        request = ComparisonRequest(key="k2", platform="venue")
+        compared = await handle.execute_update("compare_platform", request, result_type=ComparisonReport)
+        assert (compared.compared, compared.breaks) == (7, {"venue_still_trades": 1})
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update("compare_platform", request.model_copy(update={"platform": "other"}))
+        assert "There is no such platform." in str(refused.value.cause)
+    assert [call.failed for call in calls] == [{"bank": "unavailable"}] * 3
 
 
 async def test_surveillance_follows_again_when_it_fell_or_ended(temporal_address: str) -> None:

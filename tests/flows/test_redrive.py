@@ -16,8 +16,8 @@ from contracts.ids import CORE_QUEUE, payout_workflow
 from domain import keys
 from domain.errors import Unavailable
 from firm import reviews
-from ports.payments import Transfer
 from ports.platform import AccountSnapshot, BalanceKind
+from ports.rail import Transfer, TransferOrder
 from relay.redrive import Redrive
 from store.models import AuditEntry, Review
 from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
@@ -48,12 +48,8 @@ class FlakyProvider(Provider):
 
     losing: bool = False
 
-    async def create_transfer(
-        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
-    ) -> Transfer:
-        made = await super().create_transfer(
-            key=key, reference=reference, amount_minor=amount_minor, currency=currency, beneficiary=beneficiary
-        )
+    async def create_transfer(self, order: TransferOrder) -> Transfer:
+        made = await super().create_transfer(order)
         if self.losing:
             raise Unavailable("The answer was lost.")
         return made

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -9,12 +10,16 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from contracts.messages import DecisionRequest, RefundRequest
+from domain import ledger as entries
 from domain.approvals import Actor
 from domain.errors import Conflict
+from domain.money import Money
 from firm import reviews
+from store import ledger
 from store.models import AuditEntry, Intent
+from store.reconciliation import breaks
 from tests.asked import ask_for
-from tests.challenge_world import Firm, a_firm, after
+from tests.challenge_world import START, Firm, a_firm, after
 
 
 @pytest.fixture
@@ -111,7 +116,7 @@ async def test_the_echo_of_our_own_refund_changes_nothing(firm: Firm) -> None:
 
 
 async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -> None:
-    """The checkout counts as paid: a part went back, and only the provider's list of movements says how much."""
+    """The checkout counts as paid: a part went back, and nobody here decided it."""
     challenge_id = await firm.bought(await firm.add_trader("ada"))
     checkout_id = await _checkout(firm, challenge_id)
     firm.provider.moves("charge", checkout_id, 54_000)
@@ -120,13 +125,10 @@ async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -
     review = await firm.review_opens("unclear_refund")
     assert (review.status, review.detail["challenge_id"]) == ("open", challenge_id)
     assert (await firm.challenge(challenge_id)).state == "active"
-    assert await firm.books() == {"provider": 54_000, "fees": -54_000, "chargebacks": 0}, "a hint books nothing"
-    assert (await firm.reconcile()).unreconciled == 1
-    await firm.news()
     await firm.books_say(provider=44_000, fees=-44_000, chargebacks=0)
     assert (await firm.reconcile()).unreconciled == 0
-    firm.provider.moves("refund", checkout_id, -44_000)
-    firm.provider.becomes(checkout_id, "refunded")
+    firm.provider.refund_at_desk(checkout_id)
+    firm.provider.past.clear()
     await firm.reconcile()  # no webhook and no event: the movement alone
     await firm.news()
     await firm.ends(challenge_id, "refunded")
@@ -190,7 +192,7 @@ async def test_a_refund_that_the_provider_refuses_lets_the_account_trade_again(f
     assert (review.status, review.detail["why"]) == ("open", "The card was closed.")
     # asked again by somebody else, under a key of its own at the provider
     assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
-    assert firm.provider.refunds == [f"{challenge_id}/refund/2"]
+    assert firm.provider.refunded == [f"{challenge_id}/refund/2"]
     assert (await firm.books(), seat.enabled) == (NOTHING, False)
 
 
@@ -200,7 +202,7 @@ async def test_a_refund_made_and_not_answered_is_looked_up_and_booked(firm: Firm
     firm.provider.loses_answers = 1
     firm.provider.refuses = None
     assert await _refund(firm, challenge_id, ada) == "refunded"
-    assert (firm.provider.refunds, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+    assert (firm.provider.refunded, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
 
 
 async def test_a_refund_that_was_made_by_hand_before_ours_counts_as_made(firm: Firm) -> None:
@@ -208,7 +210,7 @@ async def test_a_refund_that_was_made_by_hand_before_ours_counts_as_made(firm: F
     challenge_id = await firm.bought(ada)
     firm.provider.becomes(await _checkout(firm, challenge_id), "refunded")  # our own request is refused for it
     assert await _refund(firm, challenge_id, ada) == "refunded"
-    assert (firm.provider.refunds, await firm.books()) == ([], NOTHING)
+    assert (firm.provider.refunded, await firm.books()) == ([], NOTHING)
 
 
 async def test_a_refund_of_what_was_charged_back_is_a_chargeback(firm: Firm) -> None:
@@ -256,8 +258,144 @@ async def test_a_refund_that_is_cut_off_is_told_to_people_and_finished_when_aske
     assert (review.status, review.detail["refund"]) == ("open", f"{challenge_id}/refund")
     firm.provider.away = False
     assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
-    assert (firm.provider.refunds, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+    assert (firm.provider.refunded, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
     assert [row.status for row in await firm.reviews("refund_cut_off")] == ["closed"]
+
+
+async def test_an_account_that_was_frozen_before_the_refund_was_asked_for_is_told_to_people(firm: Firm) -> None:
+    """The workflow ends right after the freeze, before anything names the refund."""
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    seat = firm.venue.seats[(await firm.account(challenge_id)).login or 0]
+    frozen = asyncio.Event()
+
+    async def freezes() -> None:
+        frozen.set()
+        await asyncio.Event().wait()  # the worker never hears that the freeze was made
+
+    firm.venue.after_freeze = freezes
+    asked = asyncio.create_task(_refund(firm, challenge_id, ada))
+    await frozen.wait()
+    firm.venue.after_freeze = None
+    await firm.handle(challenge_id).terminate("by hand")
+    await asyncio.gather(asked, return_exceptions=True)
+    await firm.redrive.step()
+    await firm.becomes_running(challenge_id)
+    assert not seat.enabled
+    (review,) = await firm.reviews("refund_cut_off")
+    assert (review.status, review.detail["refund"]) == ("open", f"{challenge_id}/refund")
+    assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
+    assert (firm.provider.refunded, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+    assert [row.status for row in await firm.reviews("refund_cut_off")] == ["closed"]
+
+
+async def _part(firm: Firm, challenge_id: str, actor: Actor, amount_minor: int, key: str = "p1") -> str:
+    request = RefundRequest(key=key, actor=actor, reason="A goodwill.", amount_minor=amount_minor)
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
+    result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
+    return str(result["state"])
+
+
+async def test_a_part_of_the_fee_goes_back_and_the_challenge_goes_on(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    firm.provider.loses_answers = 1
+    assert await _part(firm, challenge_id, fay, 10_000) == "active"
+    assert firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
+    assert await firm.books() == {"provider": 44_000, "fees": -44_000, "chargebacks": 0}
+    assert (await firm.steps("challenge", challenge_id))[-1] == "part_refunded"
+    assert await firm.reviews("unclear_refund") == [], "a person here decided it"
+    for actor, amount, why in ((ada, 1, "Only finance"), (fay, 44_000, "44000 minor units"), (fay, 0, "more than")):
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await _part(firm, challenge_id, actor, amount, f"p-{actor.user_id}-{amount}")
+        assert why in str(refused.value.cause)
+    assert await _refund(firm, challenge_id, ada) == "refunded"  # the rest, before the first trade
+    assert await firm.books() == NOTHING
+
+
+async def test_a_part_whose_answer_was_lost_goes_back_once_though_the_acquirer_forgets_keys(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    firm.provider.loses_answers, firm.provider.forgets_keys = 1, True
+    assert await _part(firm, challenge_id, fay, 10_000) == "active"
+    assert firm.provider.refunded == [f"{challenge_id}/refund"]
+    assert firm.provider.checkouts[await _checkout(firm, challenge_id)].refunded_minor == 10_000
+    assert await firm.books() == {"provider": 44_000, "fees": -44_000, "chargebacks": 0}
+
+
+async def test_a_refund_that_the_books_have_from_before_it_had_a_row_is_not_booked_again(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    part = Money(minor=10_000, currency="USD")
+    async with firm.db.transaction() as session:
+        entry = entries.refund_made(challenge_id, part, firm.provider.name, "before", suspended=False)
+        await ledger.post(session, entry, occurred_at=START)
+    firm.provider.refund_at_desk(checkout_id, 10_000)  # the same one, which now gets its row
+    firm.provider.refund_at_desk(checkout_id, 5_000)  # only this one is new
+    await firm.news()
+    await firm.books_say(provider=39_000, fees=-39_000, chargebacks=0)
+
+
+async def test_a_refund_that_fails_days_later_is_money_again_and_work_for_people(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    checkout_id = await _checkout(firm, challenge_id)
+    assert await _refund(firm, challenge_id, ada) == "refunded"
+    await firm.ends(challenge_id, "refunded")
+    firm.provider.refund_fails(checkout_id)
+    await firm.news()
+    review = await firm.review_opens("refund_failed")
+    assert (review.detail["amount_minor"], review.detail["why"]) == (54_000, "account closed")
+    assert await firm.books() == {"provider": 54_000, "fees": -54_000, "chargebacks": 0}
+    assert "challenge.refund_failed" in await _actions(firm, challenge_id)
+    firm.provider.tells("charge.refunded", checkout_id)  # told again
+    firm.provider.refund_at_desk(checkout_id)  # another way
+    await firm.news()
+    await firm.books_say(**NOTHING)
+    assert len(await firm.reviews("refund_failed")) == 1
+
+
+@pytest.mark.parametrize(("shown", "differences"), [(False, 0), (True, 1)])
+async def test_a_refund_that_fails_without_a_movement_is_at_most_one_difference(
+    firm: Firm, shown: bool, differences: int
+) -> None:
+    """`shown`: a statement had it before it failed, and shows no money back."""
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    fay, checkout_id = await firm.add_user("fay", "finance"), await _checkout(firm, challenge_id)
+    assert await _part(firm, challenge_id, fay, 10_000) == "active"
+    firm.provider.moves("charge", checkout_id, 54_000)
+    if shown:
+        firm.provider.moves("refund", checkout_id, -10_000)
+    await firm.market_time(START + timedelta(days=2))
+    await firm.reconcile()
+    assert await _unreconciled(firm, days=2) == (0 if shown else 1), "the refund is pending"
+    firm.provider.refund_fails(checkout_id)
+    await firm.news()
+    await firm.books_say(provider=54_000, fees=-54_000, chargebacks=0)
+    for days in (4, 6):
+        await firm.market_time(START + timedelta(days=days))
+        await firm.reconcile()
+        assert await _unreconciled(firm, days=days) == differences
+
+
+async def _unreconciled(firm: Firm, *, days: int) -> int:
+    async with firm.db.transaction() as session:
+        return await breaks.unreconciled(session, START + timedelta(days=days))
+
+
+async def test_a_payment_that_is_processing_is_waited_for_beyond_its_time(firm: Firm) -> None:
+    paid, failed = [await firm.buy(await firm.add_trader(name)) for name in ("ada", "bob")]
+    for challenge_id in (paid, failed):
+        firm.provider.processes(await _checkout(firm, challenge_id))
+    await firm.market_time(after(days=2))
+    await firm.quiet()
+    assert [(await firm.challenge(each)).state for each in (paid, failed)] == ["awaiting_payment"] * 2
+    await firm.pay(paid)
+    await firm.becomes(paid, "active")
+    firm.provider.becomes(await _checkout(firm, failed), "expired")
+    firm.provider.tells("checkout.expired", await _checkout(firm, failed))
+    await firm.news()
+    await firm.ends(failed, "cancelled")
 
 
 # what was paid is not what was due
@@ -350,7 +488,7 @@ async def test_an_intent_of_today_is_finished_under_its_key(firm: Firm) -> None:
     async with firm.db.transaction() as session:
         session.add(Intent(key=f"{challenge_id}/refund", kind="payments.refund", payload=payload))
     assert await _refund(firm, challenge_id, ada) == "refunded"
-    assert firm.provider.refunds == [f"{challenge_id}/refund"]
+    assert firm.provider.refunded == [f"{challenge_id}/refund"]
 
 
 async def test_a_payment_that_was_charged_back_before_we_looked_opens_no_account(firm: Firm) -> None:
@@ -400,7 +538,12 @@ async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_clos
     await firm.becomes(first, "charged_back")
     await firm.payout_becomes(doomed, "cancelled")
     await firm.payout_becomes(waiting, "in_review")
-    (review,) = await firm.reviews("chargeback")
+    review = await firm.review_opens("chargeback")
+
+    async def held_by_review() -> bool:
+        return review.id in str((await firm.payout(waiting)).reason)
+
+    await firm.until(held_by_review)
     held = await firm.payout(waiting)
     assert held.checks["payments"]["ok"] is False
     assert review.id in str(held.checks["payments"]["words"])

@@ -1,5 +1,6 @@
 """A database as an earlier version left it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -12,13 +13,24 @@ from tests.integration.scripted_venue import WHEN
 
 
 def upgrade_to(database_url: str, revision: str) -> None:
+    _run(command.upgrade, database_url, revision)
+
+
+def downgrade_to(database_url: str, revision: str) -> None:
+    _run(command.downgrade, database_url, revision)
+
+
+def _run(move: Callable[[Config, str], None], database_url: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(store.__path__[0]) / "migrations"))
     engine = sync_engine(database_url)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL app.scope = 'firm'")
+            config.attributes["connection"] = connection
+            move(config, revision)
+    finally:
+        engine.dispose()
 
 
 def with_rows(

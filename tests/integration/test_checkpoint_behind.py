@@ -20,6 +20,7 @@ from monitor.record.minute_rows import MinuteRows, binary_bars
 from store.live import claim_epoch, shard_record
 from store.live_checkpoint import CheckpointRows, CheckpointWriter
 from tests.integration.scripted_venue import rows
+from tests.servers import as_owner
 from tests.unit.kernel_play import a_shard, play
 
 MINUTE = datetime(2026, 3, 6, 9, 1, tzinfo=UTC)
@@ -79,7 +80,7 @@ def test_bars_are_stored_ahead_of_their_checkpoint_and_again_after_a_failure(dat
     """A failure in the second block stands for a kill there: the checkpoint is not written, and a restart makes the
     same bars again."""
     behind = BackgroundWriter(database_url, 0, claim_epoch(database_url, 0))
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(as_owner(database_url), autocommit=True) as connection:
         connection.execute("ALTER TABLE equity_bars ADD CONSTRAINT fails CHECK (account_id <> 'acc_3000')")
         behind.write(with_bars(7, 4_500))
         with pytest.raises(CheckViolation):

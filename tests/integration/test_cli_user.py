@@ -1,65 +1,17 @@
 """`propos user` on a real PostgreSQL: a production installation's first sign-in, and what ends one."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import pytest
 from sqlalchemy import func, select
 
 from domain.errors import NotSignedIn
-from store import audit, crypto, identity
-from store.db import Database
-from store.models import AuditEntry, Session, User
-
-KEYS: Final = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
-NAME: Final = "Farid Nasser"
-
-
-class Firm:
-    """The command as a person runs it, and the record it leaves."""
-
-    def __init__(self, database_url: str, data_dir: Path) -> None:
-        self.db = Database(database_url, pool_size=2)
-        self._env = dict(os.environ) | {"DATABASE_URL": database_url, "PROPOS_PAYLOAD_KEYS": KEYS}
-        self._env |= {"PROPOS_DATA": str(data_dir), "COLUMNS": "200"}
-
-    def user(self, *arguments: str, code: int = 0) -> str:
-        """What `propos user …` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", "user", *arguments],
-            env=self._env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    def add(self, login: str = "farid", role: str = "finance", *more: str) -> str:
-        """Adds a user and gives the printed password."""
-        said = self.user("add", "--role", role, "--login", login, "--name", NAME, *more)
-        (password,) = re.findall(r"Password \(shown only once\): (\S+)", said)
-        return str(password)
-
-    async def sign_in(self, login: str, password: str) -> identity.SignedIn:
-        return await identity.sign_in(self.db, identity.Throttle(), login=login, password=password)
-
-    async def holds(self, token: str) -> bool:
-        async with self.db.transaction() as session:
-            return await identity.current_session(session, token) is not None
-
-    async def trail(self) -> list[tuple[str, str, dict[str, str]]]:
-        async with self.db.transaction() as session:
-            assert await audit.verify(session) is None
-            entries = await session.scalars(select(AuditEntry).order_by(AuditEntry.seq))
-            return [(entry.actor, entry.action, entry.evidence) for entry in entries]
+from store import crypto, identity, provider_identities
+from store.models import Authenticator, Session, User
+from tests.integration.command import KEYS, NAME, Firm
 
 
 @pytest.fixture
@@ -99,6 +51,28 @@ async def test_a_change_of_role_is_audited_and_ends_open_sessions(firm: Firm) ->
     assert (await firm.trail())[1:] == [("command-line", "user.role_changed", {"from": "finance", "to": "auditor"})]
 
 
+async def test_lost_factors_are_forgotten_and_open_sessions_end(firm: Firm) -> None:
+    password = firm.add()
+    token = (await firm.sign_in("farid", password)).token
+    async with firm.db.transaction() as session:
+        user_id = (await session.scalars(select(User.id))).one()
+        session.add(Authenticator(user_id=user_id, secret="A" * 32, confirmed_at=datetime.now(UTC)))
+    assert (await firm.sign_in("farid", password)).second_factor_due
+    assert "no factors any more" in firm.user("forget-factors", "farid")
+    assert not await firm.holds(token)
+    assert not (await firm.sign_in("farid", password)).second_factor_due
+    assert (await firm.trail())[-1] == ("command-line", "user.factors_forgotten", {})
+
+
+async def test_an_invitation_is_an_address_of_this_firm(firm: Firm) -> None:
+    firm.add()
+    said = firm.user("invite", "farid")
+    token = re.search(r"http\S+/sign-in/provider/invitation/(\S{43})", said)
+    assert token is not None
+    async with firm.db.transaction() as session:
+        assert await provider_identities.is_invited(session, identity.token_digest(token.group(1)))
+
+
 async def test_a_disabled_user_is_out_and_stays_out(firm: Firm) -> None:
     password, other = firm.add(), firm.add("grace")
     token, hers = (await firm.sign_in("farid", password)).token, (await firm.sign_in("grace", other)).token
@@ -112,6 +86,17 @@ async def test_a_disabled_user_is_out_and_stays_out(firm: Firm) -> None:
         await firm.sign_in("farid", password)
     assert [action for _, action, _ in await firm.trail()] == ["user.created", "user.created", "user.disabled"]
     assert "disabled" in firm.user("list")
+
+
+async def test_a_disabled_user_comes_back_and_gets_another_password(firm: Firm) -> None:
+    first = firm.add()
+    firm.user("disable", "farid")
+    assert "may sign in" in firm.user("enable", "farid")
+    token = (await firm.sign_in("farid", first)).token
+    (second,) = re.findall(r"\(shown only once\): (\S+)", firm.user("password", "farid"))
+    assert not await firm.holds(token)
+    assert (await firm.sign_in("farid", second)).actor.role == "finance"
+    assert [action for _, action, _ in await firm.trail()][2:] == ["user.enabled", "user.password_reset"]
 
 
 async def test_wrong_input_is_named_and_changes_nothing(firm: Firm) -> None:

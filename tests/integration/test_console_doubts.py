@@ -49,3 +49,7 @@ async def test_a_trader_sees_warnings_room_and_what_a_payout_leaves(world: Conso
         ahead = await browser.get(f"/accounts/{world.firm.funded}/payout?amount=1,200.00")
         assert "Room after the payout" in ahead.text
         assert "3,627.19" in ahead.text
+        place = f"/accounts/{world.firm.funded}/payout"
+        refused = (await browser.get(f"{place}?amount=0,50"), await browser.post(place, amount="0,50"))
+        for each in refused:
+            assert each.status_code == 422 and "Write 0.50 with a point." in each.text, "it is not 50.00"

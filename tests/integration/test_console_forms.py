@@ -57,7 +57,7 @@ async def test_a_payout_is_approved_by_a_plain_form_and_its_result_is_shown(worl
         shown = (await browser.get(landed)).text
         assert "Decision recorded. The payout is now approved." in shown
         assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in shown
-        assert 'name="decision"' not in shown, "nothing is ready to be approved"
+        assert 'value="approve"' not in shown, "nothing is ready to be approved"
         assert f'href="/queue/payout/{firm.big_payout}?kind=payout"' in shown and "Next item" in shown
         assert "Decision recorded" not in (await browser.get(landed)).text
 

@@ -25,6 +25,7 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 
 def tighter() -> Product:
     terms = load_product(SHELF / "two-step.v1.yaml").model_dump(mode="json")
+    del terms["payout"]["bands"]
     terms |= {"version": 2, "fee": "600", "name": "<b>Two-step</b> 100k"}
     terms["phases"][0]["rules"][0]["allowance"]["value"] = "4"
     return Product.model_validate(terms)

@@ -15,6 +15,7 @@ from domain.proofs.points import MOST
 from settings import Settings
 from tests.integration.recorded_feed import Script, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
+from tests.servers import as_owner
 
 EXPOSURE: Final = {"type": "max_exposure", "limit": "2", "consequences": [{"kind": "warn"}]}
 SHEETS: Final = "SELECT body FROM proofs ORDER BY (body -> 'event' ->> 'seq')::bigint"
@@ -48,7 +49,7 @@ def audited(database_url: str, capsys: pytest.CaptureFixture[str]) -> tuple[bool
 
 def forge(database_url: str, statement: str, *values: Any) -> None:
     """Changes a row that the database guards, as its owner can."""
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(as_owner(database_url)) as connection:
         for table in ("proofs", "history_points"):
             connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
         connection.execute(statement, values)
@@ -86,7 +87,7 @@ def test_an_auditor_folds_the_history_of_an_account_that_was_judged_through_cras
 
     for refused in ("UPDATE history_points SET number = 9", "DELETE FROM history_points", "TRUNCATE history_points"):
         with pytest.raises(psycopg.errors.RestrictViolation):
-            rows(database_url, refused)
+            rows(as_owner(database_url), refused)
     last = sheets[-1]
     last["history"]["began"]["book"]["closed_minor"] += 1
     forge(database_url, "UPDATE proofs SET body = %s::jsonb WHERE id = %s", json.dumps(last), last["proof_id"])

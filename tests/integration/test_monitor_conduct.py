@@ -154,6 +154,25 @@ async def test_a_resume_does_not_enable_an_account_that_has_ended_meanwhile(data
     assert not (await _relayed(database_url)).enabled
 
 
+@pytest.mark.parametrize(("whole", "lifts"), [(False, False), (True, False), (False, True)])
+async def test_a_resume_waits_for_the_end_of_a_stop_that_limits_accounts(
+    database_url: str, whole: bool, lifts: bool
+) -> None:
+    test_a_pause_is_proved_locked_and_taken_back_by_the_reset(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO users (id, login, login_index, name, password_hash, role, person_id, active)"
+            " VALUES ('usr_1', '', 'x', '', '', 'risk', 'person', true)"
+        )
+        for number, ends in enumerate((False, True) if lifts else (False,)):
+            connection.execute(
+                "INSERT INTO platform_stops (id, platform, lifts, whole, reason, state, proposed_by, proposed_at)"
+                " VALUES (%s, 'sandbox', %s, %s, 'Prices.', 'done', 'usr_1', now())",
+                (f"hlt_{number}", ends, whole),
+            )
+    assert (await _relayed(database_url)).enabled == (whole or lifts)
+
+
 async def test_an_offence_brings_the_balance_back_to_the_initial_one_once(database_url: str) -> None:
     on_record(database_url, {1: (terms(daily=("reset_balance",)), 1)})
     script = opened()

@@ -202,7 +202,7 @@ def test_a_lock_that_the_venue_refuses_does_not_stop_the_shard(database_url: str
     assert venue.acked == 3
 
 
-def test_a_reinstated_account_is_judged_again_from_a_fresh_day(database_url: str) -> None:
+def test_a_reinstated_account_is_judged_again_by_the_floor_of_its_day(database_url: str) -> None:
     record_one(database_url)
     script = falling()
     script.deal(1, "p1", "10", "1.37000", "out", -1_000_000)
@@ -211,17 +211,17 @@ def test_a_reinstated_account_is_judged_again_from_a_fresh_day(database_url: str
     rows(database_url, "UPDATE breaches SET status = 'overturned' RETURNING 1")
     rows(database_url, "UPDATE accounts SET status = 'active', ended_at = NULL RETURNING 1")
     script.cash(1, "adjustment", 800_000)
-    script.enable(1)  # balance 98,000.00: the day's floor is 93,000.00 from here
+    script.enable(1)  # balance 98,000.00; the day's floor stays 95,000.00
     script.deal(1, "p2", "10", "1.37000", "in")
-    script.tick("1.36500")
+    script.tick("1.36700")
     script.batch(flush=True)
     judge(database_url, ScriptedVenue(script.batches))
     assert len(rows(database_url, BREACHES)) == 1
-    script.tick("1.36499")
+    script.tick("1.36699")
     script.batch(flush=True)
     venue = ScriptedVenue(script.batches)
     judge(database_url, venue)
-    assert rows(database_url, BREACHES)[1:] == [("daily_loss", 2, script.seq - 1, 9_300_000, 9_299_000, True)]
+    assert rows(database_url, BREACHES)[1:] == [("daily_loss", 2, script.seq - 1, 9_500_000, 9_499_000, True)]
     assert len(venue.locks) == 1
     assert rows(database_url, "SELECT status FROM accounts") == [("locked",)]
 

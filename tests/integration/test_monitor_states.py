@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.proofs.check import check
+from ports.platform import AccountChanged
 from tests.integration.recorded_feed import BREACHES, START, Script, opened, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 
@@ -69,3 +70,26 @@ def test_the_days_anchor_is_taken_from_the_last_state(database_url: str, killed:
     judge(database_url, ScriptedVenue(script.batches))
     snapshots = rows(database_url, "SELECT balance_minor, equity_minor FROM daily_snapshots")
     assert snapshots == [(10_000_000, 10_400_000)]
+
+
+@pytest.mark.parametrize("status", ["breached", "closed by a person"])
+def test_a_position_that_is_opened_after_the_end_is_closed_again(database_url: str, status: str) -> None:
+    """The venue of such an account may not be able to disable trading."""
+    script = by_state(database_url)
+    if status == "breached":
+        script.state(1, 9_499_999)
+        script.deal(1, "p2", "1", "1.38000", "in")  # before the lock is placed, which closes everything
+    else:
+        judge(database_url, ScriptedVenue(script.batches))
+        rows(database_url, "UPDATE accounts SET status = 'closed' RETURNING 1")
+        script.events.append(AccountChanged(seq=script.next(), at=script.at, login=1, change="disabled"))
+    script.batch()
+    script.deal(1, "p3", "1", "1.38000", "in")
+    opened_by = script.seq
+    script.deal(1, "p1", "10", "1.37000", "out")
+    script.batch(flush=True)
+    for _ in range(2):  # and once more from the checkpoint
+        judge(database_url, ScriptedVenue(script.batches))
+    found = rows(database_url, "SELECT key, payload->'position_ids' FROM outbox WHERE topic = 'venue.close'")
+    [(account,)] = rows(database_url, "SELECT id FROM accounts WHERE login = 1")
+    assert found == [(f"close/{account}/d{opened_by}", ["p3"])]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from activities.deps import Deps
-from activities.operations import OperationsActivities
+from activities.reconciliation import ReconciliationActivities
 from adapters.payments.sandbox import SandboxPayments
 from contracts.messages import ReconciliationStart
 from contracts.operations import ReconciliationReport
@@ -165,7 +165,7 @@ def second() -> Iterator[OddProvider]:
 
 async def reconcile(desk: Desk, *more: SandboxPayments) -> ReconciliationReport:
     deps = Deps(db=desk.db, platforms=platforms(Venue()), payments=providers(desk.payments, *more))
-    return await OperationsActivities(deps).reconcile(ReconciliationStart())
+    return await ReconciliationActivities(deps).reconcile(ReconciliationStart())
 
 
 async def entries(desk: Desk) -> list[tuple[str, str]]:

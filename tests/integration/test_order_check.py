@@ -14,7 +14,7 @@ from domain.products.product import Product
 from firm.order_checks import OrderCheck, check_order_of
 from store.db import Database
 from store.news import NewRelease, add_releases
-from store.read.pages import FIRM, Scope
+from store.scope import FIRM, Scope
 from tests.integration.recorded_feed import START, Script, opened, two_step
 from tests.integration.scripted_venue import ScriptedVenue, judge, on_record, rows
 

@@ -13,10 +13,11 @@ from contracts.ids import payout_workflow
 from contracts.messages import PayoutChoice
 from domain.errors import OutcomeUnknown
 from firm.payouts import signals
-from store import operations
-from store.models import Decision, OutboxMessage, Trader, Wakeup
+from store import operations, reasons
+from store.models import Account, Challenge, Decision, OutboxMessage, Trader, Wakeup
 from store.read import payouts as read
-from store.read.pages import FIRM, Scope, Window
+from store.read.pages import Window
+from store.scope import FIRM, Scope
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, World, a_firm, ref
 
 
@@ -48,8 +49,9 @@ async def test_a_large_payout_needs_two_people(firm: World) -> None:
     assert await firm.decide(payout_id, gil) == "approved"
     async with firm.db.transaction() as session:
         rows = (await session.execute(select(Decision.user_id, Decision.role, Decision.reason))).all()
+        said = await reasons.opened(session, (row.reason for row in rows))
         woken = await session.scalar(select(Wakeup.fired_at).where(Wakeup.workflow_id == payout_workflow(payout_id)))
-    assert [tuple(row) for row in rows] == [
+    assert [(row.user_id, row.role, said[row.reason]) for row in rows] == [
         ("usr_fay", "finance", "looked at it"),
         ("usr_gil", "admin", "looked at it"),
     ]
@@ -80,7 +82,7 @@ async def test_who_approved_can_still_stop_it(firm: World, choice: PayoutChoice,
         await firm.activities.check_risk(ref(payout_id))
     async with firm.db.transaction() as session:
         view = await present.payout(session, fay, payout_id)
-    assert [button.decision for button in view.choices] == ["return_to_trader", "reject"]
+    assert [button.decision for button in view.choices] == ["retract", "return_to_trader", "reject"]
     assert held or "You approved it" in view.effect
     once = {"key": "stop-1", "reason": "wrong beneficiary"}
     assert await firm.decide(payout_id, fay, choice, **once) == "releasing"
@@ -93,7 +95,7 @@ async def test_who_approved_can_still_stop_it(firm: World, choice: PayoutChoice,
     assert await firm.books() == (0, 0, 0)
 
 
-async def test_an_approved_payout_can_be_stopped_until_its_transfer_is_declared(firm: World) -> None:
+async def test_an_approved_payout_can_be_ended_until_its_transfer_has_left(firm: World) -> None:
     trader = await firm.add_trader("tina")
     fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "finance")
     payout_id = await firm.awaiting(trader, MEDIUM)
@@ -110,11 +112,11 @@ async def test_an_approved_payout_can_be_stopped_until_its_transfer_is_declared(
     firm.provider.loses = ["under way"]
     with pytest.raises(OutcomeUnknown):
         await firm.activities.send_money(ref(payout_id))
-    late = await refusal(firm.decide(payout_id, fay, "reject", key="late"))
-    assert (late.type, "can no longer be stopped" in late.message) == ("conflict", True)
     await firm.provider.lands()
-    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
-    assert (await refusal(firm.decide(payout_id, fay, "reject", key="later"))).type == "already-decided"
+    firm.provider.cancels = False
+    late = await refusal(firm.decide(payout_id, fay, "reject", key="late"))
+    assert (late.type, "was not stopped" in late.message) == ("conflict", True)
+    assert (await firm.payout(payout_id)).state == "sent"
 
 
 async def test_the_requester_does_not_approve_whatever_hat_is_worn(firm: World) -> None:
@@ -151,6 +153,16 @@ async def test_of_two_racing_operators_one_wins_and_the_other_hears_who(firm: Wo
     assert lost.type == "already-decided"
     assert winner in lost.message
     assert lost.details == ({"by": winner},)
+
+
+async def test_who_approves_after_the_transfer_left_hears_who_approved(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    assert await firm.decide(payout_id, fay) == "approved"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    lost = await refusal(firm.decide(payout_id, gil))
+    assert (lost.type, lost.details) == ("already-decided", ({"by": "usr_fay"},))
 
 
 async def test_the_trader_cancels_and_gets_the_hold_back(firm: World) -> None:
@@ -204,7 +216,7 @@ async def test_who_is_never_asked_times_out(firm: World) -> None:
     assert due is not None
     async with firm.db.transaction() as session:
         wakeup = await session.get_one(Wakeup, payout_workflow(payout_id))
-    assert (wakeup.due_at, wakeup.fired_at) == (due, None)
+    assert (wakeup.due_at < due, wakeup.fired_at) == (True, None), "it is raised to an admin before"
     await firm.market_time(due - timedelta(seconds=1))
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
     await firm.market_time(due)
@@ -213,18 +225,26 @@ async def test_who_is_never_asked_times_out(firm: World) -> None:
     assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
 
 
-async def test_a_case_on_any_account_of_the_trader_holds_until_it_is_decided(firm: World) -> None:
+async def test_a_case_holds_the_account_that_it_names_and_no_other_one_of_the_trader(firm: World) -> None:
     trader = await firm.add_trader("tina")
     await firm.add_trader("leo")
+    await firm.add_trader("second")
+    async with firm.db.transaction() as session:
+        for row in (Challenge, Account):
+            await session.execute(update(row).where(row.trader_id == "trd_second").values(trader_id="trd_tina"))
     fay = await firm.add_user("fay", "finance")
-    await firm.add_case("one", "acc_leo", "acc_tina")
+    await firm.add_case("other", "acc_leo", "acc_second")
     payout_id = await firm.awaiting(trader, MEDIUM)
+    assert (await firm.payout(payout_id)).state == "awaiting_approval"
+    await firm.add_case("one", "acc_leo", "acc_tina")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
     held = await firm.payout(payout_id)
     assert (held.state, held.was_held, held.told) == ("in_review", True, "The payout is under review.")
-    assert held.reason == "case cas_one is open"
-    assert held.checks["cases"] == {"ok": False, "words": "Case cas_one is open."}
+    assert held.reason == "case cas_one is open: It copies"
+    assert held.checks["cases"] == {"ok": False, "words": "Case cas_one is open: It copies."}
     refused = await refusal(firm.decide(payout_id, fay))
-    assert (refused.type, refused.message) == ("conflict", f"Payout {payout_id} is held. Case cas_one is open.")
+    words = f"Payout {payout_id} is held. Case cas_one is open: It copies."
+    assert (refused.type, refused.message) == ("conflict", words)
     await firm.case_becomes("one", "cleared")
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
     assert (await firm.payout(payout_id)).was_held

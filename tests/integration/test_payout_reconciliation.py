@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from activities.operations import OperationsActivities
+from activities.reconciliation import ReconciliationActivities
 from contracts.ids import RECONCILIATION_WORKFLOW, daily_close_workflow
 from contracts.messages import DailyCloseStart, ReconciliationStart
 from domain.clocks import Clock
@@ -14,6 +15,7 @@ from domain.ledger import fee_paid, reversal
 from domain.money import Money
 from store import ledger, operations
 from store.models import Account, DailyClose, DailySnapshot, Payout, ProviderEntryRow, Review, Wakeup
+from store.reconciliation import breaks
 from tests.payout_world import INITIAL, LARGE, MEDIUM, START, World, a_firm, ref
 
 PRAGUE = DailyCloseStart(clock_group="Europe/Prague@00:00", zone="Europe/Prague", reset="00:00")
@@ -26,7 +28,7 @@ async def firm(database_url: str) -> AsyncIterator[World]:
 
 
 async def reconcile(firm: World) -> tuple[int, int, int]:
-    report = await OperationsActivities(firm.deps).reconcile(ReconciliationStart())
+    report = await ReconciliationActivities(firm.deps).reconcile(ReconciliationStart())
     return report.entries, report.tied, report.unreconciled
 
 
@@ -73,9 +75,9 @@ async def test_a_mistake_and_its_reversal_need_no_movement(firm: World) -> None:
     entry = fee_paid("chl_1", money(54_000), "fakepay")
     async with firm.db.transaction() as session:
         number = await ledger.post(session, entry, occurred_at=START)
-        assert await operations.unreconciled(session) == 1
+        assert await breaks.open_ends(session) == 1
         await ledger.post(session, reversal(entry), occurred_at=START, reverses=number)
-        assert await operations.unreconciled(session) == 0
+        assert await breaks.open_ends(session) == 0
 
 
 def money(minor: int) -> Money:

@@ -93,7 +93,12 @@ async def test_another_traders_account_does_not_exist(firm: World) -> None:
     async with firm.db.transaction() as session:
         with pytest.raises(NotFound):
             await payouts.request_payout(
-                session, account_id="acc_tina", actor=other, gross=Money(minor=1, currency="USD"), rail="fakepay"
+                session,
+                account_id="acc_tina",
+                actor=other,
+                gross=Money(minor=1, currency="USD"),
+                rail="fakepay",
+                payable=firm.deps.payments.rails.check,
             )
 
 
@@ -101,7 +106,7 @@ async def test_the_hold_takes_the_money_once(firm: World) -> None:
     trader = await firm.add_trader("tina")
     payout_id = await firm.request(trader, LARGE)
     for _ in range(2):
-        assert await firm.activities.place_hold(ref(payout_id)) == PayoutStatus(state="reserved")
+        assert await firm.activities.place_hold(ref(payout_id)) == PayoutStatus(state="reserved", steps=1)
     assert list(firm.venue.done.values()) == [("payout_hold", -LARGE)]
     assert await firm.books() == (-320_000, 0, 0)
 

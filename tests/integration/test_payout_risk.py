@@ -24,7 +24,7 @@ from monitor.record.verdict_rows import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
 from store.models import AccountLive, Challenge, OutboxMessage, Payout, Review
-from tests.asked import ask_for
+from tests.asked import ask_for, one_decides_disputes
 from tests.payout_world import INITIAL, MEDIUM, START, Killed, World, a_firm, breach_fact, ref
 
 TINA = Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina")
@@ -113,6 +113,21 @@ async def test_a_breach_waits_while_a_payout_is_judged(firm: World) -> None:
     await breach
 
 
+async def test_what_ends_the_challenge_waits_while_a_payout_is_judged(firm: World) -> None:
+    payout_id, _ = await waiting(firm)
+
+    async def end() -> None:
+        async with firm.db.transaction() as session:
+            await challenges.lock(session, "chl_tina")
+
+    async with firm.db.transaction() as session:
+        await risk_facts(session, await session.get_one(Payout, payout_id))
+        ending = asyncio.create_task(end())
+        await somebody_waits(firm)
+        assert not ending.done()
+    await ending
+
+
 async def somebody_waits(firm: World) -> None:
     async with asyncio.timeout(30), firm.db.transaction() as session:
         while not await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
@@ -128,7 +143,9 @@ async def test_the_lifecycle_that_hears_of_the_breach_wakes_the_payout(firm: Wor
     assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
 
 
-async def test_a_breach_that_is_overturned_wakes_the_payout(firm: World) -> None:
+async def reinstated(firm: World) -> tuple[str, str, DisputeActivities, DisputeStart]:
+    """A payout, and a breach of its account that was overturned: the account is back, its dispute is not closed yet.
+    Returns (payout, breach, what closes the dispute, the dispute)."""
     payout_id, _ = await waiting(firm)
     rosa, lifecycle, hearing = (
         await firm.add_user("rosa", "risk"),
@@ -142,15 +159,30 @@ async def test_a_breach_that_is_overturned_wakes_the_payout(firm: World) -> None
         dispute = await disputes.open_dispute(
             session, breach_id=breach_id, actor=TINA, statement="The price was wrong."
         )
-    await hearing.assemble_evidence(DisputeStart(dispute_id=dispute.id))
+    start = DisputeStart(dispute_id=dispute.id)
+    await hearing.assemble_evidence(start)
     request = DecisionRequest(key="d1", actor=rosa, reason="It was.")
+    await one_decides_disputes(firm.db)
     await ask_for(firm.db, "dispute", dispute.id, "reinstate", request)
     step = DisputeStep(dispute_id=dispute.id, decision="reinstate", request=request, update_id=request.key)
     await hearing.record_decision(step)
     reinstate = ChallengeFact(challenge_id="chl_tina", subject_id=dispute.id, key=f"dispute/{dispute.id}/reinstate")
     assert (await lifecycle.reinstate_account(reinstate)).state == "funded"
-    await hearing.record_reinstatement(DisputeStart(dispute_id=dispute.id))
+    return payout_id, breach_id, hearing, start
+
+
+async def test_a_breach_that_is_overturned_wakes_the_payout(firm: World) -> None:
+    payout_id, breach_id, hearing, dispute = await reinstated(firm)
+    await hearing.record_reinstatement(dispute)
     assert f"risk/{payout_id}/breach/{breach_id}/overturned" in await woken(firm, payout_id)
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+
+
+async def test_an_open_dispute_holds_the_payout_until_it_is_closed(firm: World) -> None:
+    payout_id, _, hearing, dispute = await reinstated(firm)
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    assert not (await firm.payout(payout_id)).checks["disputes"]["ok"]
+    await hearing.record_reinstatement(dispute)
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
 
 
@@ -189,6 +221,23 @@ async def test_a_review_that_is_closed_wakes_the_payout_and_frees_it(firm: World
         await reviews.close(session, review_id=review_id, actor=rosa, reason="The venue rounds.")
     assert await woken(firm, payout_id) == [f"risk/{payout_id}/{review_id}/closed"]
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+
+
+async def test_the_reason_of_a_held_payout_names_what_holds_it_now(firm: World) -> None:
+    payout_id, _ = await waiting(firm)
+    first = await add_review(firm, "equity_drift")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    assert (await firm.payout(payout_id)).reason == f"review {first} (equity drift) of the account is open"
+    rosa = await firm.add_user("rosa", "risk")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=first, actor=rosa, reason="The venue rounds.")
+    second = await add_review(firm, "estimated")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    held = await firm.payout(payout_id)
+    assert (held.reason, held.told) == (
+        f"review {second} (estimated) of the account is open",
+        "The payout is under review.",
+    )
 
 
 async def test_a_review_of_the_feed_or_of_another_account_holds_nothing(firm: World) -> None:

@@ -14,6 +14,7 @@ from adapters.payments.sandbox import SandboxPayments
 from console.present import payouts as present
 from contracts.ids import payout_workflow
 from contracts.messages import PayoutChoice
+from domain import keys
 from domain.errors import (
     BadInput,
     Conflict,
@@ -25,11 +26,12 @@ from domain.errors import (
     RefusedForGood,
     Unavailable,
 )
+from firm.payouts import attempts, signals, transfers
 from firm.payouts import row as payouts
-from firm.payouts import signals, transfers
+from ports.rail import TransferOrder
 from store import operations
-from store.models import AuditEntry, Intent, OutboxMessage, Payout, Transition, User
-from tests.adapters import platforms, providers
+from store.models import AuditEntry, OutboxMessage, Payout, PayoutTransfer, Transition, User
+from tests.adapters import beneficiary, platforms, providers
 from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
 
@@ -59,7 +61,7 @@ async def test_a_kill_around_the_send_leaves_exactly_one_transfer(firm: World, m
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
     (transfer,) = firm.provider.transfers.values()
-    assert (transfer.key, transfer.amount_minor) == (f"{payout_id}/transfer", 240_000)
+    assert (transfer.key, transfer.amount_minor) == (keys.transfer(payout_id, 1), 240_000)
     assert (await firm.payout(payout_id)).transfer_id == transfer.transfer_id
     assert await firm.books() == (0, -240_000, 0)
 
@@ -113,7 +115,7 @@ async def test_a_send_still_under_way_at_the_sandbox_ends_as_sent(firm: World, t
             await sending.send_money(ref(payout_id))
         assert (await firm.payout(payout_id)).state == "approved"
         sandbox.http.put("/provider/faults", json={}).raise_for_status()
-        while await hasty.find_transfer(f"{payout_id}/transfer") is None:
+        while await hasty.find_transfer(keys.transfer(payout_id, 1)) is None:
             await asyncio.sleep(0.02)
         assert (await sending.send_money(ref(payout_id))).state == "sent"
         assert [e.amount_minor for e in await hasty.entries(None)] == [-240_000]
@@ -123,7 +125,7 @@ async def test_a_send_still_under_way_at_the_sandbox_ends_as_sent(firm: World, t
 async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(firm: World) -> None:
     payout_id = await approved(firm)
     beneficiary = (await firm.payout(payout_id)).beneficiary
-    firm.provider.refuses = RefusedForGood(f"{payout_id}/transfer", f"It knows no account {beneficiary}.")
+    firm.provider.refuses = RefusedForGood(keys.transfer(payout_id, 1), f"It knows no account {beneficiary}.")
     for _ in range(2):
         assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
     firm.provider.refuses = None
@@ -138,9 +140,9 @@ async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(f
     async with firm.db.transaction() as session:
         view = await present.payout(session, gil, payout_id)
         told = await session.scalar(select(AuditEntry.reason).where(AuditEntry.action == "payout.transfer_refused"))
-    assert "nothing can be sent" in view.effect
+    assert "Nothing is sent until a person says so" in view.effect
     assert told is not None
-    assert told.startswith("the provider refused the transfer: ")
+    assert told.startswith("The provider refused the transfer: ")
     assert beneficiary not in f"{told} {payout.checks}", "a refusal must not carry an account number into the record"
     assert await firm.decide(payout_id, gil, "reject") == "releasing"
     assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
@@ -150,9 +152,14 @@ async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(f
 
 async def test_a_refusal_of_what_was_sent_all_the_same_counts_as_sent(firm: World) -> None:
     payout_id = await approved(firm)
-    made = await firm.provider.create_transfer(
-        key=f"{payout_id}/transfer", reference=payout_id, amount_minor=1, currency="USD", beneficiary="XX66"
+    order = TransferOrder(
+        key=keys.transfer(payout_id, 1),
+        reference=payout_id,
+        amount_minor=1,
+        currency="USD",
+        beneficiary=beneficiary("XX66"),
     )
+    made = await firm.provider.create_transfer(order)
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
     assert (await firm.payout(payout_id)).transfer_id == made.transfer_id
     assert (await firm.books())[1] == -1, "the books follow what the provider took"
@@ -173,12 +180,19 @@ async def test_a_role_revoked_after_the_approval_stops_the_send(firm: World) -> 
     payout_id = await approved(firm)
     async with firm.db.transaction() as session:
         await session.execute(update(User).where(User.id == "usr_fay").values(role="support"))
-    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
-    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "awaiting_approval"
     assert firm.provider.transfers == {}
     gil = await firm.add_user("gil", "finance")
     assert await firm.decide(payout_id, gil) == "approved"
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+
+
+async def test_a_user_who_was_shut_out_after_the_approval_stops_the_send(firm: World) -> None:
+    payout_id = await approved(firm)
+    async with firm.db.transaction() as session:
+        await session.execute(update(User).where(User.id == "usr_fay").values(active=False))
+    assert (await firm.activities.send_money(ref(payout_id))).state == "awaiting_approval"
+    assert firm.provider.transfers == {}
 
 
 @pytest.mark.parametrize("change", [{"trader_minor": 299_999}, {"beneficiary": "XX66"}])
@@ -232,8 +246,10 @@ async def test_returned_gives_the_money_back_to_the_account_and_the_books(firm: 
     await firm.activities.send_money(ref(payout_id))
     firm.provider.becomes(payout_id, "returned")
     for _ in range(2):
-        assert (await firm.activities.follow_transfer(ref(payout_id))).state == "releasing"
-    assert (await firm.activities.release_hold(ref(payout_id))).state == "returned"
+        assert (await firm.activities.follow_transfer(ref(payout_id))).state == "returned"
+    assert await firm.books() == (-240_000, 0, 0), "the firm owes it again"
+    assert await firm.decide(payout_id, await firm.add_user("gil", "finance"), "release") == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "released"
     assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
     assert await firm.books() == (0, 0, 0)
     async with firm.db.transaction() as session:
@@ -306,7 +322,8 @@ async def test_staff_do_not_end_a_payout_whose_transfer_the_provider_made(firm: 
     payout_id = await back_in_review(firm)
     gil = await firm.add_user("gil", "finance")
     await firm.provider.lands()
-    with pytest.raises(ApplicationError, match="approve"):
+    firm.provider.cancels = False
+    with pytest.raises(ApplicationError, match="was not stopped"):
         await firm.decide(payout_id, gil, choice)
     await is_paid_once(firm, payout_id)
 
@@ -335,9 +352,8 @@ async def test_staff_end_a_begun_payout_once_the_provider_answers_that_it_made_n
     firm.provider.away = False
     assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
     async with firm.db.transaction() as session:
-        intent = await session.get_one(Intent, f"{payout_id}/transfer")
-    assert intent.done_at is not None, "the transfer is closed"
-    assert intent.result == {"released": "The provider had no transfer under this key."}
+        attempt = await session.get_one(PayoutTransfer, keys.transfer(payout_id, 1))
+    assert (attempt.state, attempt.why) == ("never_sent", "The rail had no transfer under this key.")
     assert (await firm.activities.send_money(ref(payout_id))).state == "rejected"
     assert (firm.provider.calls, firm.provider.transfers) == (1, {})
     assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
@@ -351,7 +367,9 @@ async def older_refusal(firm: World) -> str:
     with pytest.raises(OutcomeUnknown):
         await firm.activities.send_money(ref(payout_id))
     async with firm.db.transaction() as session:
-        await transfers.record_refused(session, await payouts.locked(session, payout_id), "409 key in use")
+        payout, attempt = await payouts.locked(session, payout_id), await attempts.last(session, payout_id)
+        assert attempt is not None
+        await transfers.record_refused(session, payout, attempt, "409 key in use")
     return payout_id
 
 
@@ -363,7 +381,8 @@ async def test_what_older_code_recorded_as_refused_is_looked_up_before_its_relea
         assert await firm.decide(payout_id, gil, "reject") == "releasing"
     await firm.provider.lands()
     if lands == "before the decision":
-        with pytest.raises(ApplicationError, match="approve"):
+        firm.provider.cancels = False
+        with pytest.raises(ApplicationError, match="was not stopped"):
             await firm.decide(payout_id, gil, "reject")
     if lands == "before the checks":
         assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
@@ -371,7 +390,8 @@ async def test_what_older_code_recorded_as_refused_is_looked_up_before_its_relea
         assert (await firm.activities.release_hold(ref(payout_id))).state == "sent"
     await is_paid_once(firm, payout_id)
     async with firm.db.transaction() as session:
-        assert (await session.get_one(Intent, f"{payout_id}/transfer")).result == {"transfer_id": "tr_1"}
+        attempt = await session.get_one(PayoutTransfer, keys.transfer(payout_id, 1))
+    assert (attempt.state, attempt.provider_id) == ("paid", "tr_1")
 
 
 async def test_a_transfer_found_late_and_returned_gives_the_hold_back(firm: World) -> None:
@@ -379,7 +399,8 @@ async def test_a_transfer_found_late_and_returned_gives_the_hold_back(firm: Worl
     await firm.provider.lands()
     assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
     firm.provider.becomes(payout_id, "returned")
-    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "releasing"
-    assert (await firm.activities.release_hold(ref(payout_id))).state == "returned"
+    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "returned"
+    assert await firm.decide(payout_id, await firm.add_user("gil", "finance"), "release") == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "released"
     assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
     assert await firm.books() == (0, 0, 0)

@@ -15,7 +15,6 @@ from store.models import Proof
 from tests.payout_world import INITIAL, START, World, a_firm
 
 PROFIT = 400_000
-NO_BANDS = [{"up_to": None, "approvers": 0}]
 LATER = START + timedelta(days=60)
 
 
@@ -76,6 +75,7 @@ TERMS = {
 @pytest.fixture
 async def firm(database_url: str) -> AsyncIterator[World]:
     async with a_firm(database_url) as world:
+        await world.no_approvals()
         yield world
 
 
@@ -87,7 +87,7 @@ async def _preview(firm: World, gross: int) -> PayoutPreview:
 @pytest.mark.parametrize("name", TERMS)
 async def test_every_way_says_the_same(firm: World, name: str) -> None:
     term = TERMS[name]
-    terms: dict[str, Any] = {"first_after_days": 0, "every_days": 1, "bands": NO_BANDS, **term.payout}
+    terms: dict[str, Any] = {"first_after_days": 0, "every_days": 1, **term.payout}
     product = await firm.add_product("special", rules=term.rules, **terms)
     trader = await firm.add_trader("tina", profit_minor=PROFIT, product=product)
     if term.traded:
@@ -123,7 +123,7 @@ async def test_every_way_says_the_same(firm: World, name: str) -> None:
 async def test_a_term_that_no_longer_applies_from_the_second_payout_on(firm: World) -> None:
     step = {"from_payout": 2, "without": ["cap_total", "min_trader_share"]}
     terms: dict[str, Any] = {"cap_total": "500", "min_trader_share": "300", "by_payout": [step], "first_after_days": 0}
-    product = await firm.add_product("special", bands=NO_BANDS, **terms)
+    product = await firm.add_product("special", **terms)
     trader = await firm.add_trader("tina", profit_minor=PROFIT, product=product)
     await firm.market_time(START)
     with pytest.raises(PayoutRefused) as refused:

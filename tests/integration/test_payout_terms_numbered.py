@@ -19,7 +19,6 @@ from firm.payouts import situation as payout_facts
 from store.models import Account, BalanceOperationRow, Challenge, OutboxMessage, Payout, Proof
 from tests.payout_world import INITIAL, SMALL, START, Venue, World, a_firm, ref
 
-NO_BANDS = [{"up_to": None, "approvers": 0}]
 LATER = START + timedelta(days=60)
 
 
@@ -36,6 +35,7 @@ class LockingVenue(Venue):
 @pytest.fixture
 async def firm(database_url: str) -> AsyncIterator[World]:
     async with a_firm(database_url) as world:
+        await world.no_approvals()
         yield world
 
 
@@ -43,7 +43,7 @@ async def _trader(firm: World, name: str = "tina", **payout: Any) -> Actor:
     """A trader with a profit of 4,000.00 USD, just funded; the first call gives the terms."""
     await firm.market_time(START)
     if payout:
-        await firm.add_product("special", bands=NO_BANDS, **{"first_after_days": 0, **payout})
+        await firm.add_product("special", **{"first_after_days": 0, **payout})
     return await firm.add_trader(name, product="special")
 
 

@@ -111,7 +111,7 @@ class Desk:
 @pytest.fixture
 async def desk(database_url: str, temporal_address: str) -> AsyncIterator[Desk]:
     crypto.install(crypto.FieldKeys.parse(KEYS))
-    on_record(database_url, {1: (two_step(), 1)})
+    on_record(database_url, {7: (two_step(), 1)})
     db = Database(database_url, pool_size=5)
     client = await connect(temporal_address, servers.NAMESPACE, KEYS)
     async with _recording(client):
@@ -206,11 +206,15 @@ async def test_a_closed_workflow_is_not_started_again(desk: Desk) -> None:
 
 
 async def test_a_lock_that_the_monitor_could_not_place_is_placed(desk: Desk) -> None:
-    payload = {"key": "lock/brc_1", "login": 7, "account_id": "acc_1", "epoch": 1}
+    payload = {"key": "lock/brc_1", "login": 7, "account_id": "acc_7", "epoch": 1}
     async with desk.db.transaction() as session:
         await outbox.enqueue(session, key="lock/brc_1", topic="venue.lock", target="7", payload=payload)
         await outbox.enqueue(
-            session, key="lock/brc_2", topic="venue.lock", target="8", payload=payload | {"key": "lock/brc_2"}
+            session,
+            key="lock/brc_2",
+            topic="venue.lock",
+            target="8",
+            payload=payload | {"key": "lock/brc_2", "account_id": "acc_8"},
         )
     await _drain(desk.dispatcher().step)
     placed, unknown = await desk.rows()
@@ -219,22 +223,31 @@ async def test_a_lock_that_the_monitor_could_not_place_is_placed(desk: Desk) -> 
     assert unknown.parked_at is not None
 
 
+async def test_a_lock_from_before_a_change_of_platform_goes_to_where_the_account_is(desk: Desk) -> None:
+    payload = {"key": "lock/off_1", "login": 3, "account_id": "acc_7", "epoch": 1}
+    async with desk.db.transaction() as session:
+        await outbox.enqueue(session, key="lock/off_1", topic="venue.lock", target="3", payload=payload)
+    desk.venue.seats[3] = Seat(3, enabled=True)  # of somebody else, at the new platform
+    await _drain(desk.dispatcher().step)
+    assert (desk.venue.seats[7].locks, desk.venue.seats[3].enabled) == (["lock/off_1"], True)
+
+
 async def test_a_message_that_breaks_its_carrier_is_parked_and_the_others_go_on(desk: Desk) -> None:
     async with desk.db.transaction() as session:
-        for key, target, payload in (
-            ("no number", "seven", {"key": "k", "account_id": "acc_1"}),
-            ("no key", "7", {"account_id": "acc_1"}),
+        for key, topic, target, payload in (
+            ("no list", "venue.close", "3", {"position_ids": 1, "account_id": "acc_7"}),
+            ("no key", "venue.lock", "7", {"account_id": "acc_7"}),
         ):
-            await outbox.enqueue(session, key=key, topic="venue.lock", target=target, payload=payload)
+            await outbox.enqueue(session, key=key, topic=topic, target=target, payload=payload)
     await desk.write("start", "a")
     dispatcher = desk.dispatcher()
     for _ in range(4):
         await dispatcher.step()
         await desk.due_now()
     assert await desk.handle.query("heard") == ["a"]
-    no_number, no_key, *_ = await desk.rows()
-    assert [(row.attempts, row.error, row.parked_at) for row in (no_number, no_key)] == [
-        (4, "ValueError", None),
+    no_list, no_key, *_ = await desk.rows()
+    assert [(row.attempts, row.error, row.parked_at) for row in (no_list, no_key)] == [
+        (4, "TypeError", None),
         (4, "KeyError", None),
     ]
     await dispatcher.step()
@@ -253,7 +266,7 @@ async def test_a_lock_that_the_venue_refuses_is_parked_in_the_end(desk: Desk, re
 
     venue = Stubborn()
     desk.platform = venue
-    payload = {"key": "lock/brc_1", "account_id": "acc_1"}
+    payload = {"key": "lock/brc_1", "account_id": "acc_7"}
     async with desk.db.transaction() as session:
         await outbox.enqueue(session, key="lock/brc_1", topic="venue.lock", target="7", payload=payload)
     dispatcher = desk.dispatcher()

@@ -9,7 +9,7 @@ from domain.approvals import Actor
 from domain.errors import AlreadyDecided, Conflict, NotAllowed
 from domain.proofs.check import check
 from firm import challenges, reviews
-from store import audit, crypto
+from store import audit_chain, crypto
 from store.clock import market_now
 from store.db import Database
 from tests.integration.recorded_feed import record_one, silent_then_gold_falls
@@ -72,7 +72,7 @@ async def test_a_confirmed_breach_is_one_like_any_other_and_its_sheet_says_who_c
         ("review.confirmed", rosa.user_id)
     ]
     async with db.transaction() as session:
-        assert await audit.verify(session) is None
+        assert (await audit_chain.verify(session)).broken_at is None
     with pytest.raises(AlreadyDecided):
         await desk.decide("dismiss", await person(db, "ana", "admin"), key="key-2")
 

@@ -8,7 +8,7 @@ from sqlalchemy import event, update
 
 from store.models import AccountLive, WarningRow
 from store.read import room
-from store.read.pages import FIRM
+from store.scope import FIRM
 from tests.api_world import ApiWorld, api_world
 from tests.rule_states import standing
 

@@ -85,6 +85,7 @@ async def test_a_killed_monitors_shards_are_judged_elsewhere_and_no_breach_is_lo
             "PROPOS_SANDBOX_URL": venue.url,
             "PROPOS_SANDBOX_TOKEN": TOKEN,
             "PROPOS_WEBHOOK_SECRET": "s",
+            "PROPOS_SANDBOX_STRIPE_SECRETS": "of-the-firm,of-payees,of-thin-events",
             "PROPOS_PAYLOAD_KEYS": KEYS,
             "PROPOS_MONITOR_METRICS_PORT": "0",
             "PROPOS_SHARDS": str(SHARDS),

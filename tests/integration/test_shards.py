@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, NotFound, StaleEpoch
 from domain.products.product import Product
 from ports.platform import Batch
-from store import audit, clock, shards
+from store import audit_chain, clock, crypto, reasons, shards
 from store.live import claim_epoch, feed_of
 from tests.integration.recorded_feed import BREACHES, Script, opened, snapshot, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
@@ -26,6 +26,7 @@ async def least_loaded(session: AsyncSession) -> int:
 
 
 def two_shards(database_url: str) -> None:
+    crypto.install(crypto.FieldKeys({"k1": bytes(range(32))}))
     assert work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"])) == [0, 1]
 
 
@@ -81,10 +82,10 @@ def test_the_target_judges_what_happened_on_the_way(database_url: str) -> None:
         judge(database_url, view(script, 7), shard=shard)
     assert rows(database_url, "SELECT count(*) FROM deals") == [(2,)]
     assert rows(database_url, "SELECT balance_minor, positions FROM account_live") == [(9_000_000, [])]
-    assert work(database_url, audit.verify) is None
-    assert rows(database_url, "SELECT actor, action, reason FROM audit_log") == [
-        ("usr_1", "shard.move_requested", "test")
-    ]
+    assert work(database_url, audit_chain.verify).broken_at is None
+    ((actor, action, reason),) = rows(database_url, "SELECT actor, action, reason FROM audit_log")
+    said = work(database_url, lambda session: reasons.opened(session, [str(reason)]))
+    assert (actor, action, said[str(reason)]) == ("usr_1", "shard.move_requested", "test")
 
 
 def test_a_target_killed_while_it_catches_up_starts_over_and_judges_once(database_url: str) -> None:

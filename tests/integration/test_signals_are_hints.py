@@ -13,7 +13,7 @@ from contracts.messages import DecisionRequest, DisputeStart
 from firm import disputes
 from store.models import Account, Breach
 from tests.adapters import platforms, providers
-from tests.asked import ask_for
+from tests.asked import ask_for, one_decides_disputes
 from tests.challenge_world import Firm, a_firm
 from tests.convicted import convict
 
@@ -53,14 +53,15 @@ async def test_a_breach_is_overturned_by_its_own_dispute_only(firm: Firm) -> Non
     """Another challenge's dispute, though a person has granted it, and one that is unknown."""
     mine, _ = await _breached(firm, "ada")
     other, breach_id = await _breached(firm, "eve")
-    rosa = await firm.add_user("rosa", "risk")
+    rosa, sam = await firm.add_user("rosa", "risk"), await firm.add_user("sam", "support")
     async with firm.db.transaction() as session:
         breach = await session.get_one(Breach, breach_id)
-        row = await disputes.open_for_trader(session, breach=breach, actor=rosa, statement="Odd.")
+        row = await disputes.open_for_trader(session, breach=breach, actor=sam, statement="Odd.")
     assert row is not None
     acts = DisputeActivities(_deps(firm))
     await acts.assemble_evidence(DisputeStart(dispute_id=row.id))
     request = DecisionRequest(key="d1", actor=rosa, reason="Looked.")
+    await one_decides_disputes(firm.db)
     await ask_for(firm.db, "dispute", row.id, "reinstate", request)
     step = DisputeStep(dispute_id=row.id, decision="reinstate", request=request, update_id="d1")
     assert (await acts.record_decision(step)).state == "reinstating"

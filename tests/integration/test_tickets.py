@@ -28,7 +28,7 @@ async def test_each_message_hands_the_turn_to_the_other_side(firm: World) -> Non
         async with firm.db.transaction() as session:
             states.append((await tickets.reply(session, ticket_id=ticket.id, actor=actor, body="Hm.")).state)
     async with firm.db.transaction() as session:
-        states.append((await tickets.solve(session, ticket_id=ticket.id, actor=sue)).state)
+        states.append((await tickets.solve(session, ticket_id=ticket.id, actor=sue, site="http://firm.test")).state)
     async with firm.db.transaction() as session:
         states.append((await tickets.reply(session, ticket_id=ticket.id, actor=trader, body="No!")).state)
     assert states == ["open", "waiting_for_trader", "waiting_for_trader", "open", "solved", "open"]
@@ -60,10 +60,10 @@ async def test_who_may_do_what(firm: World) -> None:
         with pytest.raises(NotFound):
             await tickets.reply(session, ticket_id=ticket.id, actor=eve, body="Hello")
         with pytest.raises(NotAllowed):
-            await tickets.solve(session, ticket_id=ticket.id, actor=fay)
+            await tickets.solve(session, ticket_id=ticket.id, actor=fay, site="http://firm.test")
         for body in (" ", "x" * (tickets.MAX_BODY + 1)):
             with pytest.raises(BadInput, match="1 to 10000 characters"):
                 await tickets.reply(session, ticket_id=ticket.id, actor=trader, body=body)
-        await tickets.solve(session, ticket_id=ticket.id, actor=trader)
+        await tickets.solve(session, ticket_id=ticket.id, actor=trader, site="http://firm.test")
         with pytest.raises(IllegalTransition):
-            await tickets.solve(session, ticket_id=ticket.id, actor=trader)
+            await tickets.solve(session, ticket_id=ticket.id, actor=trader, site="http://firm.test")

@@ -8,74 +8,44 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, select
-from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.challenges import ChallengeActivities
 from activities.deps import Deps
-from activities.monitoring import MonitorActivities
-from activities.operations import OperationsActivities
 from activities.payouts import PayoutActivities
+from activities.reconciliation import ReconciliationActivities
 from api.json_api import create_json_api
 from cli.compose import dependencies
-from contracts.challenges import ChallengeFact, PhaseStep
-from contracts.messages import ReconciliationStart, ShardStart
-from domain.approvals import Actor
+from contracts.messages import ReconciliationStart
+from domain import keys
 from domain.errors import BadInput, BadSignature, Unavailable
-from firm import challenges
-from firm.products.shelf import load_products
 from front.deps import ApiDeps
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.singletons import Singletons
-from settings import Settings, load
-from store import ledger, outbox, products, shards
+from store import ledger, outbox, shards
 from store.clock import market_now, watermark
-from store.models import Account, Breach, Challenge, InboxEvent, OutboxMessage, Payout, ProviderEntryRow, Shard, Trader
+from store.models import (
+    Breach,
+    Challenge,
+    Chargeback,
+    InboxEvent,
+    Payout,
+    ProviderEntryRow,
+    Shard,
+)
 from tests.adapters import platforms
-from tests.challenge_world import KEYS, START
-from tests.contract.sandbox_process import SECRET, TOKEN, SandboxProcess, at, running_sandbox, write_recording
+from tests.contract.sandbox_process import SECRET, at, running_sandbox, write_recording
+from tests.integration.sandbox_firm import a_trader, advance, an_account, judged, no_temporal
 from tests.integration.shard_work import falling_prices
+from tests.integration.two_sandboxes import NAMES, Two
 from tests.payout_world import World, a_firm, ref
-
-NAMES = ("east", "west")
-
-
-@dataclass
-class Two:
-    """Both sandboxes, and the firm's settings with the given defaults for what is new."""
-
-    east: SandboxProcess
-    west: SandboxProcess
-    folder: Path
-    database_url: str
-
-    def settings(self, default: str) -> Settings:
-        values = {name: {"adapter": "sandbox", "url": of.url, "token": TOKEN} for name, of in self.by_name.items()}
-        paid = {name: fields | {"webhook_secret": f"{SECRET}-{name}"} for name, fields in values.items()}
-        return load(
-            data_dir=self.folder,
-            database_url=self.database_url,
-            payload_keys=KEYS,
-            platforms=values,
-            payments=paid,
-            default_platform=default,
-            default_checkout=default,
-            default_rail=default,
-        )
-
-    @property
-    def by_name(self) -> dict[str, SandboxProcess]:
-        return {"east": self.east, "west": self.west}
 
 
 @pytest.fixture
@@ -87,62 +57,6 @@ def two(database_url: str, tmp_path: Path) -> Iterator[Two]:
         running_sandbox(tmp_path / "west", **market, webhook_secret=f"{SECRET}-west") as west,
     ):
         yield Two(east, west, tmp_path, database_url)
-
-
-@asynccontextmanager
-async def judged(deps: Deps, numbers: list[int]) -> AsyncIterator[None]:
-    """Every shard judged by the monitor's own activity, as a worker runs it."""
-    environments = [ActivityEnvironment() for _ in numbers]
-    monitor = MonitorActivities(deps)
-    running = [
-        asyncio.ensure_future(cast("Awaitable[None]", environment.run(monitor.run_shard, ShardStart(shard=number))))
-        for environment, number in zip(environments, numbers, strict=True)
-    ]
-    try:
-        yield
-    finally:
-        for environment in environments:
-            environment.worker_shutdown()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def an_account(deps: Deps, other: Deps, sandbox: SandboxProcess, trader: Actor) -> Account:
-    """Bought, paid on the provider's own page, opened and trading: on the defaults of `deps`. The fee is looked after
-    by a worker with `other` defaults, which are for new challenges alone."""
-    acts, fees = ChallengeActivities(deps), ChallengeActivities(other)
-    async with deps.db.transaction() as session:
-        challenge = await challenges.buy(
-            session,
-            trader_id=str(trader.trader_id),
-            product=await products.newest(session, "two-step"),
-            return_url="https://firm.example/",
-            provider=deps.payments.checkout,
-            actor=trader,
-        )
-    fact = ChallengeFact(challenge_id=challenge.id, key="fact")
-    await fees.open_checkout(fact)
-    async with deps.db.transaction() as session:
-        checkout_id = (await session.get_one(Challenge, challenge.id)).checkout_id
-    sandbox.http.post(f"/pay/{checkout_id}", data={"outcome": "paid"})
-    await fees.check_payment(fact)
-    await acts.open_account(PhaseStep(challenge_id=challenge.id, phase_index=1))
-    await fees.start_phase(PhaseStep(challenge_id=challenge.id, phase_index=1))
-    async with deps.db.transaction() as session:
-        return (await session.scalars(select(Account).where(Account.challenge_id == challenge.id))).one()
-
-
-async def a_trader(deps: Deps) -> Actor:
-    async with deps.db.transaction() as session:
-        for product in load_products():
-            await products.publish(session, product)
-        session.add(
-            Trader(id="trd_ada", name="ada", email="a@example.com", email_index="a", country="DE", created_at=START)
-        )
-    return Actor(user_id="usr_ada", person_id="person-ada", role="trader", trader_id="trd_ada")
-
-
-async def no_temporal() -> Client:
-    raise Unavailable("Temporal does not answer.")
 
 
 @pytest.mark.timeout(300)
@@ -188,11 +102,6 @@ async def test_each_account_is_judged_and_locked_where_it_is(two: Two) -> None:
                 await shards.request_move(session, accounts=[safe.id], to=1, actor="usr_1", reason="test")
 
 
-async def advance(sandbox: SandboxProcess, minute: int) -> None:
-    advanced = {"until": at(0, minute).isoformat()}
-    (await asyncio.to_thread(sandbox.post, "/market/advance", advanced)).raise_for_status()
-
-
 @pytest.mark.timeout(300)
 async def test_market_time_goes_on_while_another_platform_is_silent_or_retired(two: Two) -> None:
     async with dependencies(two.settings("east")) as east, dependencies(two.settings("west")) as west:
@@ -234,24 +143,22 @@ async def test_fees_are_booked_and_reconciled_at_the_provider_that_took_them(two
             assert (name, other_name, checkout) == ("east", "west", other_checkout)
             fees = [await ledger.balance(session, f"provider:{name}", "USD") for name in NAMES]
             assert fees[0] == fees[1] > 0
-        report = await ActivityEnvironment().run(OperationsActivities(east).reconcile, ReconciliationStart())
+        report = await ActivityEnvironment().run(ReconciliationActivities(east).reconcile, ReconciliationStart())
         assert (report.entries, report.tied, report.unreconciled) == (2, 2, 0)
 
         # one provider is away: the other is reconciled all the same, and the activity runs again
         two.east.kill()
         two.west.post(f"/provider/checkouts/{other_checkout}/dispute", {}).raise_for_status()
         with pytest.raises(Unavailable):
-            await ActivityEnvironment().run(OperationsActivities(east).reconcile, ReconciliationStart())
+            await ActivityEnvironment().run(ReconciliationActivities(east).reconcile, ReconciliationStart())
         async with east.db.transaction() as session:
             entries = await session.scalars(select(ProviderEntryRow.provider).order_by(ProviderEntryRow.provider))
-            assert list(entries) == ["east", "west", "west"]
-        await EventSweep(east.db, east.payments.of("west")).step()
+            assert list(entries) == ["east", "west", "west", "west"], "what was taken, and its fee"
+        await EventSweep(east.db, east.payments.acquirers.of("west")).step()
         await InboxDispatcher(east.db, east.payments).step()
         async with east.db.transaction() as session:
-            told = await session.scalars(
-                select(OutboxMessage.target).where(OutboxMessage.name == "chargeback_received")
-            )
-            assert set(told) == {f"challenge/{second.challenge_id}"}, "and not the one whose checkout has the same id"
+            heard = await session.scalars(select(Chargeback.challenge_id))
+            assert set(heard) == {second.challenge_id}, "and not the one whose checkout has the same id"
         assert first.challenge_id != second.challenge_id
 
 
@@ -265,7 +172,7 @@ async def firm(database_url: str) -> AsyncIterator[World]:
 async def test_a_payout_leaves_by_its_rail(two: Two, firm: World) -> None:
     async with dependencies(two.settings("east")) as configured:
         deps = Deps(db=firm.db, platforms=platforms(firm.venue), payments=configured.payments)
-        firm.activities = PayoutActivities(deps)
+        firm.payments, firm.activities = configured.payments, PayoutActivities(deps)
         fay = await firm.add_user("fay", "finance")
         by_west = await firm.awaiting(await firm.add_trader("tina"), 100_000, rail="west")
         by_east = await firm.awaiting(await firm.add_trader("eve"), 100_000, rail="east")
@@ -276,16 +183,21 @@ async def test_a_payout_leaves_by_its_rail(two: Two, firm: World) -> None:
             sent = {row.id: row for row in await session.scalars(select(Payout))}
             assert sent[by_west].transfer_id == sent[by_east].transfer_id, "each rail counts for itself"
             for name, payout_id in (("west", by_west), ("east", by_east)):
-                left = await ledger.balance(session, f"provider:{name}", "USD")
+                left = await ledger.balance(session, f"in-transit:{name}", "USD")
                 assert left == -(sent[payout_id].trader_minor + sent[payout_id].refund_minor)
         for name, sandbox, payout_id in (("west", two.west, by_west), ("east", two.east, by_east)):
-            found = await configured.payments.of(name).find_transfer(f"{payout_id}/transfer")
+            found = await configured.payments.rails.of(name).find_transfer(keys.transfer(payout_id, 1))
             assert found is not None
             assert found.reference == payout_id
-            assert len(sandbox.http.get("/provider/transfers", params={"key": f"{payout_id}/transfer"}).json()) == 1
-        assert await configured.payments.of("east").find_transfer(f"{by_west}/transfer") is None
-        report = await ActivityEnvironment().run(OperationsActivities(deps).reconcile, ReconciliationStart())
+            assert len(sandbox.http.get("/provider/transfers", params={"key": keys.transfer(payout_id, 1)}).json()) == 1
+        assert await configured.payments.rails.of("east").find_transfer(keys.transfer(by_west, 1)) is None
+        report = await ActivityEnvironment().run(ReconciliationActivities(deps).reconcile, ReconciliationStart())
         assert (report.tied, report.unreconciled) == (2, 0)
+        async with firm.db.transaction() as session:
+            for name, payout_id in (("west", by_west), ("east", by_east)):
+                assert await ledger.balance(session, f"in-transit:{name}", "USD") == 0, "the statement shows it"
+                left = await ledger.balance(session, f"provider:{name}", "USD")
+                assert left == -(sent[payout_id].trader_minor + sent[payout_id].refund_minor)
 
 
 async def test_a_webhook_is_verified_by_the_provider_of_its_address(two: Two) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,11 +18,13 @@ import pytest
 
 from cli.stack.embedded import postgres
 from cli.stack.lock import DataLock, holder
-from cli.stack.probes import free_ports, serves
-from cli.stack.processes import Recorded, end_leftovers, read_record, record, start_mark
+from cli.stack.probes import answers_at, free_ports, serves
+from cli.stack.processes import Recorded, end_leftovers, read_record, record, running, start_mark
 from cli.stack.supervisor import FAILING, STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
 from domain.errors import Unavailable
+from tests.integration.earlier_database import upgrade_to, with_rows
 
+pytestmark = pytest.mark.timeout(1800)  # a whole firm starts and stops, also on a busy machine
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
 PARTS = ("postgres", "temporal", "sandbox", "worker", "monitor", "relay", "api")
 OPEN_PARENTS = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
@@ -40,7 +43,7 @@ def propos(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Com
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         stdin=subprocess.DEVNULL,
         check=False,
     )
@@ -94,13 +97,35 @@ def running_up(data_dir: Path, env: dict[str, str]) -> Iterator[subprocess.Popen
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(90)
+        process.wait(300)
         process.stdout.close()
 
 
 def healthy(data_dir: Path, env: dict[str, str]) -> bool:
     answer = propos("doctor", "--data", str(data_dir), "--json", env=env)
     return bool(json.loads(answer.stdout)["healthy"]) and answer.returncode == 0
+
+
+def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(data_dir: Path) -> None:
+    cluster = postgres.prepare(data_dir / "postgres", open_parents=OPEN_PARENTS)
+    answers = partial(postgres.answers, cluster.url("postgres"))
+    with running(cluster.argv, answers, data_dir / "log", user=cluster.user, stop=signal.SIGINT):
+        postgres.ensure_database(cluster)
+        upgrade_to(cluster.url(), "0014")
+        with_rows(cluster.url())
+    env = free_port_environment()
+    with running_up(data_dir, env) as up:
+        assert healthy(data_dir, env)
+        addresses = json.loads((data_dir / "run" / "addresses.json").read_text())
+        assert addresses["database_url"] == cluster.app_url()
+        assert "owner_database_url" not in addresses
+        children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
+        given = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
+        ours = [values for values in given if f"PROPOS_DATA={data_dir}".encode() in values]
+        assert len(ours) == len(PARTS) - 2, "all but the two servers"
+        assert not [values for values in ours if b"PROPOS_OWNER_DATABASE_URL" in values]
+        books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
+        assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
 
 
 def test_a_second_up_on_a_locked_folder_names_the_process_that_has_it(data_dir: Path) -> None:
@@ -230,6 +255,30 @@ async def test_a_child_that_crashes_for_ever_is_shown_and_ends_no_other(data_dir
     finally:
         await supervisor.stop()
     assert failing(data_dir) == []
+    assert processes_on(data_dir) == []
+
+
+async def test_a_frozen_child_is_killed_and_started_again(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    supervisor = Supervisor(data_dir)
+    (port,) = free_ports(1)
+    argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    alive = partial(answers_at, f"http://127.0.0.1:{port}/")
+    child = Child("steady", lambda: Program(argv), alive, alive, frozen_seconds=2)
+    try:
+        await supervisor.start(child)
+        first = supervisor.pid("steady")
+        assert first is not None
+        await asyncio.sleep(3)  # it is seen to answer
+        assert supervisor.pid("steady") == first
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: supervisor.pid("steady") not in (None, first))
+        async with asyncio.timeout(120):
+            while not await alive():
+                await asyncio.sleep(0.1)
+        assert supervisor.restarts("steady") == 1
+    finally:
+        await supervisor.stop()
     assert processes_on(data_dir) == []
 
 
@@ -408,3 +457,36 @@ def test_up_goes_on_where_it_was_after_it_was_killed_itself(data_dir: Path) -> N
 def _is_another(data_dir: Path, name: str, before: Recorded) -> bool:
     now = read_record(data_dir / "run" / f"{name}.pid")
     return now is not None and now != before and now.alive()
+
+
+def test_a_platform_that_is_read_through_a_gateway_has_one_that_is_started_again(data_dir: Path) -> None:
+    """The venue is away: the gateway says so, and is there."""
+    nobody, gateway = free_ports(2)
+    url = f"http://127.0.0.1:{gateway}"
+    toy = {
+        "ADAPTER": "toy-venue",
+        "SERVER": "127.0.0.1",
+        "PORT": str(nobody),
+        "GATEWAY": url,
+        "GATEWAY_TOKEN": "word",
+        "PASSWORD": "word",
+    }
+    env = free_port_environment() | {f"PROPOS_PLATFORMS__TOY__{name}": value for name, value in toy.items()}
+    env |= {"PROPOS_PLATFORMS__SANDBOX__ADAPTER": "sandbox", "PROPOS_DEFAULT_PLATFORM": "sandbox"}
+    env |= {"PYTHONPATH": str(Path(__file__).parent.parent / "third_party")}
+
+    def status() -> dict[str, object]:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+                found: dict[str, object] = json.load(answer)
+                return found
+        except OSError:
+            return {}
+
+    with running_up(data_dir, env):
+        assert eventually(lambda: bool(status().get("trouble")))
+        assert (status()["platform"], status()["connected"]) == ("toy", False)
+        first = read_record(data_dir / "run" / "gateway-toy.pid")
+        assert first is not None
+        first.signal(signal.SIGKILL)
+        assert eventually(lambda: not first.alive() and bool(status()), 120)

@@ -46,7 +46,7 @@ def firm(database_url: str, product: Product, *, approver: str = "ana") -> None:
         for name in ("ana", "rosa"):
             connection.execute(
                 "INSERT INTO users (id, login, login_index, name, password_hash, role, person_id, active)"
-                " VALUES (%(name)s, '\\x00', %(name)s, '\\x00', 'x', 'risk', %(name)s, true)",
+                " VALUES (%(name)s::text, '\\x00', %(name)s::text, '\\x00', 'x', 'risk', %(name)s::text, true)",
                 {"name": name},
             )
         connection.execute(

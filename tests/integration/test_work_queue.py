@@ -43,8 +43,8 @@ async def test_a_payout_due_in_minutes_comes_before_what_has_waited_for_days_wit
     assert order.index(firm.payout) < order.index(firm.waiting_trader), "waits since nine days"
     await market_time(world, NOW + timedelta(days=2, hours=23, minutes=55))
     order = await listed(world)
-    assert order[:2] == [firm.payout, firm.big_payout], "one late, one due in five minutes"
-    assert firm.ticket in order[2:], "the ticket of three days ago"
+    assert order[:3] == [firm.payout, firm.dispute, firm.big_payout], "one late, one due in a minute, one in five"
+    assert firm.ticket in order[3:], "the ticket of three days ago"
 
 
 async def test_what_has_no_deadline_does_not_wait_behind_distant_deadlines(world: ConsoleWorld) -> None:

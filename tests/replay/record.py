@@ -22,6 +22,7 @@ from contracts.messages import (
     DecisionRequest,
     MarketTimeReached,
     PayoutStart,
+    PlatformChangeStart,
     RefundRequest,
     RiskChanged,
     TransferChanged,
@@ -40,6 +41,7 @@ from tests.replay.scripted import Script
 from worker import workflow_runner
 from workflows.case import CaseWorkflow
 from workflows.payout import PayoutWorkflow
+from workflows.platform_change import PlatformChangeWorkflow
 
 HISTORIES: Final = Path(__file__).parent / "histories"
 ROSA: Final = Actor(user_id="usr_rosa", person_id="person-rosa", role="risk")
@@ -238,8 +240,41 @@ PLAYS: Final[dict[str, tuple[tuple[str, ...], tuple[Act, ...]]]] = {
     "payout-cancelled": ((*_HELD, "releasing", "cancelled"), (("update", "cancel"),)),
     "payout-timed-out": ((*_HELD, "releasing", "timed_out"), (("signal", "market_time_reached"),)),
     "payout-refused": (("refused",), ()),
+    # the ways since attempts are rows; the histories above are of runs that began before
+    "payout-released": (
+        ("awaiting_approval", "awaiting_approval", "approved", "sent", "returned", "owed", "releasing", "released"),
+        (
+            ("update", "approve"),
+            ("update", "approve"),
+            ("signal", "transfer_changed"),
+            ("update", "keep"),
+            ("update", "release"),
+        ),
+    ),
+    "payout-sent-twice": (
+        ("awaiting_approval", "approved", "in_review", "in_review", "awaiting_approval", "approved", "sent", "paid"),
+        (("update", "approve"), ("update", "send_again"), ("update", "approve"), ("signal", "transfer_changed")),
+    ),
+    "payout-stopped": (
+        ("in_review", "awaiting_approval", "approved", "sent", "in_review", "releasing", "rejected"),
+        (("signal", "risk_changed"), ("update", "approve"), ("update", "stop"), ("update", "reject")),
+    ),
+    # a shard tells that the record has switched, and a venue is asked again after a pause
+    "platform_change-done": (
+        ("shut", "leaving", "leaving", "taken", "done"),
+        (("signal", "market_time_reached"),),
+    ),
+    "platform_change-abandoned": (("shut", "giving_back", "giving_back", "abandoned"), ()),
     "case-cleared": (("open", "cleared"), (("update", "clear"),)),
     "case-confirmed": (("open", "confirmed"), (("update", "confirm"),)),
+    "case-deducted": (("open", "deducted"), (("update", "deduct"),)),
+    "case-denied": (("open", "denied"), (("update", "deny"),)),
+    "case-inconclusive": (("open", "inconclusive"), (("update", "inconclusive"),)),
+    # the hold is raised, then ends, and a person decides
+    "case-warned": (
+        ("open", "open", "open", "warned"),
+        (("signal", "market_time_reached"), ("signal", "market_time_reached"), ("update", "warn")),
+    ),
 }
 _SIGNALS: Final = {
     "transfer_changed": TransferChanged(key="t1", transfer_id="tr_1"),
@@ -248,27 +283,34 @@ _SIGNALS: Final = {
 }
 
 
+_STARTS: Final[dict[str, Callable[[str], tuple[str, Any]]]] = {
+    "case": lambda subject: ("Case", CaseStart(case_id=subject)),
+    "payout": lambda subject: ("Payout", PayoutStart(payout_id=subject)),
+    "platform_change": lambda subject: ("PlatformChange", PlatformChangeStart(change_id=subject)),
+}
+
+
 async def _play(client: Client, name: str) -> WorkflowHandle[Any, Any]:
     states, acts = PLAYS[name]
     noun, subject = name.partition("-")[0], f"{name}-{uuid4().hex[:8]}"
-    start = CaseStart(case_id=subject) if noun == "case" else PayoutStart(payout_id=subject)
+    workflow, start = _STARTS[noun](subject)
     queue = f"record-{subject}"
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[PayoutWorkflow, CaseWorkflow],
+        workflows=[PayoutWorkflow, CaseWorkflow, PlatformChangeWorkflow],
         activities=Script(*states).all(),
         workflow_runner=workflow_runner(),
     ):
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
-            noun.title(), start, id=f"{noun}/{subject}", task_queue=queue
+            workflow, start, id=f"{noun}/{subject}", task_queue=queue
         )
-        for kind, word in acts:
+        for number, (kind, word) in enumerate(acts):
             await _at_rest(handle)
             if kind == "signal":
                 await handle.signal(word, _SIGNALS[word])
             else:
-                request = DecisionRequest(key=f"{name}-{word}", actor=ROSA, reason="Looked at it.")
+                request = DecisionRequest(key=f"{name}-{word}-{number}", actor=ROSA, reason="Looked at it.")
                 await handle.execute_update(word, request, id=request.key)
         assert await handle.result() == states[-1]
     return handle

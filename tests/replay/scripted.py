@@ -1,4 +1,5 @@
-"""Payout and case activities that say what a script says, so that every way through those workflows can be recorded."""
+"""Activities of payouts, cases and changes of platform that say what a script says, so that every way through those
+workflows can be recorded."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -6,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from temporalio import activity
 
 from contracts.cases import CaseDecision, CaseRef, CaseStatus
-from contracts.messages import DecisionResult
+from contracts.messages import DecisionResult, PlatformChangeStart
 from contracts.payouts import PayoutDecision, PayoutRef, PayoutStatus
+from contracts.platform_changes import PlatformChangeStatus
 
 
 class Script:
@@ -19,6 +21,8 @@ class Script:
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
         return [
             self.place_hold,
+            self.hold_and_judge,
+            self.follow_and_settle,
             self.check_risk,
             self.record_decision,
             self.send_money,
@@ -26,7 +30,9 @@ class Script:
             self.settle,
             self.release_hold,
             self.stand,
+            self.check_hold,
             self.record_case_decision,
+            self.take_step,
         ]
 
     def _next(self) -> PayoutStatus:
@@ -34,6 +40,14 @@ class Script:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
+        return self._next()
+
+    @activity.defn(name="payouts.hold_and_judge")
+    async def hold_and_judge(self, ref: PayoutRef) -> PayoutStatus:
+        return self._next()
+
+    @activity.defn(name="payouts.follow_and_settle")
+    async def follow_and_settle(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.check_risk")
@@ -64,6 +78,14 @@ class Script:
     async def stand(self, ref: CaseRef) -> CaseStatus:
         return CaseStatus(state=self._states.popleft())
 
+    @activity.defn(name="cases.check_hold")
+    async def check_hold(self, ref: CaseRef) -> CaseStatus:
+        return CaseStatus(state=self._states.popleft())
+
     @activity.defn(name="cases.record_decision")
     async def record_case_decision(self, decision: CaseDecision) -> DecisionResult:
         return DecisionResult(subject_id=decision.case_id, state=self._states.popleft(), decision=decision.choice)
+
+    @activity.defn(name="platform_changes.take_step")
+    async def take_step(self, start: PlatformChangeStart) -> PlatformChangeStatus:
+        return PlatformChangeStatus(state=self._states.popleft())

@@ -9,15 +9,16 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from domain.disputes import CASE, DISPUTE
+from domain.disputes import DISPUTE
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
+from domain.surveillance.casework import CASE
 from relay.temporal import data_converter
 from tests.challenge_world import KEYS
 from tests.servers import NAMESPACE
 from worker import workflow_runner
-from workflows import WORKFLOWS
 from workflows.message_guard import MessageGuard
+from workflows.registry import WORKFLOWS
 
 HISTORIES: Final = {path.stem: path for path in sorted((Path(__file__).parent / "histories").glob("*.json"))}
 MUST_FAIL: Final = "must-fail"
@@ -63,6 +64,8 @@ async def test_a_history_under_another_workflow_id_does_not_open(caplog: pytest.
 def test_every_way_to_end_is_there() -> None:
     machines = {"challenge": CHALLENGE, "payout": PAYOUT, "dispute": DISPUTE, "case": CASE}
     wanted = {f"{noun}-{state.replace('_', '-')}" for noun, machine in machines.items() for state in machine.terminal}
+    wanted -= {"case-overturned"}  # an appeal is granted after the case's workflow has ended
+    wanted |= {"platform_change-done", "platform_change-abandoned"}  # what nobody agreed to has no workflow
     assert wanted <= HISTORIES.keys()
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from ports.capabilities import PlatformCapabilities
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
     BalanceKind,
     Deal,
     Marks,
-    PlatformCapabilities,
     PlatformStream,
     SymbolSpec,
     TradingPlatform,
@@ -41,6 +41,9 @@ class ToyPlatform:
 
     async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
         return self.settings.manager * 1000
+
+    async def find_account(self, key: str) -> int | None:
+        return None
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         return None
@@ -83,5 +86,13 @@ def _build(name: str, settings: ToySettings) -> TradingPlatform:
     return ToyPlatform(name, settings)
 
 
-PLUGIN = Plugin(ToySettings, PlatformCapabilities(finds_balance_operations=True), _build)
-FORGETFUL = Plugin(ToySettings, PlatformCapabilities(finds_balance_operations=False), _build)
+CAN = PlatformCapabilities(
+    creates_accounts=True,
+    sets_trading=True,
+    moves_balances=True,
+    finds_balance_operations=True,
+    keeps_deals_days=90,
+)
+PLUGIN = Plugin(ToySettings, CAN, _build)
+FORGETFUL = Plugin(ToySettings, CAN.model_copy(update={"finds_balance_operations": False}), _build)
+WATCHED = Plugin(ToySettings, PlatformCapabilities(pushes_events=True), _build)

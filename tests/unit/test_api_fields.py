@@ -1,4 +1,4 @@
-"""What arrives from outside, checked without a server; refusals that cross Temporal; cursors; the throttle."""
+"""What arrives from outside, checked without a server; refusals that cross Temporal; cursors."""
 
 from datetime import UTC, datetime
 
@@ -9,13 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.failures import ERRORS, error_of
 from domain.approvals import ROLES, Actor
-from domain.errors import AlreadyDecided, BadInput, NotAllowed, NotFound, TooManyAttempts
+from domain.errors import AlreadyDecided, BadInput, NotAllowed, NotFound
 from domain.keys import new_id
 from domain.money import Money
-from front.fields import AccountId, Reason, iban, positive_money
+from front.fields import AccountId, Reason, iban, positive_money, ungrouped
 from front.permissions import CAN, check, may
 from front.updates import update_key
-from store.identity import Throttle
 from store.read.pages import decode_cursor, encode_cursor
 
 VALID = "DE89370400440532013000"
@@ -50,6 +49,22 @@ def test_an_amount_has_no_more_digits_than_its_currency() -> None:
     for text, currency in (("1.5", "JPY"), ("1.234", "USD")):
         with pytest.raises(BadInput):
             positive_money(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"), [("0.50", "0.50"), ("1,240.50", "1240.50"), ("12,345,678", "12345678"), ("much", "much")]
+)
+def test_commas_between_thousands_are_left_out(text: str, plain: str) -> None:
+    assert ungrouped(text) == plain
+
+
+@pytest.mark.parametrize(
+    "text", ["0,50", "1240,50", "1.240,50", "1,24", "0,500", ",500", "1,,000", "1,0000", "1,000,00"]
+)
+def test_another_comma_is_refused_and_the_remedy_named(text: str) -> None:
+    with pytest.raises(BadInput, match="voucher: a comma") as refused:
+        ungrouped(text, field="voucher")
+    assert (refused.value.field, refused.value.remedy) == ("voucher", "Write 0.50 with a point.")
 
 
 def test_an_id_of_another_noun_is_not_found() -> None:
@@ -90,20 +105,6 @@ def test_a_cursor_comes_back_as_it_went(at: datetime, text: str, number: int) ->
 def test_no_cursor_breaks_its_reader(text: str) -> None:
     with pytest.raises(BadInput):
         decode_cursor(text, [datetime, str])
-
-
-def test_the_throttle_counts_per_login_and_forgets() -> None:
-    throttle = Throttle(limit=2, seconds=0.0)
-    for _ in range(5):
-        throttle.attempt("a")  # each is older than the window at once
-    strict = Throttle(limit=2, seconds=300)
-    strict.attempt("a")
-    strict.attempt("a")
-    strict.attempt("b")
-    with pytest.raises(TooManyAttempts):
-        strict.attempt("a")
-    strict.succeeded("a")
-    strict.attempt("a")
 
 
 def test_permissions_name_known_roles_and_auditors_only_read() -> None:

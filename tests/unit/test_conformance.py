@@ -8,7 +8,7 @@ import pytest
 
 from cli.conformance.case import read_cases
 from cli.conformance.run import CaseResult, run
-from domain.errors import CaseUnreadable
+from domain.file_errors import CaseUnreadable
 
 STATIC = {
     "kind": "max_loss_static",

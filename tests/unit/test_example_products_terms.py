@@ -13,11 +13,12 @@ from cli.main import app
 from domain.payouts.schema import Replacing
 from domain.products.product import Product
 from domain.rules.terms import Terms
-from firm.products.shelf import SHELF, load_products
+from firm.products.shelf import SHELF
+from tests.shelf import shipped
 from tests.unit.example_life import EXAMPLES
 
 FILES: Final = sorted((SHELF / "examples").glob("*.yaml"))
-SHIPPED: Final = load_products()
+SHIPPED: Final = shipped()
 
 # every rule has one: that some product sets it says little
 COMMON: Final = {"id", "type", "consequences", "cure"}

@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 
 from domain.products.words import describe
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 from tests.unit.example_life import EXAMPLES
 
-TEXTS: Final = {product.ref: describe(product).text for product in (*load_products(), *EXAMPLES.values())}
+TEXTS: Final = {product.ref: describe(product).text for product in (*shipped(), *EXAMPLES.values())}
 SLIPS: Final = (
     r"\b1 (minutes|hours|days|seconds|payouts|positions|trades)\b",
     r"None|\bTrue|\bFalse|[a-z]_[a-z]|  \w+  |\.\.|\( | \)|,,",

@@ -6,7 +6,7 @@ import pytest
 
 from domain.products.product import Product
 from domain.rules.terms import LATER, Terms
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 
 
 class Limit(Terms):
@@ -45,6 +45,6 @@ SOLD = {
 }
 
 
-@pytest.mark.parametrize("product", load_products(), ids=lambda product: product.ref)
+@pytest.mark.parametrize("product", shipped(), ids=lambda product: product.ref)
 def test_the_hash_of_a_shipped_product_never_changes(product: Product) -> None:
     assert product.content_hash == SOLD[product.ref], "running accounts are bound to this hash: raise the version"

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.approvals import ROLES, Actor, Role
-from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, window_end
+from domain.chargebacks import CHARGEBACK
+from domain.disputes import DISPUTE, breach_is_final, goodwill_minor, window_end
 from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
 from domain.lifecycle import (
     CHALLENGE,
@@ -26,10 +27,13 @@ from domain.money import Money
 from domain.payouts.payout import PAYOUT
 from domain.products.phase import Phase
 from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
+from domain.staff_changes import STAFF_CHANGE
 from domain.states import StateMachine
+from domain.surveillance.casework import CASE
+from domain.surveillance.policy import POLICY_CHANGE
 from domain.tickets import TICKET
 
-MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, ACCOUNT_MOVE)
+MACHINES = (CHALLENGE, CHARGEBACK, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, ACCOUNT_MOVE, POLICY_CHANGE, STAFF_CHANGE)
 PAIRS = [
     pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
     for machine in MACHINES

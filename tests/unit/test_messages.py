@@ -13,7 +13,9 @@ from contracts.messages import (
     BreachOverturned,
     CaseStart,
     ChallengeStart,
+    ChargebackChanged,
     ChargebackReceived,
+    ChargebackStart,
     ClosedByFirm,
     DisputeStart,
     FeeRefunded,
@@ -48,6 +50,12 @@ ROWS: list[tuple[Message, str, dict[str, Any]]] = [
     (PaymentSettled(**PAID), "payment_settled", PAID),
     (PaymentExpired(**PAID), "payment_expired", PAID),
     (ChargebackReceived(**PAID), "chargeback_received", PAID),
+    (
+        ChargebackChanged(key="stripe/evt_1", chargeback_id="cbk_1"),
+        "chargeback_changed",
+        {"key": "stripe/evt_1", "chargeback_id": "cbk_1"},
+    ),
+    (ChargebackStart(chargeback_id="cbk_1"), "Chargeback", {"chargeback_id": "cbk_1"}),
     (FeeRefunded(**PAID), "fee_refunded", PAID),
     (
         BreachDetected(key="breach/brc_1", breach_id="brc_1", account_id="acc_1", occurred_at=AT),

@@ -1,4 +1,4 @@
-"""A reinstated account has a fresh day: nothing of a limit from before the wrong end binds it."""
+"""A reinstated account whose day is over has a fresh day: nothing of a limit from before the wrong end binds it."""
 
 from decimal import Decimal
 from typing import Any
@@ -73,7 +73,7 @@ def test_costs_that_do_not_count_are_added_to_the_fresh_day_too() -> None:
         )
     )  # fmt: skip
     venue.lots["a"] = ("buy", Decimal(10), venue.bid)
-    _end_and_reinstate(venue, "1.08900", hours=3)
+    _end_and_reinstate(venue, "1.08900", hours=60)
     levels = venue.shard.state.accounts[0].rules
     floors = {spec.rule_id: state.floor_minor for spec, state in zip(levels.specs, levels.states, strict=True)}
     assert floors["daily_loss"] == 10_000_000 + 50_000 - 100_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.news.calendar_csv import Columns, read_calendar
-from domain.errors import CalendarUnreadable
+from domain.file_errors import CalendarUnreadable
 
 HEADER = "datetime_utc,event,country,impact\n"
 

@@ -25,7 +25,6 @@ from domain.payouts.words import words
 from domain.rules.base import Context
 
 NOW = datetime(2025, 6, 16, 9, tzinfo=UTC)
-BANDS = [{"up_to": None, "approvers": 1}]
 BEST = GateFact(rule_id="best_day", met=False, sentence="The best day is 47.20 % of the profit.")
 
 
@@ -34,7 +33,7 @@ def usd(minor: int) -> Money:
 
 
 def terms(**changes: object) -> PayoutTerms:
-    given = {"first_after_days": 14, "every_days": 7, "split_pct": "80", "min_request": "50", "bands": BANDS}
+    given = {"first_after_days": 14, "every_days": 7, "split_pct": "80", "min_request": "50"}
     return PayoutTerms.model_validate({**given, **changes})
 
 
@@ -190,6 +189,23 @@ def test_the_firms_share_leaves_the_account_even_when_only_a_part_is_taken() -> 
     found = payout_amount(facts(), terms(), "USD", requested_minor=100_001)
     assert (found.trader, found.firm, found.balance) == (80_001, 20_000, 10_299_999)
     assert payout_amount(facts(), terms(), "USD", requested_minor=900_000).gross == 400_000
+
+
+@pytest.mark.parametrize(
+    ("cycle", "number", "pct"),
+    [(None, 1, 80), (None, 2, 85), (None, 3, 70), (None, 4, 90), ("monthly", 1, 95), ("monthly", 4, 95)],
+)
+def test_a_share_that_a_cycle_or_a_later_payout_names_counts_before_the_list(
+    cycle: str | None, number: int, pct: int
+) -> None:
+    own = terms(
+        split_by_payout=[{"from_payout": 2, "pct": "85"}, {"from_payout": 4, "pct": "90"}],
+        by_payout=[{"from_payout": 3, "split_pct": "70"}],
+        cycles=[{"name": "monthly", "split_pct": "95"}],
+    )
+    chosen = own.chosen(cycle, number)
+    assert chosen.split_pct == Decimal(pct)
+    assert chosen.chosen(cycle, number) == chosen
 
 
 def test_the_split_by_payout_number() -> None:

@@ -22,7 +22,6 @@ PLAIN = {
     "min_request": "50",
     "min_profit": {"type": "amount", "value": "10"},
     "caps": [{"type": "amount", "value": "900"}],
-    "bands": [{"up_to": None, "approvers": 1}],
 }
 CONTEXT = Context(initial_minor=10_000_000, currency="USD", clock=Clock(zone="UTC", reset="00:00"))
 CAP = {"type": "amount", "value": "90"}

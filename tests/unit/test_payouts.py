@@ -1,16 +1,18 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.exchange import Rate, convert
 from domain.money import Money
 from domain.payouts import PayoutFacts, PayoutTerms
 from domain.payouts.amounts import available_minor, split
 from domain.payouts.checks import RiskFacts, risk_checks, risk_decision, room_check, spare_minor
 from domain.payouts.eligibility import eligible_from, refusals
-from domain.payouts.payout import PAYOUT, approvers_needed, terms_digest, without_beneficiary
+from domain.payouts.payout import PAYOUT, ends_round, terms_digest, without_beneficiary
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
@@ -29,8 +31,7 @@ def usd(minor: int) -> Money:
 
 
 def terms(**changes: object) -> PayoutTerms:
-    bands = [{"up_to": "500", "approvers": 0}, {"up_to": "3000", "approvers": 1}, {"up_to": None, "approvers": 2}]
-    given = {"first_after_days": 14, "every_days": 7, "split_pct": "80", "min_request": "50", "bands": bands}
+    given = {"first_after_days": 14, "every_days": 7, "split_pct": "80", "min_request": "50"}
     return PayoutTerms.model_validate({**given, **changes})
 
 
@@ -54,15 +55,16 @@ def facts(**changes: object) -> PayoutFacts:
 def test_every_pair_of_state_and_trigger_is_in_the_table_or_refused(state: str, trigger: str) -> None:
     if PAYOUT.allows(state, trigger):
         assert PAYOUT.next(state, trigger) in PAYOUT.states
-        assert state not in PAYOUT.terminal
+        assert state not in PAYOUT.terminal - PAYOUT.reopens
     else:
         with pytest.raises(Exception, match="cannot take"):
             PAYOUT.next(state, trigger)
 
 
 def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() -> None:
-    ends = {"paid", "refused", "rejected", "cancelled", "timed_out", "returned"}
+    ends = {"paid", "refused", "rejected", "cancelled", "timed_out", "released"}
     assert PAYOUT.terminal == ends
+    assert PAYOUT.reopens == {"paid"}
     assert {state for (state, trigger) in PAYOUT.table if trigger == "transfer_accepted"} == {"approved"}
     for start in PAYOUT.states - ends:
         seen, todo = set[str](), [start]
@@ -105,21 +107,35 @@ def test_a_split_loses_no_cent(gross: int, percent: Decimal) -> None:
     assert firm.minor >= 0
 
 
-@pytest.mark.parametrize(("minor", "needed"), [(50_000, 0), (50_001, 1), (300_000, 1), (300_001, 2), (10**9, 2)])
-def test_the_band_of_the_traders_share_decides(minor: int, needed: int) -> None:
-    assert approvers_needed(usd(minor), terms()) == needed
+def test_a_transfer_that_ends_ends_the_round_of_approvals() -> None:
+    ending = {(state, trigger) for (state, trigger), to in PAYOUT.table.items() if ends_round(trigger, to)}
+    assert {trigger for _, trigger in ending} >= {"transfer_refused", "transfer_returned"}
+    assert not {trigger for _, trigger in ending} & {"transfer_accepted", "transfer_found", "transfer_paid"}
+    assert ("approved", "risk_found") not in ending, "nothing was sent"
 
 
 def test_the_digest_changes_with_everything_that_is_approved() -> None:
     def digest(
-        minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h", **more: int
+        minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h", **more: Any
     ) -> str:
         share = Money(minor=minor, currency=currency)
-        return terms_digest(payout_id=payout, trader_share=share, beneficiary_index=to, product_hash=rules, **more)
+        return terms_digest(payout_id=payout, trader_share=share, beneficiary_digest=to, product_hash=rules, **more)
 
     others = [digest(6), digest(currency="EUR"), digest(payout="pay_2"), digest(to="DE2"), digest(rules="i")]
     others += [digest(refund_minor=1), digest(forfeited_minor=1)]
-    assert len({digest(), *others}) == 8
+    money = Money(minor=500, currency="USD")
+    exchanged = [
+        convert(money, Rate(sold="USD", bought=to, price=Decimal(price), source=source, at=NOW + timedelta(hours=hour)))
+        for to, price, source, hour in (
+            ("EUR", "0.9", "ECB", 0),
+            ("GBP", "0.9", "ECB", 0),
+            ("EUR", "0.91", "ECB", 0),
+            ("EUR", "0.9", "desk", 0),
+            ("EUR", "0.9", "ECB", 1),
+        )
+    ]
+    others += [digest(conversion=each) for each in exchanged]
+    assert len({digest(), *others}) == 13
 
 
 @pytest.mark.parametrize(
@@ -142,12 +158,13 @@ def test_what_a_provider_says_goes_on_the_record_without_the_beneficiary(said: s
         ({"challenge_state": "breached"}, "cancel", False),
         ({"challenge_state": "charged_back", "confirmed_cases": ("cas_1",)}, "cancel", False),
         ({"confirmed_cases": ("cas_1",)}, "reject", True),
-        ({"identity": "refused", "open_cases": ("cas_1",)}, "reject", False),
-        ({"open_cases": ("cas_1",)}, "hold", True),
+        ({"identity": "refused", "open_cases": {"cas_1": "It copies."}}, "reject", False),
+        ({"open_cases": {"cas_1": "It copies."}}, "hold", True),
+        ({"denied_by": {"cas_1": "Copying is not allowed."}}, "reject", True),
         ({"open_disputes": ("dsp_1",)}, "hold", False),
         ({"identity": "unverified"}, "hold", False),
         ({"terms_intact": False}, "hold", False),
-        ({"transfer_refused": "No such bank."}, "hold", False),
+        ({"halted": "No such bank."}, "hold", False),
         ({"breaches": ("brc_1",)}, "cancel", False),
         ({"breaches": ("brc_1",), "transfer_begun": True}, "hold", False),
         ({"account_status": "closed"}, "cancel", False),

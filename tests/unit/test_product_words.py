@@ -13,9 +13,10 @@ from cli.main import app
 from domain.errors import NotFound
 from domain.products.product import Product
 from domain.products.words import describe
-from firm.products.shelf import SHELF, load_products
+from firm.products.shelf import SHELF
+from tests.shelf import shipped
 
-SHIPPED: Final = {product.product: product for product in load_products()}
+SHIPPED: Final = {product.product: product for product in shipped()}
 DOCUMENTS: Final = SHELF.parent / "docs" / "products"
 Path = tuple[str | int, ...]
 
@@ -113,6 +114,8 @@ def _binds(product: Product, path: Path) -> bool:
     if name == "profit_target" and fields.get("type") == "best_day_ratio":
         # measured by only where the denominator or the effect needs a target
         return fields["denominator"] == "profit_target" or "target" in fields["effect"]
+    if "bands" in path:
+        return False  # the firm's payout policy says who approves
     if name == "split_pct" and fields.get("split_tiers"):
         return False
     return name not in NAMES
@@ -173,8 +176,9 @@ def test_amounts_and_zones_stand_in_the_words() -> None:
             {"increase_pct": "25", "min_profit_pct": "10", "min_payouts": 2, "cap": "2000000"},
             (
                 "Every 4 months the account may grow by 25 % of its original size, up to at most 2,000,000.00 "
-                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit "
-                "has been paid out. A new account then starts with the new size, and every rule begins anew."
+                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until the profit "
+                "that you can request has been paid out. A new account then starts with the new size, and every rule "
+                "begins anew."
             ),
         ),
         (
@@ -204,4 +208,4 @@ def test_later_fees_are_said() -> None:
     told = body(Product.model_validate(SHIPPED["two-step"].model_dump(mode="json") | {"fees": fees}))
     assert "A reset costs 270.00 USD: your evaluation phase begins again on a new account." in told
     assert "You may buy back a broken account for 300.00 USD: its phase begins again on a new account." in told
-    assert "The funded account opens once you have paid 149.00 USD for it." in told
+    assert "The funded account opens once you have paid 149.00 USD for it, within 30 days." in told

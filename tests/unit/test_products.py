@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import pytest
 import yaml
 
-from domain.errors import ProductInvalid
+from domain.file_errors import ProductInvalid
 from domain.products.product import Family, Product
 from firm.products.shelf import SHELF, load_product, load_products
 
@@ -206,3 +206,12 @@ def test_the_hash_changes_with_the_terms_and_survives_the_record() -> None:
         hashes.add(Product.model_validate(product.model_dump() | changes).content_hash)
     assert len(hashes) == 5
     assert Product.model_validate(product.model_dump(mode="json")).content_hash == product.content_hash
+
+
+def test_a_changed_copy_of_a_product_has_a_hash_of_its_own() -> None:
+    product = load_products()[0]
+    known = product.content_hash
+    changed = product.model_copy(update={"version": product.version + 1})
+    assert changed.content_hash != known
+    assert changed.content_hash == Product.model_validate(changed.model_dump()).content_hash
+    assert product.model_copy().content_hash == known

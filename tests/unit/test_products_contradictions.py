@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from adapters.calendars import known_venues
-from domain.errors import ProductInvalid
+from domain.file_errors import ProductInvalid
 from firm.products.shelf import SHELF, load_product
 
 DAILY: Final = "phases.0.rules.0.daily_loss"

@@ -149,7 +149,7 @@ def test_every_kind_is_shown_to_people(sheet: dict[str, Any]) -> None:
         assert all(label(step["name"]) in text for step in sheet["rule"]["floor"]["steps"])
     if sheet["kind"] == "payout_refusal":
         assert all(refusal["code"] in text for refusal in sheet["refusals"])
-    shown = page.view(sheet, "A-10001")
+    shown = page.view(sheet, "A-10001", "sandbox")
     assert shown.differences == [] and shown.document.digest == sheet["hash"]
     has_money = any(part.title == "Balance and equity" for part in shown.document.findings)
     assert has_money == (sheet["kind"] in ("breach", "pass"))
@@ -162,7 +162,9 @@ def test_terminal_and_page_show_the_same_words(sheet: dict[str, Any]) -> None:
     for table in tables(shown):
         console.print(table)
     terminal = console.export_text()
-    html = unescape(templating.fragment("proof.html", "main", {"proof": page.view(sheet, "A-10001")}))
+    values = {"proof": page.view(sheet, "A-10001", "sandbox"), "platform_names": ("live", "sandbox")}
+    html = unescape(templating.fragment("proof.html", "main", values))
+    assert "on sandbox" in html
     for part in (*shown.context, *shown.findings):
         assert part.title in terminal and part.title in html
         for row in part.rows:

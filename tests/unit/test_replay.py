@@ -13,10 +13,10 @@ from domain.products.phase import Phase
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)
-TWO_STEP = next(product for product in load_products() if product.product == "two-step")
+TWO_STEP = next(product for product in shipped() if product.product == "two-step")
 STATIC = {
     "type": "max_loss_static",
     "allowance": {"type": "pct_of_initial", "value": "10"},

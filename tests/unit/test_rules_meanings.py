@@ -16,7 +16,7 @@ from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
 from domain.rules.room import rooms_after_payout
 from domain.rules.state import AccountRules, fresh
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 
 AT = datetime(2025, 6, 3, tzinfo=UTC)
 
@@ -145,13 +145,13 @@ def test_8_a_peak_that_falls_with_the_payout_keeps_the_room() -> None:
 
 
 def test_10_the_trading_day_follows_the_clock_through_daylight_saving() -> None:
-    clock = next(p for p in load_products() if p.product == "two-step").clock
+    clock = next(p for p in shipped() if p.product == "two-step").clock
     assert clock.reset_on(datetime(2014, 3, 30).date()) == datetime(2014, 3, 29, 23, tzinfo=UTC)
     assert clock.reset_on(datetime(2014, 3, 31).date()) == datetime(2014, 3, 30, 22, tzinfo=UTC)
 
 
 def test_11_days_and_flatness_are_part_of_the_target() -> None:
-    product = next(p for p in load_products() if p.product == "two-step")
+    product = next(p for p in shipped() if p.product == "two-step")
     terms: PhaseTerms = phase_terms(product, 1)
     assert target_reached(terms, money(10_800_000), 0, 1)
     assert not target_reached(terms, money(10_799_999), 0, 1)
@@ -161,14 +161,14 @@ def test_11_days_and_flatness_are_part_of_the_target() -> None:
 
 
 def test_several_rules_may_break_at_once_and_the_first_is_the_cause() -> None:
-    product = next(p for p in load_products() if p.product == "two-step")
+    product = next(p for p in shipped() if p.product == "two-step")
     account = rules_of.fresh(phase_terms(product, 1).specs)
     _, found = judge(account, dollars(100_000, 89_000))
     assert [verdict.spec.rule_id for verdict in found] == ["daily_loss", "max_loss"]
 
 
 def test_state_survives_its_checkpoint() -> None:
-    for product in load_products():
+    for product in shipped():
         account = rules_of.fresh(phase_terms(product, 1).specs)
         account = rules_of.on_payout_hold(roll(account, 103_000, 104_000), 12_345)
         assert rules_of.from_json(account.specs, rules_of.to_json(account)) == account

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import BadInput, PriceFileInvalid
+from domain.errors import BadInput
+from domain.file_errors import PriceFileInvalid
 from sandbox.feed import Recording, read_file, recorded_dates
 from sandbox.instants import HOUR, SECOND, from_us, iso, to_us
 from sandbox.model import PriceModel

@@ -57,7 +57,7 @@ def _populate(market: SimulatedMarket, order: Sequence[int]) -> None:
 
 
 async def _acknowledge(market: SimulatedMarket) -> None:
-    async for line in market.stream(market.acked):
+    async for line in market.stream(market.readers.acked):
         if line.strip():
             market.acknowledge(int(json.loads(line)["number"]), 0)
 

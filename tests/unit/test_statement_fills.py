@@ -7,17 +7,17 @@ import pytest
 
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
-from domain.errors import StatementInvalid
+from domain.file_errors import StatementInvalid
 from domain.histories.statement_events import initial_minor
 from domain.histories.statement_fills import Entry, entries
 from domain.histories.statement_sums import discrepancies, sums
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 from tests.statement_tables import mt4_tables, mt5_tables, mt5_workbook
 
 DEPOSIT = "2025.03.03 08:00:00|101||balance|||||0.00|0.00|0.00|10 000.00|10 000.00|"
-TWO_STEP = next(product for product in load_products() if product.product == "two-step")
+TWO_STEP = next(product for product in shipped() if product.product == "two-step")
 
 
 def deal(at: str, number: int, side: str, way: str, lots: str, order: int, money: str, price: str = "1.05") -> str:

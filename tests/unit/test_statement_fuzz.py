@@ -12,12 +12,12 @@ from adapters.statements.csv_reader import Assumed
 from adapters.statements.read import read_statement
 from domain.errors import PropOSError
 from domain.histories.what_if import judge
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 from tests.statement_pages import BOOK, GERMAN, mt4, mt5
 from tests.statement_tables import mt5_workbook
 from tests.unit.statement_samples import CTRADER, DXTRADE, MQL5, MYFXBOOK, NINJATRADER, TOPSTEPX, TRADOVATE
 
-PRODUCT = next(product for product in load_products() if product.product == "two-step")
+PRODUCT = next(product for product in shipped() if product.product == "two-step")
 DEAL = "2025.03.03 09:00:00|301|EURUSD|buy|in|1.00|1.05|201|-3.45|0.00|0.00|0.00|9996.55|"
 MONEY = "2025.03.03 08:00:00|101||balance|||||0.00|0.00|0.00|10000.00|10000.00|"
 POSITION = "2025.03.03 09:00:00|201|EURUSD|buy|1.00|1.05|||2025.03.03 11:00:00|1.051|-6.90|0.00|100.10"

@@ -9,7 +9,7 @@ from adapters.statements.read import read_statement
 from domain.histories.what_if import WhatIf, judge
 from domain.products.product import Product
 from domain.proofs.check import check
-from firm.products.shelf import load_products
+from tests.shelf import shipped
 from tests.statement_tables import mt5_tables
 
 DEPOSIT = "2025.03.03 08:00:00|101||balance|||||0.00|0.00|0.00|100 000.00|100 000.00|"
@@ -25,7 +25,7 @@ def judged(folder: Path, lots: list[str], **rule: Any) -> WhatIf:
         rows.append(f"{opened}|{order}|EURUSD|buy|{size}|1.05|||{closed}|1.05|0.00|0.00|0.00")
     path = folder / "report.html"
     path.write_bytes(mt5_tables(deals, rows).encode("utf-16"))
-    sold = next(product for product in load_products() if product.product == "two-step")
+    sold = next(product for product in shipped() if product.product == "two-step")
     terms = sold.model_dump(mode="json")
     terms["phases"][0]["rules"].append(rule)
     terms["phases"][0]["min_trading_days"] = 0

@@ -8,7 +8,8 @@ import pytest
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
 from cli.evaluate import read_mapping
-from domain.errors import BadInput, StatementInvalid, UnknownCurrency
+from domain.errors import BadInput, UnknownCurrency
+from domain.file_errors import StatementInvalid
 from domain.histories.statement_sums import discrepancies, sums
 from domain.histories.statements import Statement
 from tests.statement_pages import BOOK, ENGLISH, GERMAN, HELD, JAPANESE, TRADES, Book, Language, mt4, mt5

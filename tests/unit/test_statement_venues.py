@@ -10,7 +10,8 @@ from adapters.statements.csv_mapping import Mapping
 from adapters.statements.csv_reader import Assumed
 from adapters.statements.numbers import NotANumber, amount
 from adapters.statements.read import read_statement
-from domain.errors import BadInput, StatementInvalid
+from domain.errors import BadInput
+from domain.file_errors import StatementInvalid
 from domain.histories.statement_events import initial_minor
 from domain.histories.statement_fills import entries
 from domain.histories.statement_sums import sums

@@ -9,7 +9,7 @@ from front.subjects.table import SUBJECTS
 
 
 def test_every_kind_has_a_clock_a_place_and_a_list() -> None:
-    places = {"/queue", "/payouts", "/risk", "/tickets", "/products"}
+    places = {"/queue", "/payouts", "/risk", "/tickets", "/products", "/accounts", "/"}
     for subject in SUBJECTS:
         assert subject.waiting.target.total_seconds() > 0
         assert subject.under in places, subject.name

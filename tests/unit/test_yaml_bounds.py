@@ -8,7 +8,7 @@ import pytest
 
 from cli.conformance.case import read_cases
 from cli.conformance.run import run
-from domain.errors import CaseUnreadable, ProductInvalid, YamlInvalid
+from domain.file_errors import CaseUnreadable, ProductInvalid, YamlInvalid
 from firm.products.shelf import SHELF, load_products, read_file, read_product
 from firm.products.yaml_text import read_yaml
 from tests.hostile_yaml import BOMB

@@ -64,7 +64,6 @@ def product(random: Random, number: int = 1) -> Product:
                 "every_days": 1,
                 "split_pct": "80",
                 "min_request": "1",
-                "bands": [{"up_to": None, "approvers": 0}],
             },
         }
     )

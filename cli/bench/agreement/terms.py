@@ -108,7 +108,6 @@ def _product(random: Random, name: str, version: int) -> Json:
             "every_days": 1,
             "split_pct": "80",
             "min_request": "1",
-            "bands": [{"up_to": None, "approvers": 0}],
         },
     }
     if any(rule["type"] == "trading_day_count" for rule in tested):

@@ -271,7 +271,7 @@ class EventTeller:
 
     def _order(self, order: PendingOrder) -> Told:
         money = self._money(order.seq, order.at)
-        if order.change == "gone":
+        if order.change != "placed":
             return OrderGone(**money, order_id=order.order_id)
         return OrderPlaced(**money, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
 

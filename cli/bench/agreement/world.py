@@ -76,7 +76,7 @@ class World:
     def _react(self) -> None:
         """The venue does what the offences ask for, and the accounts that ended trade no more."""
         facts, accounts = self.shard.state.facts, self.venue.accounts
-        verdicts, resumes, gates, _points = facts.take_verdicts()
+        verdicts, resumes, gates, _points, _strays = facts.take_verdicts()
         moves, facts.version_moves = facts.version_moves, []
         for fact in verdicts:
             account = accounts[fact.login]

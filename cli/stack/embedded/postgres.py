@@ -5,6 +5,7 @@ its owner, and opens private parent folders without asking. The server listens o
 connection, so the permissions of the socket's folder (700) protect it.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -13,16 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from cli.stack.processes import SystemUser, run_as
 from domain.errors import Unavailable
+from store.roles import APP
 
 DATABASE = "propos"
 _SUPERUSER = "postgres"
@@ -43,6 +47,8 @@ _CONFIGURATION = {
     "log_checkpoints": "off",
     "log_timezone": "UTC",
 }
+# For a firm that is only rehearsed: a commit does not wait for the disk. Nothing can be damaged by that.
+REHEARSAL: Final = {"synchronous_commit": "off"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,12 @@ class Cluster:
     user: SystemUser | None
 
     def url(self, database: str = DATABASE) -> str:
+        """Returns the administrator's URL, for the making of databases and for migrations."""
         return f"postgresql://{_SUPERUSER}@/{database}?host={self.socket_dir}"
+
+    def app_url(self, database: str = DATABASE) -> str:
+        """Returns the application's URL: its role owns nothing. `propos migrate` makes the role."""
+        return f"postgresql://{APP}@/{database}?host={self.socket_dir}"
 
 
 def binaries() -> Path:
@@ -175,10 +186,19 @@ def _system_user() -> SystemUser:
                 "PostgreSQL does not run as root, and this system has no useradd to make a user for it.",
                 remedy="Run `propos` as an ordinary user, or set DATABASE_URL.",
             ) from None
+        entry = _added_user(useradd)
+    return SystemUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _added_user(useradd: str) -> pwd.struct_passwd:
+    """Adds the user, one process at a time: two runs of useradd at once write over each other's entry."""
+    with Path(useradd).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(KeyError):
+            return pwd.getpwnam(_SYSTEM_USER)
         command = [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
         subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        entry = pwd.getpwnam(_SYSTEM_USER)
-    return SystemUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
+        return pwd.getpwnam(_SYSTEM_USER)
 
 
 def _private_parents(path: Path) -> list[Path]:

@@ -28,15 +28,25 @@ def binary() -> Path:
 
 
 def server_argv(
-    *, port: int, ui_port: int | None, database: Path | None, namespace: str, dynamic: dict[str, str] | None = None
+    *,
+    port: int,
+    ui_port: int | None,
+    database: Path | None,
+    namespace: str,
+    dynamic: dict[str, str] | None = None,
+    rehearsal: bool = False,
 ) -> list[str]:
-    """Returns the command that runs the server on 127.0.0.1. Without `database` its state is lost when it ends."""
+    """Returns the command that runs the server on 127.0.0.1. Without `database` its state is lost when it ends.
+    `rehearsal`: it does not wait for the disk."""
     argv = [str(binary()), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--namespace", namespace]
     argv += ["--log-level", "error", "--log-format", "json"]
     argv += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
     if database is not None:
         argv += ["--db-filename", str(database)]
-        argv += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
+        # full: each transaction is on the disk before it is acknowledged. With "normal" a power loss forgets the last
+        # ones, and a running workflow would be behind the record.
+        synchronous = "normal" if rehearsal else "full"
+        argv += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", f"synchronous={synchronous}"]
     for key, value in (dynamic or {}).items():
         argv += ["--dynamic-config-value", f"{key}={value}"]
     return argv

@@ -1,0 +1,1 @@
+"""Adapter for DXtrade: accounts and locks over its two REST interfaces, a feed over its sockets. docs/dxtrade.md."""

@@ -1,0 +1,1 @@
+"""Identity checkers: who looks at a trader's documents."""

@@ -1,0 +1,1 @@
+"""Zammad as the desk at which people work on tickets."""

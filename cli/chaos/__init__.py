@@ -1,0 +1,1 @@
+"""`propos chaos money`: the whole flow of money while providers, processes and people go wrong."""

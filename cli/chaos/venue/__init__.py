@@ -1,0 +1,1 @@
+"""`propos chaos venue`: a day of trading on a faulty fake of each kind of venue."""

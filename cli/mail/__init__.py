@@ -1,0 +1,1 @@
+"""`propos mails` and `propos mail-in`."""

@@ -1,0 +1,52 @@
+"""How the books and the outside agree, and what the firm owes."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from console.desk import Desk
+from console.present.liability import chart
+from console.views.frame import Crumb
+from domain.approvals import STAFF
+from domain.errors import BadInput
+from firm import liability
+from store.read import reconciliation
+from store.read.pages import Window
+
+_ROWS: Final = 60
+
+
+class ReconciliationPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/reconciliation", self.show, methods=["GET"], response_model=None)
+
+    async def show(self, request: Request) -> HTMLResponse:
+        ask, passes = _share(request, "ask"), _share(request, "pass")
+        async with self._desk.visit(request, STAFF) as visit:
+            owed = await liability.liability(visit.session, ask=ask, passes=passes)
+            return await visit.render(
+                "reconciliation.html",
+                [Crumb("Payouts", "/payouts"), Crumb("Reconciliation")],
+                whole=await reconciliation.overview(visit.session),
+                open=(await reconciliation.page(visit.session, Window(limit=_ROWS))).items,
+                liability=owed,
+                charts=chart(owed),
+                ask=ask,
+                passes=passes,
+            )
+
+
+def _share(request: Request, name: str) -> Decimal:
+    """Raises BadInput."""
+    try:
+        share = Decimal(request.query_params.get(name, "1"))
+    except InvalidOperation:
+        share = Decimal(-1)
+    if not share.is_finite() or not 0 <= share <= 1:
+        raise BadInput("A share is between 0 and 1.", field=name, remedy="Write it like 0.4.")
+    return share

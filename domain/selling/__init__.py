@@ -1,0 +1,1 @@
+"""What an order costs: prices, add-ons and coupons."""

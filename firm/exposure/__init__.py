@@ -1,0 +1,1 @@
+"""The firm's exposure policy, and what-ifs put to the shards."""

@@ -1,0 +1,1 @@
+"""Selling: what an order costs, coupons, sales and receipts."""

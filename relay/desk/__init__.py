@@ -1,0 +1,1 @@
+"""Between the record and the desk at which people work on tickets."""

@@ -1,0 +1,1 @@
+"""A fake Zammad: a part of its REST interface, with the traps of the real one."""

@@ -1,0 +1,22 @@
+"""Whether an account is on its way to another platform: then it may not trade, and nothing of it may be paid out."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.platform_changes import UNDER_WAY
+from domain.platform_errors import PlatformChanges
+from store.models import PlatformChange
+
+
+async def is_under_way(session: AsyncSession, account_id: str, *, but: str = "") -> bool:
+    """`but`: the id of a change that does not count."""
+    found = select(PlatformChange.id).where(
+        PlatformChange.account_id == account_id, PlatformChange.state.in_(UNDER_WAY), PlatformChange.id != but
+    )
+    return await session.scalar(found.limit(1)) is not None
+
+
+async def check_not(session: AsyncSession, account_id: str) -> None:
+    """Raises PlatformChanges while the account is on its way."""
+    if await is_under_way(session, account_id):
+        raise PlatformChanges

@@ -1,0 +1,61 @@
+"""Messages that were set aside for a person, oldest first. For staff."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.models import InboxEvent, OutboxMessage
+from store.read.pages import Page, View, Window, keyset
+
+
+class ParkedMessage(View):
+    """`box`: inbox (an event of a provider) or outbox (to a workflow, a platform or a mailbox). `name`: its kind, and
+    `about`: whom it is for. Wall times."""
+
+    box: str
+    number: int
+    name: str
+    about: str
+    error: str
+    attempts: int
+    since: datetime
+    received_at: datetime
+
+
+async def page(session: AsyncSession, window: Window) -> Page[ParkedMessage]:
+    waiting = union_all(_events(), _messages()).subquery("waiting")
+    keys = [waiting.c.since, waiting.c.box, waiting.c.number]
+    rows, cursor = await keyset(session, select(waiting), keys, window, descending=False)
+    names = ParkedMessage.model_fields
+    items = tuple(ParkedMessage(**{name: row._mapping[name] for name in names}) for row in rows)
+    return Page[ParkedMessage](items=items, next_cursor=cursor)
+
+
+def _events() -> Select[Any]:
+    row = InboxEvent
+    return select(
+        literal("inbox").label("box"),
+        row.id.label("number"),
+        func.concat(row.provider, " ", row.kind).label("name"),
+        row.object_id.label("about"),
+        func.coalesce(row.error, "").label("error"),
+        row.attempts.label("attempts"),
+        row.parked_at.label("since"),
+        row.received_at.label("received_at"),
+    ).where(row.parked_at.is_not(None), row.handled_at.is_(None))
+
+
+def _messages() -> Select[Any]:
+    row = OutboxMessage
+    return select(
+        literal("outbox").label("box"),
+        row.id.label("number"),
+        func.concat_ws(" ", row.topic, func.nullif(row.name, "")).label("name"),
+        row.target.label("about"),
+        func.coalesce(row.error, "").label("error"),
+        row.attempts.label("attempts"),
+        row.parked_at.label("since"),
+        row.recorded_at.label("received_at"),
+    ).where(row.parked_at.is_not(None), row.dispatched_at.is_(None))

@@ -1,0 +1,57 @@
+"""Times in which accounts may not trade, because a payment is charged back and the bank has not decided.
+
+A suspension belongs to the challenge of the payment. It also binds every challenge that goes on from that one.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store import chains
+from store.models import Account, Suspension
+
+
+async def begin(session: AsyncSession, *, challenge_id: str, chargeback_id: str, at: datetime) -> None:
+    """Begins a suspension, unless one for this chargeback lasts."""
+    if await session.scalar(select(Suspension.id).where(*_lasting(chargeback_id))) is None:
+        session.add(Suspension(challenge_id=challenge_id, chargeback_id=chargeback_id, began_at=at))
+        await session.flush()
+
+
+async def end(session: AsyncSession, *, chargeback_id: str, at: datetime) -> None:
+    await session.execute(update(Suspension).where(*_lasting(chargeback_id)).values(ended_at=at))
+
+
+def _lasting(chargeback_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Suspension.chargeback_id == chargeback_id, Suspension.ended_at.is_(None)
+
+
+async def binds(session: AsyncSession, challenge_id: str) -> bool:
+    """Returns whether the accounts of this challenge may not trade now."""
+    chain = await chains.back_from(session, challenge_id)
+    found = select(Suspension.id).where(Suspension.challenge_id.in_(chain), Suspension.ended_at.is_(None))
+    return await session.scalar(found.limit(1)) is not None
+
+
+async def binds_account(session: AsyncSession, account_id: str) -> bool:
+    challenge_id = await session.scalar(select(Account.challenge_id).where(Account.id == account_id))
+    return challenge_id is not None and await binds(session, challenge_id)
+
+
+async def count(session: AsyncSession, challenge_id: str) -> int:
+    """Returns how many suspensions have bound this challenge, also those that ended."""
+    chain = await chains.back_from(session, challenge_id)
+    found = await session.scalar(select(func.count()).where(Suspension.challenge_id.in_(chain)))
+    return int(found or 0)
+
+
+async def spans(session: AsyncSession, challenge_id: str, since: datetime) -> list[tuple[datetime, datetime]]:
+    """Returns the times after `since` that ended suspensions took from this challenge."""
+    chain = await chains.back_from(session, challenge_id)
+    rows = await session.execute(
+        select(Suspension.began_at, Suspension.ended_at).where(
+            Suspension.challenge_id.in_(chain), Suspension.ended_at > since
+        )
+    )
+    return [(max(began, since), ended) for began, ended in rows]

@@ -1,0 +1,66 @@
+"""Several small reads in one statement: one round trip, and all as of one moment.
+
+The statement is put together and compiled once for the process: to build it anew takes longer than to run it.
+"""
+
+from functools import cached_property
+from typing import Any, Final, TypeVar, Union
+
+from sqlalchemy import JSON, BindParameter, Executable, Row, Select, func, select
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Compiled
+from sqlalchemy.ext.asyncio import AsyncSession
+
+T = TypeVar("T")
+Param = Union[T, BindParameter[T]]  # noqa: UP007  # a value of a query, or the place of one that a call gives
+Rows = list[dict[str, Any]]
+_DIALECT: Final[Any] = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+class _Together:
+    """`queries` by name. What differs from call to call is a `bindparam` in them."""
+
+    def __init__(self, **queries: Select[Any]) -> None:
+        self._queries = queries
+
+    def _columns(self) -> list[Any]:
+        raise NotImplementedError
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return select(*self._columns()).compile(dialect=_DIALECT)
+
+    async def _one(self, session: AsyncSession, values: dict[str, Any]) -> Row[Any]:
+        await session.flush()
+        statement: Executable = self._compiled  # type: ignore[assignment]  # a connection runs it as it is
+        return (await (await session.connection()).execute(statement, values)).one()
+
+
+class ManyRows(_Together):
+    """Reads the rows of each query, in its order, under its name. Columns are text, whole numbers or truth values: the
+    rows come as JSON."""
+
+    def _columns(self) -> list[Any]:
+        return [as_list(query).scalar_subquery().label(name) for name, query in self._queries.items()]
+
+    async def read(self, session: AsyncSession, **values: Any) -> dict[str, Rows]:
+        """`values`: of the parameters, by their names."""
+        found = await self._one(session, values)
+        return {name: rows or [] for name, rows in zip(self._queries, found, strict=True)}
+
+
+class OneValueEach(_Together):
+    """Reads the one value of each query, under its name; None where a query finds no row."""
+
+    def _columns(self) -> list[Any]:
+        return [query.scalar_subquery().label(name) for name, query in self._queries.items()]
+
+    async def read(self, session: AsyncSession, **values: Any) -> Row[Any]:
+        """`values`: of the parameters, by their names."""
+        return await self._one(session, values)
+
+
+def as_list(query: Select[Any]) -> Select[Any]:
+    """Returns the rows of a query as one value: a list in JSON, None without rows."""
+    rows = query.subquery()
+    return select(func.json_agg(rows.table_valued(), type_=JSON))

@@ -1,0 +1,82 @@
+"""What the firm owes, what it would owe, and the nudge of a workflow whose step takes too long."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select, update
+
+from contracts.ids import payout_workflow
+from firm import liability, lifecycles
+from firm.lifecycles import Subject
+from firm.payouts import situation
+from store.models import OutboxMessage, Payout, Review
+from tests.payout_world import MEDIUM, START, World, a_firm
+
+
+@pytest.fixture
+async def firm(database_url: str) -> AsyncIterator[World]:
+    async with a_firm(database_url) as world:
+        await world.market_time(START + timedelta(days=30))
+        yield world
+
+
+async def of(firm: World, **rates: Decimal) -> liability.LiabilityView:
+    async with firm.db.transaction() as session:
+        return await liability.liability(session, **rates)
+
+
+async def test_the_estimate_is_what_each_eligible_trader_could_ask_for(firm: World) -> None:
+    await firm.add_trader("tina")
+    await firm.add_trader("leo", profit_minor=100_000)
+    await firm.add_trader("poor", profit_minor=-5_000)
+    expected = 0
+    async with firm.db.transaction() as session:
+        for name in ("tina", "leo"):
+            current = await situation.situation(session, f"acc_{name}")
+            amount = current.amount(current.most)
+            expected += amount.trader + amount.refund
+    (row,) = (await of(firm)).would_owe
+    assert (row.accounts, row.eligible, row.all_minor) == (3, 2, expected)
+    assert sum(row.blocked.values()) >= 1
+    (row,) = (await of(firm, ask=Decimal("0.5"), passes=Decimal("0.8"))).would_owe
+    assert (row.all_minor, row.expected_minor) == (expected, expected * 4 // 10)
+
+
+async def test_what_is_owed_goes_from_reserved_to_transit_and_leaves_the_estimate(firm: World) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    assert (await of(firm)).owed == ()
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    found = await of(firm)
+    payout = await firm.payout(payout_id)
+    sent = payout.trader_minor + payout.refund_minor
+    assert [(row.stage, row.payouts, row.amount_minor) for row in found.owed] == [("reserved", 1, sent)]
+    assert (found.would_owe[0].eligible, found.would_owe[0].blocked) == (0, {"payout_open": 1})
+    await firm.decide(payout_id, fay)
+    assert [row.stage for row in (await of(firm)).owed] == ["approved"]
+
+
+async def test_a_step_that_takes_too_long_is_nudged_once_and_then_shown_to_people(firm: World) -> None:
+    subject = Subject("payout", await firm.request(await firm.add_trader("tina"), MEDIUM))
+    for minutes, nudges, reviews in ((5, 0, 0), (20, 1, 0), (40, 1, 1)):
+        async with firm.db.transaction() as session:
+            age = datetime.now(UTC) - timedelta(minutes=minutes)
+            await session.execute(update(Payout).values(recorded_at=age))
+        for _ in range(2):
+            async with firm.db.transaction() as session:
+                await lifecycles.watch(session, [subject])
+        async with firm.db.transaction() as session:
+            sent = await session.scalars(
+                select(OutboxMessage.name).where(
+                    OutboxMessage.target == payout_workflow(subject.id), OutboxMessage.key.startswith("nudge/")
+                )
+            )
+            assert sent.all() == ["market_time_reached"] * nudges
+            open_reviews = select(Review.kind).where(Review.status == "open")
+            assert (await session.scalars(open_reviews)).all() == ["subject_waits"] * reviews
+    async with firm.db.transaction() as session:
+        await session.execute(update(Payout).values(recorded_at=datetime.now(UTC)))
+        await lifecycles.watch(session, [subject])
+    async with firm.db.transaction() as session:
+        assert (await session.scalars(select(Review.status))).all() == ["closed"]
