@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from cli.stack.embedded import temporal
 from cli.stack.exits import leave
+from store import crypto
 from tests import servers
 from tests.databases import Databases
 
@@ -37,6 +38,12 @@ def _cheap_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("store.identity._HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _field_keys() -> None:
+    """Keys of fields, as the composition root of each process installs them. Tests that rotate keys install others."""
+    crypto.install(crypto.FieldKeys({"k1": b"\x07" * 32}))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -53,7 +53,12 @@ class Wall:
             await kept.begin(session, id_of(login))
             await messages.send_limits(session, [id_of(login)], "opened")
         await self.until(lambda: self.sent(login))
+        await self.until(lambda: self.trades(login))
         return login
+
+    async def trades(self, login: int) -> bool:
+        """Whether the shard hears that the account may trade: before that it is not judged."""
+        return login in self.firm.witness.trading
 
     async def sent(self, login: int) -> bool:
         async with self.db.transaction() as session:
@@ -140,6 +145,7 @@ async def wall(database_url: str, tmp_path: Path) -> AsyncIterator[Wall]:
         found = Wall(firm, db)
         await found.price(5000)
         await found.caught_up()
+        firm.witness.start()
         firm.shard.start()
         try:
             yield found

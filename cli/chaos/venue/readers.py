@@ -8,7 +8,7 @@ from cli.chaos.venue.judge import Told
 from contracts.ids import shard_workflow
 from domain.errors import PropOSError
 from monitor.service import MonitorService
-from ports.platform import BalanceOperation, Batch, Deal, GapInStream, PlatformStream, TradingPlatform
+from ports.platform import AccountChanged, BalanceOperation, Batch, Deal, GapInStream, PlatformStream, TradingPlatform
 from store.live import claim_epoch
 
 _PAUSE: Final = 0.3  # seconds until a stream that broke is opened again
@@ -48,7 +48,7 @@ class _Loop:
 
 
 class Witness(_Loop):
-    """Reads the whole stream from its beginning."""
+    """Reads the whole stream from its beginning. `trading`: the accounts that may trade by what it said last."""
 
     def __init__(self, platform: TradingPlatform) -> None:
         super().__init__("witness")
@@ -56,6 +56,7 @@ class Witness(_Loop):
         self.told = Told()
         self.last = self._seq = 0
         self.kinds: Counter[str] = Counter()
+        self.trading: set[int] = set()
 
     def work(self) -> None:
         stream = self._platform.open_stream("witness")
@@ -83,6 +84,8 @@ class Witness(_Loop):
                 self.told.lots[event.deal_id] = event.lots
             elif isinstance(event, BalanceOperation):
                 self.told.money[event.login, event.key] += event.amount_minor
+            elif isinstance(event, AccountChanged) and event.change != "opened":
+                (self.trading.add if event.change == "enabled" else self.trading.discard)(event.login)
         self._seq, self.last = batch.events[-1].seq, batch.number
 
 
