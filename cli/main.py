@@ -180,6 +180,20 @@ def demo(
 
 
 @app.command()
+def screenshots(
+    out: Annotated[Path, typer.Option("--out", help="Empty folder for the pictures.", file_okay=False)],
+    roles: Annotated[str, typer.Option("--roles", help="Roles, separated by commas; without it, all.")] = "",
+    seed: Seed = 7,
+) -> None:
+    """Take a picture of every kind of page of a demo firm for every role: light, dark and narrow. Exit code 1 if a page
+    is an error, a script fails, or a page is wider than the screen."""
+    from cli.screenshots import screenshots as take_pictures
+
+    if not take_pictures(out, names_of(roles), seed):
+        raise typer.Exit(1)
+
+
+@app.command()
 def chaos(
     what: Annotated[str, typer.Argument(help="What is put under chaos: money, venue or mail.")],
     payouts: Annotated[int, typer.Option("--payouts", min=12, help="money: number of payouts.")] = 200,

@@ -36,6 +36,7 @@ from store.read.timeline import KINDS
 _EVERYBODY = PEOPLE
 _PAGE = 50
 _STATUSES = ("opening", "active", "locked", "closed")
+_OF_THE_AMOUNT = frozenset({"more_than_available", "not_in_blocks", "request_too_small", "share_too_small"})
 
 
 class _Change(BaseModel):
@@ -174,10 +175,18 @@ async def _for_trader(visit: Visit, account_id: str, calendars: Calendars) -> di
         situation = await payout_facts.situation(visit.session, account_id, calendars=calendars)
     except NotFound:
         return {}
-    asked = max(Money(minor=1, currency=situation.account.currency), situation.most)
     funded = situation.facts.challenge_state == "funded"
     return {
         "most": situation.most if funded else None,
-        "payout_refusals": [part.sentence for part in payout_refusals.refusals(situation, asked)] if funded else [],
+        "payout_refusals": _refusals(situation) if funded else [],
         "payout_cycles": [cycle.name for cycle in situation.product.payout.cycles],
     }
+
+
+def _refusals(situation: payout_facts.Situation) -> list[str]:
+    """Why no payout can be asked for now, in sentences without a full stop; empty when one can."""
+    most = situation.most
+    found = payout_refusals.refusals(situation, max(Money(minor=1, currency=most.currency), most))
+    if most.minor:
+        return [part.sentence for part in found]
+    return ["nothing can be paid out yet", *(part.sentence for part in found if part.code not in _OF_THE_AMOUNT)]

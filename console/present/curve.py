@@ -1,9 +1,13 @@
-"""The equity curve as columns for the chart: thinned by time so that any range has a readable number of points."""
+"""The equity curve as columns for the chart: thinned by time so that any range has a readable number of points.
+
+An account has a bar of each minute in which a price or a deal moved it. Between bars the equity of an account without
+positions is its balance; that of one with positions is not known, and the curve has a gap.
+"""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,10 +25,23 @@ RANGES: Final = (("1d", "1D"), ("1w", "1W"), ("phase", "phase"), ("all", "all"))
 _SPANS: Final = {"1d": timedelta(days=1), "1w": timedelta(days=7)}
 POINTS: Final = 1500
 _MARKS: Final = 200
+_MINUTE: Final = timedelta(minutes=1)
+_GAP: Final = timedelta(minutes=5)  # a quiet symbol may have no tick for so long
+
+
+class Point(NamedTuple):
+    """`low`, `close`, `high`: of the equity, in minor units; None in a gap. `balance`: in minor units."""
+
+    at: datetime
+    low: int | None
+    close: int | None
+    high: int | None
+    balance: int
 
 
 async def curve(session: AsyncSession, scope: Scope, account_id: str, name: str) -> dict[str, Any]:
-    """Columns of one range: times in whole seconds UTC, money in major units (for drawing alone). Raises NotFound.
+    """Columns of one range: times in whole seconds UTC, money in major units (for drawing alone), null for equity in a
+    gap. Raises NotFound.
 
     Per step the equity at its close with the low and high inside it; each rule's floor as it stood; resets, deals and
     breaches as marks.
@@ -36,47 +53,96 @@ async def curve(session: AsyncSession, scope: Scope, account_id: str, name: str)
     days = await market.days(session, account_id)
     deals = (await market.deals(session, account_id, Window(limit=_MARKS))).items
     broken = (await breaches.page(session, scope, Window(limit=20), account_id=account_id)).items
-    steps = _steps(bars, POINTS)
-    return columns(account, steps, days, deals, broken)
+    balance = account.balance_minor
+    if not bars and since is not None and balance is not None and not account.open_positions:
+        found = [_still(at, balance) for at in sorted({max(since, account.opened_at or since), until})]
+    else:
+        found = points(bars, until, POINTS)
+    return columns(account, with_resets(found, (day.reset_at for day in days)), days, deals, broken)
 
 
-def _steps(bars: Sequence[BarView], points: int) -> list[BarView]:
-    """At most about `points` bars: neighbours merged, no low or high lost."""
-    size = -(-len(bars) // points) if bars else 1
-    groups = [bars[index : index + size] for index in range(0, len(bars), size)]
-    return [_merged(group) for group in groups]
+def points(bars: Sequence[BarView], until: datetime, count: int) -> list[Point]:
+    """Returns at most about `count` points of bars, no low or high lost, with gaps where nothing is known. The last one
+    is at `until` if the account has no positions by then."""
+    found: list[Point] = []
+    size = max(1, -(-len(bars) // count))
+    runs = list(_runs(bars))
+    for number, run in enumerate(runs):
+        groups = (run[index : index + size] for index in range(0, len(run), size))
+        found += [_merged(group) for group in groups]
+        found += _between(run[-1], runs[number + 1][0].minute - _MINUTE if number + 1 < len(runs) else until)
+    return found
 
 
-def _merged(group: Sequence[BarView]) -> BarView:
+def with_resets(found: Sequence[Point], resets: Iterable[datetime]) -> list[Point]:
+    """Adds a point at each reset between others, where floors make their step."""
+    times = [point.at for point in found]
+    added = []
+    for reset in resets:
+        index = bisect_right(times, reset)
+        if 0 < index < len(times) and times[index - 1] != reset:
+            before = found[index - 1]
+            added.append(Point(reset, before.close, before.close, before.close, before.balance))
+    return sorted([*found, *added], key=lambda point: point.at)
+
+
+def _runs(bars: Sequence[BarView]) -> Iterator[Sequence[BarView]]:
+    """Yields the bars in parts that nothing is missing in."""
+    begin = 0
+    for index in range(1, len(bars)):
+        before = bars[index - 1]
+        if bars[index].minute - before.minute > before.minutes * _MINUTE + _GAP:
+            yield bars[begin:index]
+            begin = index
+    if bars:
+        yield bars[begin:]
+
+
+def _merged(group: Sequence[BarView]) -> Point:
     last = group[-1]
     low, high = min(bar.low_minor for bar in group), max(bar.high_minor for bar in group)
-    return last.model_copy(update={"open_minor": group[0].open_minor, "low_minor": low, "high_minor": high})
+    return Point(last.minute, low, last.close_minor, high, last.balance_minor)
+
+
+def _between(last: BarView, until: datetime) -> list[Point]:
+    """What is known between the last bar of a run and the minute before the next run, or the end."""
+    after = last.minute + last.minutes * _MINUTE
+    if until < after:
+        return []
+    if last.close_minor == last.balance_minor:
+        return [_still(until, last.balance_minor)]
+    return [Point(after, None, None, None, last.balance_minor)]
+
+
+def _still(at: datetime, balance: int) -> Point:
+    return Point(at, balance, balance, balance, balance)
 
 
 def columns(
     account: AccountView,
-    steps: Sequence[BarView],
+    found: Sequence[Point],
     days: Sequence[DayView],
     deals: Sequence[DealView],
     broken: Sequence[BreachView],
 ) -> dict[str, Any]:
     scale: int = 10 ** exponent(account.currency)
-    times = [bar.minute for bar in steps]
+    times = [point.at for point in found]
     first, last = (times[0], times[-1]) if times else (account.market_time, account.market_time)
 
-    def major(minor: int) -> float:
-        return minor / scale
+    def major(minor: int | None) -> float | None:
+        return None if minor is None else minor / scale
 
-    def equity_at(at: datetime) -> float:
-        return major(steps[max(0, bisect_right(times, at) - 1)].close_minor) if steps else 0.0
+    def equity_at(at: datetime) -> float | None:
+        near = found[max(0, bisect_right(times, at) - 1)]
+        return major(near.balance if near.close is None else near.close)
 
     return {
         "currency": account.currency,
         "at": [_seconds(at) for at in times],
-        "equity": [major(bar.close_minor) for bar in steps],
-        "low": [major(bar.low_minor) for bar in steps],
-        "high": [major(bar.high_minor) for bar in steps],
-        "balance": [major(bar.balance_minor) for bar in steps],
+        "equity": [major(point.close) for point in found],
+        "low": [major(point.low) for point in found],
+        "high": [major(point.high) for point in found],
+        "balance": [major(point.balance) for point in found],
         "floors": [
             {"label": words(rule.rule_id), "values": [major(v) for v in _floor(account, rule.rule_id, times, days)]}
             for rule in account.rules
@@ -86,7 +152,7 @@ def columns(
         "deals": [
             {"at": _seconds(deal.at), "equity": equity_at(deal.at), "entry": deal.entry}
             for deal in deals
-            if first <= deal.at <= last + timedelta(minutes=1)
+            if found and first <= deal.at <= last + _MINUTE
         ],
         "breaches": [
             {"at": _seconds(row.occurred_at), "equity": major(row.equity_minor), "rule": words(row.rule_id)}

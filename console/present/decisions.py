@@ -3,6 +3,7 @@
 from console.formats import words
 from console.views.decision import Choice, DecisionRow
 from console.views.parts import Entry
+from domain.steps import sentence
 from front.subjects.subject import Verb
 from store.read.history import DecisionView as Decided
 from store.read.history import TransitionView
@@ -17,10 +18,7 @@ def decision_rows(rows: tuple[Decided, ...]) -> list[DecisionRow]:
 
 def step_entries(rows: tuple[TransitionView, ...]) -> list[Entry]:
     """Newest first."""
-    return [
-        Entry(at=row.occurred_at, kind=words(row.to_state), text=words(row.trigger).capitalize())
-        for row in reversed(rows)
-    ]
+    return [Entry(at=row.occurred_at, kind=words(row.to_state), text=sentence(row.trigger)) for row in reversed(rows)]
 
 
 def choice(verb: Verb, label: str = "") -> Choice:

@@ -50,7 +50,7 @@ async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> Decisio
         account_number=row.account_number,
         trader_id=row.trader_id,
         trader=row.trader_name,
-        lines=_lines(row),
+        lines=_lines(row, staff=scope.staff),
         checks=_checks(row, now),
         facts=_facts(row, account, staff=scope.staff),
         evidence=(
@@ -134,7 +134,7 @@ def _sent(row: PayoutView) -> str:
     return f"{sent} as {plain_money(Money(minor=row.paid_minor, currency=row.paid_currency))}"
 
 
-def _lines(row: PayoutView) -> list[SumLine]:
+def _lines(row: PayoutView, *, staff: bool) -> list[SumLine]:
     """The amount, line by line. Shares are rounded and may have tiers, so the lines show the result, not the terms."""
 
     def money(minor: int) -> Money:
@@ -144,16 +144,24 @@ def _lines(row: PayoutView) -> list[SumLine]:
         pct = (Decimal(100 * minor) / row.gross_minor).quantize(Decimal("0.01"))
         return f"{pct.normalize():f} %"
 
+    receiver = "To the trader" if staff else "To you"
     lines = [
         SumLine("Requested", money(row.gross_minor), "held out of the account"),
         SumLine("Stays with the firm", money(-row.firm_minor), share(row.firm_minor)),
     ]
     if row.refund_minor:
-        lines.append(SumLine("The trader's share", money(row.trader_minor), share(row.trader_minor), total=True))
+        lines.append(
+            SumLine(
+                "The trader's share" if staff else "Your share",
+                money(row.trader_minor),
+                share(row.trader_minor),
+                total=True,
+            )
+        )
         lines.append(SumLine("Fee refund", money(row.refund_minor), "paid with the first payout"))
-        lines.append(SumLine("To the trader", money(row.sent_minor), "", total=True))
+        lines.append(SumLine(receiver, money(row.sent_minor), "", total=True))
     else:
-        lines.append(SumLine("To the trader", money(row.trader_minor), share(row.trader_minor), total=True))
+        lines.append(SumLine(receiver, money(row.trader_minor), share(row.trader_minor), total=True))
     if row.conversion is not None:
         exchange = row.conversion
         paid = Money(minor=row.paid_minor, currency=row.paid_currency)

@@ -72,7 +72,7 @@ function floorLabels(curve) {
   return (u) => {
     const { bbox } = u;
     const line = 14 * devicePixelRatio;
-    const bottom = bbox.top + bbox.height - 2 * devicePixelRatio;
+    const bottom = bbox.top + bbox.height - 9 * devicePixelRatio; // above the ticks of resets
     const used = [];
     for (const floor of curve.floors) {
       const value = floor.values.at(-1);
@@ -88,8 +88,9 @@ function floorLabels(curve) {
 
 /** Room for the curve: floors far below it would press it flat, so that only near ones widen the picture. */
 function span(curve) {
-  const bottom = Math.min(...curve.low);
-  const top = Math.max(...curve.high);
+  const known = (values) => values.filter((value) => value !== null);
+  const bottom = Math.min(...known(curve.low), ...known(curve.equity));
+  const top = Math.max(...known(curve.high), ...known(curve.equity));
   const height = Math.max(top - bottom, 1);
   const floors = curve.floors.flatMap((floor) => floor.values);
   const nearest = Math.max(...curve.floors.map((floor) => Math.min(...floor.values)));
@@ -166,7 +167,8 @@ function describe(curve, data, at) {
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name} ${plain.format(value)}`);
   const equity = data[3][at];
-  const parts = [`${clock(data[0][at])} UTC`, `equity ${plain.format(equity)}`, `balance ${plain.format(data[4][at])}`, ...floors];
+  const worth = equity === null || equity === undefined ? "equity not known" : `equity ${plain.format(equity)}`;
+  const parts = [`${clock(data[0][at])} UTC`, worth, `balance ${plain.format(data[4][at])}`, ...floors];
   return parts.join("  ·  ");
 }
 

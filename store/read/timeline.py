@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from domain.reviews import KINDS as REVIEW_KINDS
+from domain.steps import sentence
 from store import reasons
 from store.models import (
     Account,
@@ -227,7 +228,7 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
     entry = _Entry(data, currency)
     if what in _WORDS:
         return _WORDS[what](entry)
-    return f"{what.capitalize()}: {entry.text('trigger')}, now {entry.text('state')}"
+    return sentence(str(data["trigger"]))
 
 
 async def page(

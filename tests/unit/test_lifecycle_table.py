@@ -6,6 +6,7 @@ import pytest
 
 from domain.approvals import ROLES, Actor, Role
 from domain.chargebacks import CHARGEBACK
+from domain.compensations import COMPENSATION
 from domain.disputes import DISPUTE, breach_is_final, goodwill_minor, window_end
 from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
 from domain.lifecycle import (
@@ -25,10 +26,13 @@ from domain.lifecycle import (
 )
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
+from domain.platform_changes import PLATFORM_CHANGE
 from domain.products.phase import Phase
 from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
 from domain.staff_changes import STAFF_CHANGE
 from domain.states import StateMachine
+from domain.steps import SENTENCES, sentence
+from domain.stops import STOP
 from domain.surveillance.casework import CASE
 from domain.surveillance.policy import POLICY_CHANGE
 from domain.tickets import TICKET
@@ -195,3 +199,11 @@ def test_when_a_breach_is_final() -> None:
 )
 def test_a_reinstated_account_has_room_above_its_highest_floor(equity: int, floors: list[int], credit: int) -> None:
     assert goodwill_minor(equity, floors, 10_000_000) == credit
+
+
+def test_every_step_has_a_sentence_and_every_sentence_a_step() -> None:
+    machines = (*MACHINES, COMPENSATION, PLATFORM_CHANGE, STOP)
+    triggers = {trigger for machine in machines for trigger in machine.triggers}
+    assert SENTENCES.keys() == triggers
+    assert sentence("risk_clear") == "All checks passed."
+    assert sentence("a_step_of_an_earlier_version") == "A step of an earlier version."

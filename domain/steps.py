@@ -1,0 +1,121 @@
+"""The steps of challenges, payouts, disputes and all else that has states, in sentences for traders and operators."""
+
+from collections.abc import Mapping
+from typing import Final
+
+_BACK: Final = "The amount is back on the account."
+_OVERTURNED: Final = "The breach was overturned. Trading goes on."
+_UNDONE: Final = "The merge was undone."
+
+SENTENCES: Final[Mapping[str, str]] = {
+    # challenges
+    "payment_settled": "The fee was paid. The account is being opened.",
+    "payment_expired": "The fee was not paid in time.",
+    "payment_differs": "The payment differs from the fee. Finance looks at it.",
+    "refund_granted": "The fee was refunded.",
+    "refund_refused": "The refund was refused.",
+    "part_refunded": "A part of the fee was refunded.",
+    "refunded_at_provider": "The fee was refunded at the payment provider.",
+    "chargeback_received": "The payment was charged back.",
+    "phase_started": "The phase began.",
+    "funding_started": "The account is funded.",
+    "phase_passed": "The phase was passed. The account of the next phase is being opened.",
+    "evaluation_passed": "The evaluation was passed. The identity is checked next.",
+    "breach_detected": "A rule was broken.",
+    "time_limit_reached": "The time limit was reached.",
+    "retake_granted": "A retake was granted. A new account is being opened.",
+    "extension_granted": "More time was granted.",
+    "closed_by_firm": "The firm closed the challenge.",
+    "closing_overturned": "The closing was overturned. A new account is being opened.",
+    "identity_verified": "The identity was verified. The account is being opened.",
+    "identity_refused": "The identity could not be verified.",
+    "activation_due": "The activation fee is due.",
+    "activation_expired": "The activation fee was not paid in time.",
+    "account_scaled": "The account grew. A larger account is being opened.",
+    "evaluation_reinstated": _OVERTURNED,
+    "funding_reinstated": _OVERTURNED,
+    "dispute_window_over": "The time to dispute the breach has ended.",
+    # chargebacks
+    "inquiry_opened": "The bank opened an inquiry.",
+    "evidence_asked": "The bank asks for evidence.",
+    "review_began": "The evidence was submitted. The bank decides.",
+    "won": "The bank decided for the firm.",
+    "lost": "The bank decided for the buyer.",
+    "accepted": "The firm accepted the chargeback.",
+    # payouts
+    "request_refused": "The request was refused.",
+    "hold_placed": "The amount was taken off the account and is held for the payout.",
+    "risk_found": "A check did not pass or a review is open. The payout is on hold.",
+    "risk_clear": "All checks passed.",
+    "approvals_complete": "All approvals were given.",
+    "approval_retracted": "An approval was taken back.",
+    "payout_rejected": "The payout was rejected. The amount goes back to the account.",
+    "payout_cancelled": "The payout was cancelled. The amount goes back to the account.",
+    "decision_timed_out": "Nobody decided in time. The amount goes back to the account.",
+    "payout_stopped": "The payout was stopped before the money left.",
+    "transfer_accepted": "The transfer was sent.",
+    "transfer_stalled": "The transfer could not be sent after several attempts.",
+    "transfer_refused": "The payment provider refused the transfer.",
+    "transfer_stopped": "The transfer was stopped.",
+    "transfer_found": "The transfer was found at the payment provider.",
+    "transfer_paid": "The transfer arrived.",
+    "transfer_returned": "The bank sent the transfer back.",
+    "payout_settled": "The payout is paid and in the books.",
+    "sent_again": "The payout is being sent again.",
+    "claim_kept": "The firm keeps the amount for the trader.",
+    "release_chosen": "The amount goes back to the account.",
+    "rejection_released": _BACK,
+    "cancellation_released": _BACK,
+    "timeout_released": _BACK,
+    "return_released": _BACK,
+    # disputes
+    "evidence_assembled": "The evidence was collected.",
+    "breach_upheld": "The breach was upheld.",
+    "reinstatement_granted": "The reinstatement was granted. The account is being unlocked.",
+    "account_reinstated": "The account was reinstated.",
+    # cases
+    "suspicion_cleared": "The suspicion was cleared.",
+    "left_inconclusive": "The case was left inconclusive.",
+    "trader_warned": "The trader was warned.",
+    "profit_deducted": "Profit was deducted.",
+    "payout_denied": "The payout was denied.",
+    "abuse_confirmed": "The abuse was confirmed.",
+    "appeal_granted": "The appeal was granted.",
+    # tickets
+    "firm_replied": "Support answered.",
+    "trader_replied": "The trader wrote.",
+    "ticket_solved": "The ticket was solved.",
+    "ticket_merged": "The ticket was merged into another one.",
+    "split_open": _UNDONE,
+    "split_waiting": _UNDONE,
+    "split_solved": _UNDONE,
+    # what two people decide
+    "approval_given": "A second person approved.",
+    "proposal_rejected": "The proposal was rejected.",
+    "proposal_withdrawn": "The proposal was withdrawn.",
+    "version_published": "The version was published.",
+    "move_rejected": "The move was rejected.",
+    "move_withdrawn": "The move was withdrawn.",
+    "move_completed": "The account moved to the new version.",
+    "compensation_granted": "The compensation was granted.",
+    "compensation_rejected": "The compensation was rejected.",
+    "voucher_used": "The voucher was used.",
+    "voucher_returned": "The voucher can be used again.",
+    "change_rejected": "The change of platform was rejected.",
+    "change_withdrawn": "The change of platform was withdrawn.",
+    "account_shut": "Trading was stopped at the old platform.",
+    "account_opened": "An account was opened at the new platform.",
+    "record_switched": "The account now belongs to the new platform.",
+    "account_taken": "The monitor judges the account at the new platform.",
+    "trading_resumed": "Trading goes on at the new platform.",
+    "change_abandoned": "The change of platform was stopped.",
+    "account_given_back": "Trading goes on at the old platform.",
+    "carried_out": "It was carried out everywhere.",
+    "overtaken": "A later decision took its place.",
+    "time_ran_out": "No second person approved in time.",
+}
+
+
+def sentence(trigger: str) -> str:
+    """Returns what happened, in one or two sentences. A trigger of an earlier version is shown as it is."""
+    return SENTENCES.get(trigger) or f"{trigger.replace('_', ' ').capitalize()}."
