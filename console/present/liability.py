@@ -43,7 +43,7 @@ def chart(found: LiabilityView) -> list[Chart]:
     for currency in sorted({each.currency for each in found.would_owe}):
         mine = [each for each in found.would_owe if each.currency == currency]
         expected, whole = sum(each.expected_minor for each in mine), sum(each.all_minor for each in mine)
-        rows.setdefault(currency, []).append(("Expected with the base rates", expected, "warn"))
+        rows.setdefault(currency, []).append(("Expected", expected, "warn"))
         rows[currency].append(("If every eligible trader asked", whole, "ok"))
     return [Chart(currency, _bars(currency, lines)) for currency, lines in sorted(rows.items())]
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from domain.proofs.figures import (
     amount_text,
     data_text,
@@ -34,6 +36,7 @@ from domain.proofs.sheets import (
     ViolationSheet,
 )
 from domain.proofs.sources import BalanceSource, BarSource, Source, StatementSource, StateSource
+from domain.rules.base import Consequence
 
 _SHOWN_ELSEWHERE: Final = ("id", "type", "breach_when")  # parameters that have a row of their own
 
@@ -124,7 +127,7 @@ def _breached_rule(sheet: BreachSheet) -> list[Row]:
     return [
         Row("Rule", f"{rule.id} ({words(rule.type)})"),
         Row("Breaches when", rule.operator + mirrored),
-        Row("Offence", f"number {sheet.offence}: {data_text(sheet.consequence)}"),
+        _offence(sheet.offence, sheet.consequence),
         *([] if rule.subject is None else [Row("Symbol or position", rule.subject)]),
         Row("Basis", f"{basis.source}, moves: {words(basis.moves)}"),
         Row("Basis set", set_at),
@@ -132,17 +135,25 @@ def _breached_rule(sheet: BreachSheet) -> list[Row]:
     ]
 
 
+def _offence(number: int, consequence: Mapping[str, Any]) -> Row:
+    try:
+        follows = Consequence.model_validate(consequence).words
+    except ValidationError:  # of another version
+        follows = data_text(consequence)
+    return Row("Offence", f"number {number}: {follows}")
+
+
 def _target_rule(sheet: PassSheet) -> list[Row]:
     target = sheet.target
     days = ", ".join(map(str, target.trading_days)) or "none"
-    size = f"{target.value} {words(target.type)}"
+    size = f"{target.value} {words(target.type)}".replace(" pct of initial", " % of the initial balance")
     return [Row("Kind", "target"), Row("Size", size), Row("Trading days", days), *_beginning(sheet.history)]
 
 
 def _history_rule(sheet: ViolationSheet | GateSheet, rule: HistoryRulePart) -> list[Row]:
     rows = [Row("Rule", f"{rule.id} ({words(rule.type)})")]
     if isinstance(sheet, ViolationSheet):
-        rows.append(Row("Offence", f"number {sheet.offence}: {data_text(sheet.consequence)}"))
+        rows.append(_offence(sheet.offence, sheet.consequence))
         rows.append(Row("Positions", ", ".join(sheet.position_ids) or "none"))
     calendars = [
         Row("Calendar", f"{calendar.name}, session dates looked up: {len(calendar.closes)}")
@@ -245,7 +256,11 @@ def _continues(came: ContinuesPart, currency: str) -> str:
 def _origin(sheet: AnySheet, digest: str) -> Section:
     return Section(
         "This sheet",
-        [Row("Proof", sheet.proof_id), Row("Verdict as recorded", sheet.verdict), Row("SHA-256", digest)],
+        [
+            Row("Proof", sheet.proof_id),
+            Row("Verdict as recorded, in minor units", sheet.verdict),
+            Row("SHA-256", digest),
+        ],
     )
 
 
