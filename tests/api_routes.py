@@ -250,6 +250,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", f"/v1/webhook-endpoints/{ENDPOINT}/test", None, "webhooks.manage"),
     ("POST", f"/v1/webhook-endpoints/{ENDPOINT}/replay", {"event_id": EVENT}, "webhooks.manage"),
     ("GET", "/v1/factors", None, "factors.own"),
+    ("POST", "/v1/factors/link", None, "factors.own"),
     ("POST", "/v1/factors/passkeys/options", None, "factors.own"),
     ("POST", "/v1/factors/passkeys", {"challenge_id": "", "name": "key", "credential": {}}, "factors.own"),
     ("PUT", f"/v1/factors/passkeys/{PASSKEY}", {"name": "key"}, "factors.own"),
