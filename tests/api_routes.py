@@ -108,6 +108,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", f"/v1/compensations/{COMPENSATION}", None, "compensations.read"),
     ("POST", f"/v1/compensations/{COMPENSATION}/grant", REASON, "compensations.decide"),
     ("POST", f"/v1/compensations/{COMPENSATION}/reject", REASON, "compensations.decide"),
+    ("POST", f"/v1/compensations/{COMPENSATION}/withdraw", REASON, "compensations.propose"),
     ("POST", "/v1/disputes/{dsp}/appeals", {"statement": "No."}, "disputes.open"),
     ("POST", "/v1/disputes/{dsp}/uphold", {**REASON, "seen": "0" * 64}, "disputes.decide"),
     ("POST", "/v1/disputes/{dsp}/reinstate", {**REASON, "seen": "0" * 64}, "disputes.decide"),
