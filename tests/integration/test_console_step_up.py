@@ -81,7 +81,8 @@ async def test_a_proof_for_one_form_decides_no_other(world: ConsoleWorld) -> Non
 async def test_an_app_is_set_up_signs_in_and_gives_codes(world: ConsoleWorld) -> None:
     finn = "finn@firm.example"
     async with world.browser(finn) as browser:
-        refused = await browser.http.post("/security/authenticator", data={"csrf": await browser.csrf()})
+        unproven = {"csrf": await browser.csrf(), "key": uuid4().hex}
+        refused = await browser.http.post("/security/authenticator", data=unproven)
         assert (refused.status_code, "Mail me the link" in refused.text) == (403, True)
         assert 'name="proof_method"' not in refused.text, "the password adds no factor"
         assert 'action="/security/authenticator"' not in (await browser.get("/security")).text
