@@ -131,7 +131,8 @@ async def test_a_small_amount_is_granted_at_once_and_only_once_and_the_band_coun
     firm: World,
 ) -> None:
     dispute_id = await disputed(firm)
-    assert (await proposed(firm, dispute_id, 10_000)).state == "granted"
+    granted = await proposed(firm, dispute_id, 10_000)
+    assert granted.state == "granted"
     with pytest.raises(Conflict, match="already"):
         await proposed(firm, dispute_id, 5_000)
     async with firm.db.transaction() as session:
@@ -151,7 +152,7 @@ async def test_a_small_amount_is_granted_at_once_and_only_once_and_the_band_coun
         withdrawn = await compensations.withdraw(session, mistaken.id, actor=person("ria", "risk"), reason="Too much.")
         assert withdrawn.state == "withdrawn" and withdrawn.closed_at is not None
         with pytest.raises(IllegalTransition):
-            await compensations.withdraw(session, mistaken.id, actor=person("ria", "risk"), reason="Again.")
+            await compensations.withdraw(session, granted.id, actor=person("fay"), reason="Too late.")
     with pytest.raises(IllegalTransition):
         await decided(firm, mistaken.id, "grant", person("ann", "admin"))
     assert (await proposed(firm, "dsp_2", 30)).state == "proposed", "another one can be made"

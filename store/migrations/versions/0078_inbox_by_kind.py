@@ -21,9 +21,9 @@ def upgrade() -> None:
             IF EXISTS (
                 SELECT FROM (
                     SELECT kind = 'ticket.changed' AS of_desk, min(id) AS first FROM fresh GROUP BY 1
-                ) AS new
+                ) AS arrived
                  WHERE NOT EXISTS (SELECT FROM inbox
-                                    WHERE {_WAITS} AND id < new.first AND (kind = 'ticket.changed') = new.of_desk)
+                                    WHERE {_WAITS} AND id < arrived.first AND (kind = 'ticket.changed') = arrived.of_desk)
             ) THEN
                 PERFORM pg_notify('relay', TG_TABLE_NAME);
             END IF;
