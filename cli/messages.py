@@ -37,7 +37,8 @@ def list_messages(
             typer.echo(row.model_dump_json())
         else:
             since = f"{row.since:%Y-%m-%d %H:%M}"
-            typer.echo(f"{row.box}/{row.number}  since {since}  {row.name}  {row.about}  {row.error}")
+            said = f"(given up; payouts wait for it) {row.error}" if row.given_up else row.error
+            typer.echo(f"{row.box}/{row.number}  since {since}  {row.name}  {row.about}  {said}")
 
 
 @app.command()

@@ -125,6 +125,19 @@ def invite(login: Login, data: Data = None) -> None:
     typer.echo(address)
 
 
+@app.command("factor-link")
+def factor_link(login: Login, data: Data = None) -> None:
+    """Print the link with which a person without a factor adds the first one. It is mailed to logins that are mail
+    addresses; this is for the others. Make sure that you give it to the person themselves. It works once."""
+    import settings
+    from firm.first_factors import print_link
+
+    public_url = settings.load(data_dir=data).api_url
+    address = in_transaction(data, lambda session: print_link(session, login=login, site=public_url, by=_BY))
+    typer.echo(f"Give this address to the person behind {login}. They open it where they are signed in as {login}.")
+    typer.echo(f"It works once, for 30 minutes:\n{address}")
+
+
 @app.command("forget-factors")
 def forget_factors(login: Login, data: Data = None) -> None:
     """Remove the passkeys, the authenticator app and the recovery codes of a person who lost them. Their open sessions

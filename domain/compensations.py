@@ -16,6 +16,7 @@ from domain.states import StateMachine
 
 Verb = Literal["grant", "reject"]
 TRIGGERS: Final[Mapping[Verb, str]] = {"grant": "compensation_granted", "reject": "compensation_rejected"}
+WITHDRAWN: Final = "proposal_withdrawn"  # by who made it
 TAKEN: Final = ("proposed", "granted", "used")  # a dispute has at most one in these states
 GIVEN: Final = ("granted", "used")  # what the trader has got, and sees
 
@@ -26,6 +27,7 @@ COMPENSATION: Final = StateMachine(
     table={
         ("proposed", "compensation_granted"): "granted",
         ("proposed", "compensation_rejected"): "rejected",
+        ("proposed", WITHDRAWN): "withdrawn",
         ("granted", "voucher_used"): "used",
         ("granted", "voucher_returned"): "granted",  # its purchase was paid back before it counted as paid
         ("used", "voucher_returned"): "granted",

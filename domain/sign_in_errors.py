@@ -14,11 +14,16 @@ class StepUpRequired(NotAllowed):
     def __init__(self, action: str, digest: str, methods: Sequence[str], *, problem: str = "") -> None:
         super().__init__(
             problem or "Prove that it is you: this needs a proof that is less than five minutes old.",
-            remedy="Send the proof to POST /v1/step-ups with this action and digest, then repeat the request."
-            if methods
-            else "Your role needs a second factor. Add one on the page Security, then decide again.",
+            remedy=_remedy(methods),
         )
         self.action, self.digest, self.methods, self.problem = action, digest, tuple(methods), problem
+
+
+def _remedy(methods: Sequence[str]) -> str:
+    if not methods:
+        return "Your role needs a second factor. Add one on the page Security, then decide again."
+    first = "Have a link mailed with POST /v1/factors/link. " if "mail" in methods else ""
+    return f"{first}Send the proof to POST /v1/step-ups with this action and digest, then repeat the request."
 
 
 class ProofRefused(NotAllowed):

@@ -15,7 +15,7 @@ from domain.approvals import STAFF
 from domain.sign_in_errors import LastFactor
 
 ActionClass = Literal["money", "roles", "personal_data", "keys", "factors", "beneficiary"]
-Method = Literal["passkey", "totp", "recovery_code", "password"]
+Method = Literal["passkey", "totp", "recovery_code", "password", "mail"]
 
 FRESH: Final = timedelta(minutes=5)
 CHALLENGE_VALID: Final = timedelta(minutes=5)
@@ -63,10 +63,13 @@ def factors_of(held: Held) -> tuple[Method, ...]:
 
 def methods(held: Held, *, role: str, factor_roles: frozenset[str], action: ActionClass) -> tuple[Method, ...]:
     """Returns the ways to prove it, the strongest first. A person without a factor proves by password, unless their
-    role needs a factor: then the password only serves to add the first one. Empty: a factor must be added first."""
+    role needs a factor. Empty: a factor must be added first. The first one needs the link of a mail, since somebody
+    else may know the password."""
     if held.any:
         return factors_of(held)
-    if role in factor_roles and action != "factors":
+    if action == "factors":
+        return ("mail",)
+    if role in factor_roles:
         return ()
     return ("password",)
 

@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import dispute_policy
-from domain.approvals import DECIDERS, Actor, check_other_person, check_reason
-from domain.compensations import COMPENSATION, GIVEN, TAKEN, TRIGGERS, Verb, check_amount, digest
-from domain.errors import BadInput, Conflict, NotAllowed
+from domain.approvals import DECIDERS, Actor, check_may_withdraw, check_other_person, check_reason
+from domain.compensations import COMPENSATION, GIVEN, TAKEN, TRIGGERS, WITHDRAWN, Verb, check_amount, digest
+from domain.errors import BadInput, ChangedMeanwhile, Conflict, NotAllowed
 from domain.keys import new_id
 from domain.money import Money
 from firm import decide as guard
@@ -37,13 +37,22 @@ async def grants_at_once(session: AsyncSession, account_id: str, amount: Money, 
 
 
 async def propose(
-    session: AsyncSession, dispute_id: str, *, amount: Money, actor: Actor, reason: str, message: str, key: str
+    session: AsyncSession,
+    dispute_id: str,
+    *,
+    amount: Money,
+    actor: Actor,
+    reason: str,
+    message: str,
+    key: str,
+    proven: bool,
 ) -> Compensation:
     """One person proposes a compensation of a dispute. What the policy leaves to one person is granted at once, if that
-    person may grant it; else it waits for another person. `reason` is for the firm, `message` for the trader.
+    person may grant it; else it waits for another person. `reason` is for the firm, `message` for the trader. `proven`:
+    the person has proven that it is them, as `grants_at_once` asked for before anything was locked.
 
     Raises NotFound, NotAllowed, NeedsPerson, SelfApproval (it is their own account), BadInput, Conflict (there is one
-    already).
+    already), ChangedMeanwhile (it is granted at once by now, and nothing was proven).
     """
     if actor.role not in PROPOSERS:
         raise NotAllowed("Only risk, finance or admin can propose a compensation.")
@@ -61,6 +70,11 @@ async def propose(
     if await session.scalar(taken) is not None:
         raise Conflict("This dispute has a compensation already.", remedy="Look at it on the page of the dispute.")
     at_once = await grants_at_once(session, account.id, amount, actor)
+    if at_once and not proven:
+        raise ChangedMeanwhile(
+            "The policy of disputes has changed: you may grant this amount alone now, after a proof that it is you.",
+            remedy="Propose it again.",
+        )
     now = await market_now(session)
     made = Compensation(
         id=new_id("cmp"),
@@ -104,6 +118,18 @@ async def decide(
     made = await rows.locked(session, Compensation, compensation_id)
     proposer = await session.get_one(User, made.proposed_by)
     await _decide(session, made, verb, actor, reason, key, asked_by=proposer.person_id)
+    return made
+
+
+async def withdraw(session: AsyncSession, compensation_id: str, *, actor: Actor, reason: str) -> Compensation:
+    """Take a proposal back; only who made it may. Another one can be made. Raises NotFound, NotAllowed, BadInput,
+    IllegalTransition."""
+    made = await rows.locked(session, Compensation, compensation_id)
+    check_may_withdraw(actor, made.proposed_by, reason)
+    now = await market_now(session)
+    await guard.step(
+        session, COMPENSATION, made, WITHDRAWN, kind=KIND, key=WITHDRAWN, at=now, actor=actor, reason=reason
+    )
     return made
 
 

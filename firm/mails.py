@@ -16,9 +16,9 @@ from store.clock import market_now
 from store.models import MailAddress, OutgoingMailRow
 
 MAX_BODY: Final = 100_000
-WITH_LINKS: Final = frozenset({"recovery", "invitation", "confirmation", "beneficiary_link"})
-"""Kinds of mails whose link signs somebody in, proves an address or changes where a trader is paid: their text is not
-kept once they are sent."""
+WITH_LINKS: Final = frozenset({"recovery", "invitation", "confirmation", "beneficiary_link", "first_factor"})
+"""Kinds of mails whose link signs somebody in, proves an address or a person, or changes where a trader is paid: their
+text is not kept once they are sent."""
 NOT_KEPT: Final = "The text had a link that works once. It is not kept."
 
 

@@ -1,10 +1,11 @@
-"""A person's own factors: listed, added, renamed and removed. Every change needs a step-up, and is audited."""
+"""A person's own factors: listed, added, renamed and removed. Every change needs a step-up, and is audited. The first
+factor needs the link of a mail."""
 
 import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,13 +13,19 @@ from domain.approvals import Actor
 from domain.errors import BadInput, Conflict
 from domain.sign_in_errors import ProofRefused
 from domain.step_up import RECOVERY_CODES, Held, check_removal, digest_of
+from firm import first_factors
 from front import authenticator, passkeys
 from front.access import passkeys_work, relying_party
 from front.deps import ApiDeps
 from front.proving import Asked, require, uses_code
-from store import factors
+from store import attempts, factors
 from store.models import User
 from store.read.pages import View
+
+ADD_PASSKEY: Final = "add a passkey"
+ADD_APP: Final = "add an authenticator app"
+LINK: Final = "link to the identity provider"
+UNLINK: Final = "unlink the identity provider"
 
 
 class PasskeyView(View):
@@ -84,6 +91,14 @@ class Own:
                 passkeys_work=passkeys_work(self.deps.access, self.deps.public_url),
             )
 
+    async def mail_link(self) -> None:
+        """Mails the link that proves it for the first factor. Raises Conflict, EmailUnconfirmed, BadInput,
+        TooManyAttempts."""
+        terms, counter = self.deps.sign_ins, attempts.key_of("first-factor", self.actor.user_id)
+        await attempts.count(self.deps.db, counter, terms.mails, refusal="We sent you several mails already.")
+        async with self.deps.db.transaction() as session:
+            await first_factors.mail_link(session, user_id=self.actor.user_id, site=self.deps.public_url, terms=terms)
+
     async def prove(self, do: str) -> None:
         """Uses a step-up for another change of how this person signs in. Raises StepUpRequired."""
         async with self.deps.db.transaction() as session:
@@ -93,7 +108,7 @@ class Own:
         """Asks for a new passkey. Raises StepUpRequired, or Unavailable where passkeys cannot work."""
         party, challenge = relying_party(self.deps.access, self.deps.public_url), secrets.token_bytes(32)
         async with self.deps.db.transaction() as session:
-            user = await self._proven(session, "add a passkey")
+            user = await self._proven(session, ADD_PASSKEY)
             known = list(await factors.passkeys(session, user.id))
             made = await factors.challenge(session, "register", self.holder, "", challenge)
         options = passkeys.registration_options(
@@ -150,7 +165,7 @@ class Own:
         async with self.deps.db.transaction() as session:
             if (await factors.held(session, self.actor.user_id)).authenticator:
                 raise Conflict("You have an authenticator app already.", remedy="Remove it first.")
-            user = await self._proven(session, "add an authenticator app")
+            user = await self._proven(session, ADD_APP)
             await factors.begin_authenticator(session, user.id, secret)
             return NewAuthenticator(secret=secret, address=authenticator.address(secret, user.login))
 
@@ -204,8 +219,12 @@ class Own:
         if not left.any:
             await factors.replace_recovery_codes(session, self.actor.user_id, [])
 
+    def about(self, do: str, which: str = "") -> str:
+        """Returns the digest of what is to be proven."""
+        return digest_of("factors", do=do, which=which, user=self.actor.user_id)
+
     async def _proven(self, session: AsyncSession, do: str, which: str = "") -> User:
-        about = digest_of("factors", do=do, which=which, user=self.actor.user_id)
+        about = self.about(do, which)
         await require(session, self.deps, self.actor, holder=self.holder, action="factors", about=about, key=self.key)
         return await factors.lock_user(session, self.actor.user_id)
 

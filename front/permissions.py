@@ -6,7 +6,6 @@ from typing import Final
 
 from domain.approvals import DECIDERS, PEOPLE, ROLES, STAFF, Actor, Role
 from domain.lifecycle import EXTENDERS, REFUNDERS
-from firm.compensations import PROPOSERS as COMPENSATION_PROPOSERS
 from firm.credentials import RESETTERS
 from firm.ticket_macros import WRITERS as MACRO_WRITERS
 from firm.tickets import ANSWERERS
@@ -33,7 +32,6 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "payouts.request": _TRADER,
     "payouts.simulate": _EVERYBODY - {"auditor"},
     "disputes.open": _TRADER,
-    "compensations.propose": COMPENSATION_PROPOSERS,
     "traders.read": _EVERYBODY,
     "traders.identity_facts": frozenset({"risk", "admin", "auditor"}),
     "traders.set_beneficiary": _TRADER,

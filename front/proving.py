@@ -1,5 +1,5 @@
-"""Proofs of a person: by passkey, code, recovery code or password. At sign-in they complete the session; before what is
-guarded they make a step-up."""
+"""Proofs of a person: by passkey, code, recovery code, password or mailed link. At sign-in they complete the session;
+before what is guarded they make a step-up."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor
-from domain.errors import NotSignedIn
+from domain.errors import BadInput, NotSignedIn
 from domain.key_errors import NeedsPerson
 from domain.sign_in_errors import ProofRefused, StepUpRequired
 from domain.step_up import ActionClass, Held, Method, factors_of, methods, needs_step_up
 from front import authenticator, passkeys
 from front.access import relying_party
 from front.deps import ApiDeps
-from store import factors, identity, step_ups
+from store import factors, identity, links, step_ups
 from store.identity import token_digest
 from store.models import StepUp
 from store.scope import FIRM
@@ -26,13 +26,14 @@ _WRONG: Final[dict[Method, str]] = {
     "totp": "This code is wrong, or was used before.",
     "recovery_code": "This recovery code is wrong, or was used before.",
     "password": "The password is wrong.",
+    "mail": "This link was used, is too old, or was never mailed to you.",
 }
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a person offers as a proof. `text`: the password or code. `credential`: the passkey's answer to the
-    challenge `challenge_id`."""
+    """What a person offers as a proof. `text`: the password, the code, or the token of the mailed link. `credential`:
+    the passkey's answer to the challenge `challenge_id`."""
 
     method: Method
     text: str = ""
@@ -155,7 +156,18 @@ async def _is_right(session: AsyncSession, deps: ApiDeps, user_id: str, offer: O
         if used:
             await factors.note(session, user_id, "factor.recovery_code_used")
         return used
+    if offer.method == "mail":
+        return await _uses_link(session, user_id, offer.text)
     return await uses_code(session, user_id, offer.text, confirmed=True)
+
+
+async def _uses_link(session: AsyncSession, user_id: str, token: str) -> bool:
+    """Uses the link up that was mailed to this person; returns whether it was good."""
+    try:
+        await links.use(session, "first_factor", token, of=user_id)
+    except BadInput:
+        return False
+    return True
 
 
 async def uses_code(session: AsyncSession, user_id: str, code: str, *, confirmed: bool) -> bool:

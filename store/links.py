@@ -11,12 +11,13 @@ from domain.errors import BadInput
 from store.identity import token_digest
 from store.models import Link
 
-Kind = Literal["recovery", "invitation", "confirmation", "beneficiary"]
+Kind = Literal["recovery", "invitation", "confirmation", "beneficiary", "first_factor"]
 LASTS: Final[dict[Kind, timedelta]] = {
     "recovery": timedelta(minutes=30),
     "invitation": timedelta(days=3),
     "confirmation": timedelta(days=3),
     "beneficiary": timedelta(hours=24),
+    "first_factor": timedelta(minutes=30),
 }
 
 
@@ -62,17 +63,14 @@ async def make(
     return token
 
 
-async def use(session: AsyncSession, kind: Kind, token: str) -> Link:
-    """Take the link, so that nobody can use it again. Raises BadInput for one that is unknown, used or too old."""
+async def use(session: AsyncSession, kind: Kind, token: str, *, of: str | None = None) -> Link:
+    """Take the link, so that nobody can use it again. Raises BadInput for one that is unknown, used or too old. `of`:
+    the user whose link it must be."""
     now = datetime.now(UTC)
-    found = await session.scalar(
-        update(Link)
-        .where(
-            Link.token_digest == token_digest(token), Link.kind == kind, Link.used_at.is_(None), Link.expires_at > now
-        )
-        .values(used_at=now)
-        .returning(Link)
-    )
+    which = [Link.token_digest == token_digest(token), Link.kind == kind, Link.used_at.is_(None), Link.expires_at > now]
+    if of is not None:
+        which.append(Link.user_id == of)
+    found = await session.scalar(update(Link).where(*which).values(used_at=now).returning(Link))
     if found is None:
         raise no_good()
     return found

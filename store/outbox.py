@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
@@ -24,6 +24,10 @@ RESUME: Final = "venue.resume"
 MAIL: Final = "mail.send"
 DESK: Final = "desk.copy"
 GIVEN_UP: Final = OutboxMessage.parked_at.is_not(None) & OutboxMessage.dispatched_at.is_not(None)  # by a person
+# Payouts wait for a reset of a balance, also when a person gave it up. As a literal: its index is for this topic alone.
+WAITS_FOR_PERSON: Final = OutboxMessage.parked_at.is_not(None) & (
+    OutboxMessage.dispatched_at.is_(None) | (OutboxMessage.topic == literal(RESET, literal_execute=True))
+)
 # Signals that only ask to look at the record again. A workflow that has ended needs none; one that starts looks anyway.
 HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 

@@ -3,7 +3,8 @@
 Decisions and the audit log are append-only, and an audit entry is hashed together with its reason. So they hold a keyed
 digest, which shows nothing and proves the text; the text is beside them, where the keys can rotate. Rows that are older
 than this hold their text in clear, and so do the sentences of the program itself. Older decisions about disputes and
-compensations have their text in `dispute_words`, under a digest of another form.
+compensations have their text in `dispute_words`, older proposals of compensations in `compensations`, under a digest of
+another form.
 
 A text is stored when its transaction commits. Two transactions with the same new text wait for each other's row: they
 do so after every other lock, and in one order, so that no cycle forms.
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from store import crypto
-from store.models import Decision, DisputeWords, SealedReason
+from store.models import AuditEntry, Compensation, Decision, DisputeWords, SealedReason
 
 SEAL: Final = "sealed "
 _SEALED: Final = re.compile(rf"{SEAL}([0-9a-f]{{64}})")
@@ -76,8 +77,9 @@ async def opened(session: AsyncSession, stored: Iterable[str]) -> dict[str, str]
     if wanted:
         for row in await session.scalars(select(SealedReason).where(SealedReason.digest.in_(wanted))):
             found[wanted.pop(row.digest)] = row.reason if digest(row.reason) == row.digest else _ALTERED
-    if wanted:
-        found |= await _of_disputes(session, wanted.values())
+    for look_up in (_of_disputes, _of_proposals):
+        if left := [text for text in wanted.values() if found[text] == text]:
+            found |= await look_up(session, left)
     return found
 
 
@@ -88,6 +90,22 @@ async def _of_disputes(session: AsyncSession, stored: Iterable[str]) -> dict[str
         .join(DisputeWords, DisputeWords.decision_id == Decision.id)
         .where(Decision.subject_kind.in_(("dispute", "compensation")), Decision.reason.in_(stored))
     )
-    return {
-        row.reason: row.text if row.reason == f"{SEAL}{crypto.keys().digest(row.text)}" else _ALTERED for row in rows
-    }
+    return {row.reason: _by_other_form(row.reason, row.text) for row in rows}
+
+
+async def _of_proposals(session: AsyncSession, stored: Iterable[str]) -> dict[str, str]:
+    """Returns the texts of reasons that earlier versions kept with proposals of compensations."""
+    rows = await session.execute(
+        select(AuditEntry.reason, Compensation.reason.label("text"))
+        .join(Compensation, Compensation.id == AuditEntry.subject_id)
+        .where(
+            AuditEntry.subject_kind == "compensation",
+            AuditEntry.action == "compensation.proposed",
+            AuditEntry.reason.in_(stored),
+        )
+    )
+    return {row.reason: _by_other_form(row.reason, row.text) for row in rows}
+
+
+def _by_other_form(stored: str, text: str) -> str:
+    return text if stored == f"{SEAL}{crypto.keys().digest(text)}" else _ALTERED

@@ -24,7 +24,7 @@ from firm.payouts import approving, policies
 from front.deps import ApiDeps, ServiceHealth, WorkflowHandle
 from ports.acquirer import Checkout, CheckoutOrder
 from ports.money import WebhookEvent
-from store import crypto
+from store import crypto, links
 from store.db import Database
 from store.identity import add_user, hash_password, open_session, sign_up_trader
 from store.models import (
@@ -187,7 +187,7 @@ class ApiWorld:
     ) -> httpx.Response:
         """A request as `who` (a role or a trader's name; None: nobody); POSTs get a fresh key unless one is given. An
         approval of a payout carries what is to be seen now, unless the body has a `seen`. Who is asked for a proof
-        gives their password, unless they do not want to."""
+        gives their password, or for the first factor a link, unless they do not want to."""
         if body is not None and "seen" not in body and (payout := _APPROVES.fullmatch(path)):
             body = await self._seen(payout.group(1), body)
         headers: dict[str, str] = dict(more.pop("headers", {}))
@@ -196,7 +196,12 @@ class ApiWorld:
         if method == "POST":
             headers.setdefault("Idempotency-Key", key or uuid4().hex)
         answer = await self.http.request(method, path, json=body, headers=headers, **more)
-        return await prove_by_api(self.http, answer, PASSWORD) if proves else answer
+        return await prove_by_api(self.http, answer, PASSWORD, lambda: self.link(str(who))) if proves else answer
+
+    async def link(self, who: str) -> str:
+        """The token of a link for the first factor."""
+        async with self.db.transaction() as session:
+            return await links.make(session, "first_factor", user_id=self.people[who].actor.user_id)
 
     async def _seen(self, payout_id: str, body: Any) -> Any:
         async with self.db.transaction() as session:

@@ -1,6 +1,7 @@
 """Links in the mails of a firm of the tests."""
 
 import re
+from email.message import EmailMessage
 
 import httpx
 from sqlalchemy import select
@@ -19,6 +20,13 @@ async def token_of(db: Database, to: str, kind: str) -> str:
     found = re.search(r"https?://[^/\s]+/[\w-]+\?token=(\S+)", body)
     assert found is not None, body
     return found[1]
+
+
+def link_in(mail: EmailMessage, to: str) -> str:
+    """The address of the link in a mail that arrived, which leads to this page."""
+    found = re.search(rf"{re.escape(to)}\?token=\S+", mail.get_content())
+    assert found is not None, mail.get_content()
+    return found[0]
 
 
 async def confirm_account(http: httpx.AsyncClient, db: Database, to: str) -> None:

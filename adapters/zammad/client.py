@@ -17,6 +17,7 @@ _API: Final = "/api/v1"
 _LONGEST_PAUSE: Final = 60.0
 _PAUSE: Final = 5.0  # when Zammad says "too many" and not for how long
 _REFUSED: Final = (400, 409, 413, 422)
+_MOST_BYTES: Final = 16 * 2**20  # of an answer: a page of a hundred tickets has about a tenth of a mebibyte
 
 
 class Client:
@@ -51,7 +52,8 @@ class Client:
     ) -> Any:
         self._breaker.check()
         try:
-            answer = await self._http.request(method, path, params=query, json=body)
+            async with self._http.stream(method, path, params=query, json=body) as answer:
+                content = await _content(answer)
         except httpx.RequestError as error:
             self._breaker.failed()
             raise transport_error(WHO, error, changing) from None
@@ -60,26 +62,45 @@ class Client:
             raise
         if answer.status_code == 429:
             self._breaker.hold(_pause(answer.headers.get("retry-after")))
-        elif answer.is_success or (answer.status_code < 500 and _words(answer) is not None):
+        elif answer.is_success or (answer.status_code < 500 and _words(content) is not None):
             self._breaker.succeeded()
         else:
             self._breaker.failed()
+        if content is None:
+            raise _too_large(changing)
         if not answer.is_success:
-            raise _refusal(answer, changing)
+            raise _refusal(answer.status_code, content, changing)
         try:
-            return answer.json()
-        except ValueError:
+            return json.loads(content)
+        except (ValueError, RecursionError):
             raise unreadable(WHO, changing) from None
+
+
+async def _content(answer: httpx.Response) -> bytes | None:
+    """Returns the body; None for one that is too large, whose rest is not read."""
+    found = bytearray()
+    async for part in answer.aiter_bytes():
+        found += part
+        if len(found) > _MOST_BYTES:
+            return None
+    return bytes(found)
+
+
+def _too_large(changing: bool) -> Unavailable:
+    said = f"{WHO} sent an answer of more than {_MOST_BYTES // 2**20} MiB."
+    if changing:
+        return OutcomeUnknown(f"{said} The call may have taken effect.", remedy="Look it up.")
+    return Unavailable(said, remedy="Look at this ticket in Zammad: it may have far too many articles, or huge ones.")
 
 
 def _pause(asked: str | None) -> float:
     return min(float(asked), _LONGEST_PAUSE) if asked and asked.isdecimal() else _PAUSE
 
 
-def _refusal(answer: httpx.Response, changing: bool) -> PropOSError:
+def _refusal(status: int, content: bytes, changing: bool) -> PropOSError:
     """Only an answer in Zammad's own words says that it refuses, or has no such thing. Whatever else comes is of
     something between: a proxy that is wrong or whose Zammad is away."""
-    status, words = answer.status_code, _words(answer)
+    words = _words(content)
     if status in (401, 403):
         return Unavailable(
             f"{WHO} rejects our token: {words or status}",
@@ -98,10 +119,10 @@ def _refusal(answer: httpx.Response, changing: bool) -> PropOSError:
     return Unavailable(f"{WHO} answered {status}.", remedy="Check its address, and the proxy before it.")
 
 
-def _words(answer: httpx.Response) -> str | None:
+def _words(content: bytes | None) -> str | None:
     """What Zammad says about a refusal, shortened: it may quote what was sent. None: the answer is not Zammad's."""
     try:
-        found = json.loads(answer.content)
+        found = json.loads(content or b"")
     except (ValueError, RecursionError):
         return None
     said = found.get("error") if isinstance(found, dict) else None

@@ -59,6 +59,12 @@ async def list_factors(mine: Mine) -> FactorsView:
     return await mine.listed()
 
 
+@router.post("/factors/link", status_code=204)
+async def mail_link(mine: Mine) -> None:
+    """Mail the link that adds the first factor. Its token is the `text` of a step-up with the method `mail`."""
+    await mine.mail_link()
+
+
 @router.post("/factors/passkeys/options")
 async def begin_passkey(mine: Mine) -> PasskeyAsked:
     """Begin to add a passkey. Needs a step-up."""

@@ -19,8 +19,8 @@ router = APIRouter(prefix="/v1", tags=["factors"], dependencies=[Depends(allowed
 
 
 class StepUpBody(Input):
-    """`action` and `digest` are those of the refusal. `text`: the password or code. `credential`: the answer of a
-    passkey to the challenge `challenge_id`."""
+    """`action` and `digest` are those of the refusal. `text`: the password, the code, or the token of the
+    mailed link. `credential`: the answer of a passkey to the challenge `challenge_id`."""
 
     action: ActionClass
     digest: Digest

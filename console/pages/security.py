@@ -11,7 +11,7 @@ from console.views.frame import Crumb
 from domain.approvals import PEOPLE, STAFF
 from front import browsers, provider
 from front.auth import COOKIE
-from front.factors import Own, read_credential
+from front.factors import ADD_APP, ADD_PASSKEY, LINK, UNLINK, Own, read_credential
 from store import provider_identities
 from store.identity import token_digest
 
@@ -25,6 +25,7 @@ class SecurityPages:
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/security", self.show, methods=["GET"], response_model=None)
         for path, answer in (
+            ("link", self.mail_link),
             ("passkeys/new", self.new_passkey),
             ("passkeys", self.add_passkey),
             ("passkeys/{id}/name", self.rename_passkey),
@@ -39,6 +40,8 @@ class SecurityPages:
             router.add_api_route(f"/security/{path}", answer, methods=["POST"], response_model=None)
 
     async def show(self, request: Request) -> Response:
+        """With the token of the link that was mailed, a first factor can be added."""
+        token = request.query_params.get("token", "")[:100]
         async with self._desk.visit(request, PEOPLE) as visit:
             own = Own(self._desk.deps, visit.actor, "", "")
             linked = await provider_identities.linked(visit.session, visit.actor.user_id)
@@ -51,7 +54,14 @@ class SecurityPages:
                 factors=found,
                 linked=linked,
                 provider=offered.label if offered else "",
+                token=token,
+                proofs={do: own.about(do) for do in (ADD_PASSKEY, ADD_APP, LINK, UNLINK)},
             )
+
+    async def mail_link(self, request: Request) -> Response:
+        posted = await self._desk.posted(request)
+        await self._own(request, posted).mail_link()
+        return redirect("/security", "ok", "We sent you a mail. Open its link here within 30 minutes.")
 
     async def new_passkey(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
@@ -110,7 +120,7 @@ class SecurityPages:
     async def link(self, request: Request) -> Response:
         """The person goes to the provider by a link: our policy lets no form lead to another site."""
         posted = await self._desk.posted(request)
-        await self._own(request, posted).prove("link to the identity provider")
+        await self._own(request, posted).prove(LINK)
         token = browsers.token_of(request)
         address = await provider.go(
             self._desk.deps, browsers.holder_of(token), next_page="/security", user_id=posted.actor.user_id
@@ -125,7 +135,7 @@ class SecurityPages:
 
     async def unlink(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
-        await self._own(request, posted).prove("unlink the identity provider")
+        await self._own(request, posted).prove(UNLINK)
         async with self._desk.deps.db.transaction() as session:
             await provider.unlink(session, posted.actor)
         return redirect("/security", "ok", "You no longer sign in with the identity provider.")

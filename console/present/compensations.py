@@ -23,9 +23,9 @@ def title(row: CompensationView) -> str:
 async def compensation(session: AsyncSession, actor: Actor, compensation_id: str) -> DecisionView:
     """Raises NotFound."""
     row = await compensations.one(session, compensation_id)
-    refusal, is_open, made = may(actor, "compensations.decide"), row.state == "proposed", decision_rows(row.decisions)
-    if is_open and row.proposed_by == actor.user_id:
-        refusal = "You proposed this; another person must decide it."
+    own, is_open, made = row.proposed_by == actor.user_id, row.state == "proposed", decision_rows(row.decisions)
+    refusal = may(actor, "compensations.propose" if own else "compensations.decide")
+    verbs = ("withdraw",) if own else ("grant", "reject")
     return DecisionView(
         kind="compensation",
         subject_id=row.id,
@@ -47,7 +47,7 @@ async def compensation(session: AsyncSession, actor: Actor, compensation_id: str
         ),
         decisions=made,
         closed=closed.others(row.state, ("proposed",), made, row.transitions),
-        choices=[choice(verb) for verb in COMPENSATION.verbs] if is_open and not refusal else (),
+        choices=[choice(COMPENSATION.verb(name)) for name in verbs] if is_open and not refusal else (),
         refusal=refusal if is_open else "",
         timeline=step_entries(row.transitions),
     )

@@ -16,6 +16,7 @@ from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
 
 _DECIDE: Final = Right("compensations.decide", DECIDERS["compensation"])
+_PROPOSE: Final = Right("compensations.propose", compensations.PROPOSERS)
 
 
 class CompensationMade(View):
@@ -59,6 +60,12 @@ async def decide(session: AsyncSession, decision: Decision) -> Taken:
     return Taken(made.state, answered(made))
 
 
+async def withdraw(session: AsyncSession, decision: Decision) -> Taken:
+    """Raises what `firm.compensations` refuses with."""
+    made = await compensations.withdraw(session, decision.subject_id, actor=decision.actor, reason=decision.reason)
+    return Taken(made.state, answered(made))
+
+
 COMPENSATION: Final = Subject(
     name="compensation",
     label="compensation",
@@ -78,6 +85,10 @@ COMPENSATION: Final = Subject(
         Verb(
             "reject", "Reject", "Rejected", _DECIDE, "Nothing is granted.",
             style="danger", path="reject", carry_out=decide, answer=CompensationMade,
+        ),
+        Verb(
+            "withdraw", "Withdraw", "Withdrawn", _PROPOSE, "Take one's own proposal back, before it is granted.",
+            path="withdraw", carry_out=withdraw, answer=CompensationMade,
         ),
     ),
     find=Findable("cmp", Compensation, to_staff),

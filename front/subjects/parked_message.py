@@ -1,12 +1,14 @@
-"""Messages that could not be delivered after many attempts: money or an account waits for a person to look."""
+"""Messages that could not be delivered after many attempts: money or an account waits for a person to look. So does a
+reset of a balance that was given up, since payouts of the account still wait for it."""
 
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, literal
+from sqlalchemy import Select, case, func, literal
 
 from domain.approvals import STAFF
 from front.subjects.subject import Right, Subject
+from store import outbox
 from store.models import InboxEvent, OutboxMessage
 from store.read.queue import Row, Waiting, waiting_rows
 
@@ -22,9 +24,17 @@ def _inbox() -> Select[Any]:
 
 
 def _outbox() -> Select[Any]:
+    row, given_up = OutboxMessage, OutboxMessage.dispatched_at.is_not(None)
     return waiting_rows(
-        subject_id=OutboxMessage.id, state=literal("parked"), since=OutboxMessage.parked_at, note=OutboxMessage.target
-    ).where(OutboxMessage.parked_at.is_not(None), OutboxMessage.dispatched_at.is_(None))
+        subject_id=row.id,
+        state=case((given_up, "given_up"), else_="parked"),
+        since=row.parked_at,
+        account_id=case((given_up, row.payload["account_id"].astext)),
+        note=case(
+            (given_up, func.concat("Reset of the balance of login ", row.target, " that was given up")),
+            else_=func.concat("Message to ", row.target, " that could not be delivered"),
+        ),
+    ).where(outbox.WAITS_FOR_PERSON)
 
 
 def _inbox_words(row: Row) -> str:
@@ -32,7 +42,7 @@ def _inbox_words(row: Row) -> str:
 
 
 def _outbox_words(row: Row) -> str:
-    return f"Message to {row.note} that could not be delivered"
+    return str(row.note)
 
 
 INBOX: Final = Subject(

@@ -46,6 +46,11 @@ class OutboxMessage(Base):
         Index(
             "ix_outbox_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL AND dispatched_at IS NULL")
         ),
+        Index(
+            "ix_outbox_resets_parked",
+            "parked_at",
+            postgresql_where=text("parked_at IS NOT NULL AND topic = 'venue.reset_balance'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -102,8 +102,9 @@ class Attempts(Base):
 class Link(Base):
     """A link that somebody got by mail and can use once. Only a digest of its token is stored. Wall times.
 
-    `kind`: recovery | confirmation (of `user_id`), invitation (of `email`, by the approved change `change_id`) |
-    beneficiary (of `user_id`: payouts go to `account` over `rail` from then on, in `currency` if it is given).
+    `kind`: recovery | confirmation | first_factor (of `user_id`), invitation (of `email`, by the approved change
+    `change_id`) | beneficiary (of `user_id`: payouts go to `account` over `rail` from then on, in `currency` if it is
+    given).
     """
 
     __tablename__ = "links"

@@ -3,16 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy import Select, false, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store import outbox
 from store.models import InboxEvent, OutboxMessage
 from store.read.pages import Page, View, Window, keyset
 
 
 class ParkedMessage(View):
     """`box`: inbox (an event of a provider) or outbox (to a workflow, a platform or a mailbox). `name`: its kind, and
-    `about`: whom it is for. Wall times."""
+    `about`: whom it is for. `given_up`: a person gave it up, and payouts wait for it: a reset of a balance. Wall times.
+    """
 
     box: str
     number: int
@@ -20,6 +22,7 @@ class ParkedMessage(View):
     about: str
     error: str
     attempts: int
+    given_up: bool
     since: datetime
     received_at: datetime
 
@@ -42,6 +45,7 @@ def _events() -> Select[Any]:
         row.object_id.label("about"),
         func.coalesce(row.error, "").label("error"),
         row.attempts.label("attempts"),
+        false().label("given_up"),
         row.parked_at.label("since"),
         row.received_at.label("received_at"),
     ).where(row.parked_at.is_not(None), row.handled_at.is_(None))
@@ -56,6 +60,7 @@ def _messages() -> Select[Any]:
         row.target.label("about"),
         func.coalesce(row.error, "").label("error"),
         row.attempts.label("attempts"),
+        row.dispatched_at.is_not(None).label("given_up"),
         row.parked_at.label("since"),
         row.recorded_at.label("received_at"),
-    ).where(row.parked_at.is_not(None), row.dispatched_at.is_(None))
+    ).where(outbox.WAITS_FOR_PERSON)

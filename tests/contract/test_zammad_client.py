@@ -1,10 +1,12 @@
 """What an answer means that may be Zammad's, or that of a proxy before it."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
 
+from adapters.zammad import client as client_module
 from adapters.zammad.client import Client
 from adapters.zammad.config import ZammadSettings
 from domain.errors import BadInput, NotFound, OutcomeUnknown, PropOSError, Unavailable
@@ -45,4 +47,29 @@ async def test_only_zammads_own_words_are_a_refusal(
             with pytest.raises(PropOSError) as caught:
                 await (client.ask("/tickets/1") if call == "ask" else client.change("DELETE", "/tickets/1"))
             assert type(caught.value) is expected
+            await client.aclose()
+
+
+async def test_an_answer_without_end_is_read_no_further_than_the_limit() -> None:
+    sent = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 x\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while sent < 10 * client_module._MOST_BYTES:
+                writer.write(b"[" * 2**20)
+                await writer.drain()
+                sent += 2**20
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = ZammadSettings.model_validate({"url": url, "token": "t", "webhook_secret": "0123456789abcdef"})
+        for call, expected in (("ask", Unavailable), ("change", OutcomeUnknown)):
+            sent, client = 0, Client(settings)
+            with pytest.raises(expected, match="more than 16 MiB") as caught:
+                await (client.ask("/tickets/1") if call == "ask" else client.change("PUT", "/tickets/1"))
+            assert type(caught.value) is expected and sent < 5 * client_module._MOST_BYTES
             await client.aclose()

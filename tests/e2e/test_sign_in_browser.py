@@ -1,4 +1,5 @@
-"""Signing in in a real browser: a passkey of a virtual authenticator, a step-up with it, and the identity provider."""
+"""Signing in in a real browser: a passkey of a virtual authenticator, a step-up with it, the identity provider, and a
+new password for a forgotten one. Mails arrive by SMTP."""
 
 import asyncio
 import re
@@ -21,11 +22,15 @@ from store.models import User
 from store.provider_identities import link
 from tests.console_firm import PASSWORD
 from tests.console_world import ConsoleWorld, console_world, feed_heard
+from tests.mailed import link_in
 from tests.oidc_server import oidc_server
+from tests.post_office import post_office
 
 pytestmark = pytest.mark.timeout(900)
 expect.set_options(timeout=60_000)
 REASON = "Statement and identity checked."
+FINN = "finn@firm.example"
+NEW = "staple battery horse"
 
 
 class Stage:
@@ -90,10 +95,10 @@ async def _authenticator(page: Page) -> None:
     await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-async def _by_password(page: Page) -> None:
+async def _by_password(page: Page, password: str = PASSWORD) -> None:
     await page.goto("/sign-in")
-    await page.get_by_label("Login").fill("finn@firm.example")
-    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("Login").fill(FINN)
+    await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in", exact=True).click()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
@@ -104,10 +109,13 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     await _authenticator(page)
     await _by_password(page)
     await page.goto("/security")
+    await expect(page.get_by_role("button", name="Add a passkey")).to_have_count(0)
+    async with post_office(stage.world.db) as post:
+        await page.get_by_role("button", name="Mail me the link").click()
+        await expect(page.get_by_role("status")).to_contain_text("We sent you a mail.")
+        await page.goto(link_in(await post.got(FINN, "first second factor"), f"{stage.url}/security"))
     await page.get_by_label("Name of a new passkey").fill("Laptop")
     await page.get_by_role("button", name="Add a passkey").click()
-    await page.get_by_label("Your password").fill(PASSWORD)
-    await page.get_by_role("button", name="Prove it and go on").click()
     await page.get_by_role("button", name="Make the passkey").click()
     await expect(page.get_by_role("status")).to_have_text("The passkey is added.")
     await expect(page.get_by_role("heading", name="Laptop")).to_be_visible()
@@ -125,6 +133,29 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
 
 
+async def test_a_forgotten_password_is_set_with_the_link_of_a_mail_and_old_sign_ins_end(stage: Stage) -> None:
+    old = stage.page
+    await _by_password(old)
+    browser = old.context.browser
+    assert browser is not None
+    page = await (await browser.new_context(base_url=stage.url)).new_page()
+    await page.goto("/sign-in")
+    await page.get_by_role("link", name="I forgot my password").click()
+    await page.get_by_label("Login").fill(FINN)
+    async with post_office(stage.world.db) as post:
+        await page.get_by_role("button", name="Send me a link").click()
+        await expect(page.get_by_role("status")).to_contain_text("we have sent a mail with a link")
+        await page.goto(link_in(await post.got(FINN, "asked for a new password"), f"{stage.url}/recover"))
+        await page.get_by_label("Password, at least ten characters").fill(NEW)
+        await page.get_by_label("The same password again").fill(NEW)
+        await page.get_by_role("button", name="Set the password").click()
+        await expect(page.get_by_role("status")).to_contain_text("Your password is set.")
+        await post.got(FINN, "Your password was changed")
+    await old.goto("/queue")
+    await expect(old).to_have_url(re.compile("/sign-in"))
+    await _by_password(page, NEW)
+
+
 async def test_the_identity_provider_signs_in(stage: Stage) -> None:
     page = stage.page
     async with stage.world.db.transaction() as session:
@@ -139,6 +170,6 @@ async def test_the_identity_provider_signs_in(stage: Stage) -> None:
 
 
 async def _finn(session: Any) -> str:
-    index = crypto.keys().blind_indexes("finn@firm.example")
+    index = crypto.keys().blind_indexes(FINN)
     found: str = (await session.scalars(select(User.id).where(User.login_index.in_(index)))).one()
     return found

@@ -96,7 +96,7 @@ async def compensated(firm: Firm, trader: Actor) -> str:
     async with firm.db.transaction() as session:
         made = await compensations.propose(
             session, dispute_id, amount=Money(minor=5_000, currency="USD"), actor=fay,
-            reason="Our feed was wrong.", message="We are sorry.", key="p1",
+            reason="Our feed was wrong.", message="We are sorry.", key="p1", proven=False,
         )  # fmt: skip
         await compensations.decide(session, made.id, verb="grant", actor=ann, reason="It was.", key="g1")
     return made.id

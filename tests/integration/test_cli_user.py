@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from domain.errors import NotSignedIn
-from store import crypto, identity, provider_identities
+from store import crypto, identity, links, provider_identities
 from store.models import Authenticator, Session, User
 from tests.integration.command import KEYS, NAME, Firm
 
@@ -62,6 +62,19 @@ async def test_lost_factors_are_forgotten_and_open_sessions_end(firm: Firm) -> N
     assert not await firm.holds(token)
     assert not (await firm.sign_in("farid", password)).second_factor_due
     assert (await firm.trail())[-1] == ("command-line", "user.factors_forgotten", {})
+
+
+async def test_a_login_without_a_mailbox_gets_the_link_for_its_first_factor_here(firm: Firm) -> None:
+    firm.add()
+    token = re.search(r"http\S+/security\?token=(\S{43})", firm.user("factor-link", "farid"))
+    assert token is not None
+    async with firm.db.transaction() as session:
+        user_id = (await session.scalars(select(User.id))).one()
+        await links.use(session, "first_factor", token.group(1), of=user_id)
+        session.add(Authenticator(user_id=user_id, secret="A" * 32, confirmed_at=datetime.now(UTC)))
+    assert (await firm.trail())[-1] == ("command-line", "factor.link_printed", {})
+    assert "There is a factor already" in firm.user("factor-link", "farid", code=1)
+    assert "no active user" in firm.user("factor-link", "nobody", code=1)
 
 
 async def test_an_invitation_is_an_address_of_this_firm(firm: Firm) -> None:

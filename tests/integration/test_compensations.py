@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.approvals import Actor
 from domain.compensations import Verb
-from domain.errors import BadInput, Conflict, NotAllowed, SelfApproval
+from domain.errors import BadInput, Conflict, IllegalTransition, NotAllowed, SelfApproval
 from domain.key_errors import NeedsPerson
 from domain.lifecycle import Paid
 from domain.money import Money
@@ -17,7 +17,7 @@ from firm import challenges, compensations, dispute_evidence, dispute_policies, 
 from firm.selling import pricing
 from firm.selling.pricing import Taxed, Wanted
 from ports.acquirer import Refund
-from store import crypto, ledger, reasons
+from store import audit, crypto, ledger, reasons
 from store.models import (
     AuditEntry,
     Challenge,
@@ -68,7 +68,7 @@ async def proposed(
     async with firm.db.transaction() as session:
         return await compensations.propose(
             session, dispute_id, amount=Money(minor=minor, currency=currency), actor=actor or person("fay"),
-            reason="Our feed was wrong.", message="We are sorry.", key=f"k{minor}",
+            reason="Our feed was wrong.", message="We are sorry.", key=f"k{minor}", proven=True,
         )  # fmt: skip
 
 
@@ -131,7 +131,8 @@ async def test_a_small_amount_is_granted_at_once_and_only_once_and_the_band_coun
     firm: World,
 ) -> None:
     dispute_id = await disputed(firm)
-    assert (await proposed(firm, dispute_id, 10_000)).state == "granted"
+    granted = await proposed(firm, dispute_id, 10_000)
+    assert granted.state == "granted"
     with pytest.raises(Conflict, match="already"):
         await proposed(firm, dispute_id, 5_000)
     async with firm.db.transaction() as session:
@@ -143,7 +144,18 @@ async def test_a_small_amount_is_granted_at_once_and_only_once_and_the_band_coun
     small = await proposed(firm, "dsp_2", 10)
     assert small.state == "proposed", "the account has got as much as one person may grant"
     assert (await decided(firm, small.id, "reject", person("ann", "admin"))).state == "rejected"
-    assert (await proposed(firm, "dsp_2", 20, actor=person("ria", "risk"))).state == "proposed", "risk never grants"
+    mistaken = await proposed(firm, "dsp_2", 20, actor=person("ria", "risk"))
+    assert mistaken.state == "proposed", "risk never grants"
+    async with firm.db.transaction() as session:
+        with pytest.raises(NotAllowed, match="Only who proposed it"):
+            await compensations.withdraw(session, mistaken.id, actor=person("fay"), reason="Not mine.")
+        withdrawn = await compensations.withdraw(session, mistaken.id, actor=person("ria", "risk"), reason="Too much.")
+        assert withdrawn.state == "withdrawn" and withdrawn.closed_at is not None
+        with pytest.raises(IllegalTransition):
+            await compensations.withdraw(session, granted.id, actor=person("fay"), reason="Too late.")
+    with pytest.raises(IllegalTransition):
+        await decided(firm, mistaken.id, "grant", person("ann", "admin"))
+    assert (await proposed(firm, "dsp_2", 30)).state == "proposed", "another one can be made"
     assert (await books(firm))["goodwill"] == 10_000
 
 
@@ -241,6 +253,20 @@ async def test_a_voucher_that_went_to_a_later_order_stays_there_when_the_cancell
         found = await paid_back()
         assert (found.state, found.used_in, found.coupon) == ("used", second.id, made.coupon)
         assert await books(firm) == used
+
+
+async def test_staff_read_the_reasons_that_earlier_versions_kept_with_a_proposal(firm: World) -> None:
+    """Their audit entry had a digest of another form, and nothing beside it; the text is in the proposal."""
+    mine = await proposed(firm, await disputed(firm), 20_000)
+    async with firm.db.transaction() as session:
+        for reason in (mine.reason, "It was never said."):
+            await audit.record(
+                session, action="compensation.proposed", subject_kind="compensation", subject_id=mine.id,
+                occurred_at=START, reason=f"{reasons.SEAL}{crypto.keys().digest(reason)}",
+            )  # fmt: skip
+    async with firm.db.transaction() as session:
+        forged, old, _ = [each.reason for each in (await read_audit.page(session, Window(), subject_id=mine.id)).items]
+    assert (old, forged) == (mine.reason, "(the text of this reason was altered)")
 
 
 async def test_staff_read_the_reasons_that_earlier_versions_kept_with_a_decision(firm: World) -> None:

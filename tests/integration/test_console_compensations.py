@@ -1,10 +1,15 @@
 """Compensations on the pages: proposed on the page of a dispute, granted by another person, used by the trader."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
+from sqlalchemy import text
 
+from domain.dispute_policy import DisputePolicy
+from firm import dispute_policies, disputes
 from tests.console_world import ConsoleWorld, console_world
 from tests.integration.console_page import Page
 
@@ -41,7 +46,8 @@ async def test_a_voucher_is_proposed_granted_after_a_proof_and_lowers_the_price_
         page = (await risk.get(dispute)).text
         assert "Propose a voucher" not in page, "there is one already"
         [place] = set(re.findall(r"/compensations/cmp_\w+", page))
-        assert "Grant the voucher" not in (await risk.get(place)).text
+        own = (await risk.get(place)).text
+        assert "Grant the voucher" not in own and 'value="withdraw"' in own
     async with world.browser("otto@example.org") as trader:
         assert "Voucher" not in (await trader.get(dispute)).text
         assert (await trader.get(place)).status_code == 403
@@ -49,7 +55,7 @@ async def test_a_voucher_is_proposed_granted_after_a_proof_and_lowers_the_price_
         shown = (await finance.get(place)).text
         for words in ("Voucher of 50.00 USD", "Our feed was wrong.", "We are sorry.", "Rosa Lindgren", "Otto Brandt"):
             assert words in shown, words
-        assert not Page(shown).forbidden
+        assert not Page(shown).forbidden and 'value="withdraw"' not in shown
         assert place.rsplit("/", 1)[1] in (await finance.get("/queue?kind=compensation")).text
         granted = await finance.post(f"{place}/decision", decision="grant", reason="I read the ticks.")
         assert granted.status_code == 303
@@ -69,3 +75,29 @@ async def test_a_voucher_is_proposed_granted_after_a_proof_and_lowers_the_price_
     async with world.browser("mara@example.org") as other:
         price = (await other.get(f"/buy/two-step?coupon={code}", **{"HX-Target": "price"})).text
         assert "is for another trader" in price and "Order for" not in price
+
+
+async def test_a_policy_that_comes_in_between_grants_nothing_without_a_proof(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        await dispute_policies.publish(session, DisputePolicy())  # nothing is granted by one person
+    body = {"amount": "50.00", **FIELDS}
+    async with world.browser("finn@firm.example") as finance:
+        csrf = await finance.csrf()
+
+        async def propose(key: str) -> httpx.Response:
+            headers = {"X-CSRF-Token": csrf, "Idempotency-Key": key}
+            path = f"/v1/disputes/{world.firm.dispute}/compensations"
+            return await finance.http.post(path, json=body, headers=headers)
+
+        async with world.db.transaction() as session:
+            await disputes.lock(session, world.firm.dispute)
+            asked = asyncio.create_task(propose("proposed-too-early"))
+            while not await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                assert not asked.done(), asked.result().text
+            async with world.db.transaction() as other:
+                await dispute_policies.publish(other, dispute_policies.load_policy())
+        refused = await asked
+        assert (refused.status_code, refused.json()["type"]) == (409, "changed-meanwhile"), refused.text
+        again = await propose("proposed-once-more")
+        assert (again.status_code, again.json()["type"]) == (403, "step-up-required")
+        assert (await finance.get(f"/v1/disputes/{world.firm.dispute}")).json()["compensations"] == []

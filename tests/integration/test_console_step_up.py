@@ -13,6 +13,7 @@ from store import reasons
 from store.models import Decision
 from tests.console_firm import PASSWORD
 from tests.console_world import Browser, ConsoleWorld, console_world
+from tests.mailed import token_of
 from tests.proofs import proof_form
 
 REASON = 'Checked "twice" & <agreed>, on Tuesday.'
@@ -78,8 +79,18 @@ async def test_a_proof_for_one_form_decides_no_other(world: ConsoleWorld) -> Non
 
 
 async def test_an_app_is_set_up_signs_in_and_gives_codes(world: ConsoleWorld) -> None:
-    async with world.browser("finn@firm.example") as browser:
-        page = await browser.post("/security/authenticator")
+    finn = "finn@firm.example"
+    async with world.browser(finn) as browser:
+        unproven = {"csrf": await browser.csrf(), "key": uuid4().hex}
+        refused = await browser.http.post("/security/authenticator", data=unproven)
+        assert (refused.status_code, "Mail me the link" in refused.text) == (403, True)
+        assert 'name="proof_method"' not in refused.text, "the password adds no factor"
+        assert 'action="/security/authenticator"' not in (await browser.get("/security")).text
+        assert (await browser.post("/security/link")).headers["location"] == "/security"
+        token = await token_of(world.db, finn, "first_factor")
+        shown = await browser.get(f"/security?token={token}")
+        _, fields = proof_form(shown.text, "mail", "/security/authenticator")
+        page = await browser.http.post("/security/authenticator", data=fields)
         assert "data:image/svg+xml" in page.text
         found = re.search(r"Key: <code>([A-Z2-7]+)</code>", page.text)
         assert found is not None

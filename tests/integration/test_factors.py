@@ -15,9 +15,9 @@ from api.json_api import create_json_api
 from front.access import Access
 from store import step_ups
 from store.known_browsers import counter_of
-from store.models import AuditEntry, DisputePack, IdentityFact, StepUp
+from store.models import AuditEntry, DisputePack, IdentityFact, StepUp, Trader
 from tests.api_world import PASSWORD, ApiWorld, api_world
-from tests.proofs import prove_by_api
+from tests.mailed import token_of
 from tests.soft_passkey import SoftPasskey
 
 REFUND = {"reason": "Asked for within the hour."}
@@ -150,6 +150,42 @@ async def _add_passkey_refused(world: ApiWorld, who: str, key: SoftPasskey) -> s
     return str(answer.json()["type"])
 
 
+async def test_the_first_factor_needs_the_link_of_a_mail(world: ApiWorld) -> None:
+    """P: who knows the password adds no factor. The link goes to the owner, works once and for nobody else."""
+    app = "/v1/factors/authenticator"
+    asked = (await world.ask("tina", "POST", app, proves=False)).json()
+    assert asked["step_up"]["methods"] == ["mail"] and "/v1/factors/link" in asked["remedy"]
+    assert (await _step_up(world, "tina", asked["step_up"], method="password", text=PASSWORD)).status_code == 403
+    assert (await world.ask("tina", "POST", "/v1/factors/link")).status_code == 204
+    assert (await world.ask("tina", "POST", "/v1/factors/link")).status_code == 204
+    token = await token_of(world.db, "tina@example.org", "first_factor")
+    hers = (await world.ask("eve", "POST", app, proves=False)).json()["step_up"]
+    assert (await _step_up(world, "eve", hers, method="mail", text=token)).status_code == 403, "it is tina's"
+    for wrong in ("x" * 43, ""):
+        assert (await _step_up(world, "tina", asked["step_up"], method="mail", text=wrong)).status_code == 403
+    refund = {"action": "money", "digest": "0" * 64}
+    assert (await _step_up(world, "tina", refund, method="mail", text=token)).status_code == 403, "for nothing else"
+    assert (await _step_up(world, "tina", asked["step_up"], method="mail", text=token)).status_code == 201
+    again = await _step_up(world, "tina", asked["step_up"], method="mail", text=token)
+    assert (again.status_code, again.json()["type"]) == (403, "proof-refused"), "it works once"
+    secret = (await world.ask("tina", "POST", app, proves=False)).json()["secret"]
+    code = {"code": pyotp.TOTP(secret).now()}
+    assert (await world.ask("tina", "POST", f"{app}/confirm", code)).status_code == 200
+    assert (await world.ask("tina", "POST", "/v1/factors/link")).status_code == 409, "the next one needs the first"
+
+
+async def test_where_the_link_for_the_first_factor_cannot_go(world: ApiWorld) -> None:
+    nowhere = await world.ask("finance", "POST", "/v1/factors/link")
+    assert (nowhere.status_code, nowhere.json()["field"]) == (422, "login")
+    assert "propos user factor-link" in nowhere.json()["remedy"]
+    async with world.db.transaction() as session:
+        (await session.get_one(Trader, world.people["eve"].trader_id)).email_confirmed_at = None
+    refused = await world.ask("eve", "POST", "/v1/factors/link")
+    assert (refused.status_code, refused.json()["type"]) == (403, "email-unconfirmed")
+    statuses = [(await world.ask("tina", "POST", "/v1/factors/link")).status_code for _ in range(6)]
+    assert statuses == [204] * 5 + [429]
+
+
 async def test_a_challenge_is_for_its_action_and_its_session(world: ApiWorld) -> None:
     key = _key()
     await _add_passkey(world, "finance", key)
@@ -253,7 +289,6 @@ async def test_without_step_ups_money_moves_at_once_and_factors_stay_guarded(wor
         assert (await world.ask("finance", "POST", _path(world), REFUND, proves=False)).status_code == 200
         asked = await world.ask("finance", "POST", "/v1/factors/authenticator", proves=False)
         assert asked.json()["type"] == "step-up-required"
-        assert (await prove_by_api(http, asked, PASSWORD)).status_code == 201
 
 
 async def test_what_is_no_decision_and_needs_a_proof_is_refused_without_one(world: ApiWorld) -> None:

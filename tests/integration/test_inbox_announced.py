@@ -1,9 +1,10 @@
-"""The database tells the relay of a webhook event, but not of each one of a burst."""
+"""The database tells the relay of a webhook event, but not of each one of a burst; a desk's events are told apart."""
 
 import asyncio
 
 import psycopg
 
+from domain.tickets import CHANGED
 from store import inbox
 from store.db import Database
 
@@ -11,8 +12,8 @@ from store.db import Database
 async def test_a_burst_is_announced_once_and_the_next_event_after_it_again(database_url: str) -> None:
     db = Database(database_url)
 
-    async def receive(event_id: str) -> None:
-        await inbox.receive_at_once(db, provider="stripe", event_id=event_id, kind="checkout.paid", object_id="cs_1")
+    async def receive(event_id: str, kind: str = "checkout.paid") -> None:
+        await inbox.receive_at_once(db, provider="stripe", event_id=event_id, kind=kind, object_id="cs_1")
 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as relay:
         await relay.execute("LISTEN relay")
@@ -35,4 +36,13 @@ async def test_a_burst_is_announced_once_and_the_next_event_after_it_again(datab
                 assert len(taken) == 5
             await receive("evt_5")
             assert await heard() == ["inbox"]
+            async with db.transaction() as session:
+                assert len(await inbox.claim(session, limit=100, lease_seconds=600)) == 1
+            for number in range(3):
+                await receive(f"tkt_{number}", CHANGED)
+            assert await heard() == ["inbox"]
+            await receive("evt_6")
+            assert await heard() == ["inbox"], "events of a desk wait, and payments do not wait for them"
+            await receive("tkt_3", CHANGED)
+            assert await heard() == []
     await db.close()

@@ -137,6 +137,32 @@ async def test_an_old_order_is_not_tried_again_on_an_account_that_trades_again(w
     assert await tried() == orders.keys(), "it has ended"
 
 
+async def test_a_reset_that_was_given_up_stays_work_until_it_is_tried_again(world: ApiWorld) -> None:
+    tina = world.people["tina"]
+    async with world.db.transaction() as session:
+        about = {"account_id": tina.has("acc")}
+        await outbox.enqueue(session, key="reset/off_1", topic=outbox.RESET, target="7", payload=about)
+        row = (await session.scalars(select(OutboxMessage).where(OutboxMessage.key == "reset/off_1"))).one()
+        row.parked_at, row.error = row.recorded_at, "The venue refused it."
+    path = f"/v1/parked-messages/outbox/{row.id}"
+
+    async def shown() -> tuple[list[bool], list[str]]:
+        """Of the reset: whether it was given up, and its lines in the queue."""
+        parked = (await world.ask("support", "GET", "/v1/parked-messages")).json()["items"]
+        queue = (await world.ask("support", "GET", "/v1/queue?kind=outbox")).json()["items"]
+        assert {item["account_id"] for item in queue} <= {None, tina.has("acc")}
+        return [item["given_up"] for item in parked], [item["words"] for item in queue]
+
+    assert (await shown())[0] == [False]
+    given_up = await world.ask("admin", "POST", f"{path}/drop", {"reason": "The venue cannot do it today."})
+    assert given_up.json()["state"] == "given_up"
+    listed, (words,) = await shown()
+    assert listed == [True] and words.startswith("Reset of the balance of login 7 that was given up"), words
+    assert (await world.ask("admin", "POST", f"{path}/drop", {"reason": "Again."})).status_code == 409
+    assert (await world.ask("finance", "POST", f"{path}/retry")).json()["state"] == "waiting"
+    assert await shown() == ([], [])
+
+
 async def _pauses(world: ApiWorld, offence: int, *, at: datetime) -> None:
     """An offence at this time pauses the account until the next reset."""
     tina = world.people["tina"]
