@@ -253,6 +253,10 @@ _TRADER_RAIL: Final = (
 _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
+    "/breaches": "/accounts",
+    "/deals": "/accounts",
+    "/ledger": "/payouts",
+    "/cases": "/risk",
     "/checkout": "/buy",
     "/reconciliation": "/payouts",
     "/platforms": "/",

@@ -32,6 +32,9 @@ class Challenge(Base):
     __table_args__ = (
         ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),
         UniqueConstraint("provider", "checkout_id"),
+        Index("ix_challenges_newest", "recorded_at", "id"),
+        Index("ix_challenges_state_newest", "state", "recorded_at", "id"),
+        Index("ix_challenges_changed", "changed_at", "id"),
     )
 
     id: Mapped[Id]
@@ -61,6 +64,8 @@ class Account(Base):
         UniqueConstraint("challenge_id", "phase_index", "attempt"),
         UniqueConstraint("platform", "login"),
         Index("ix_accounts_shard_status", "shard", "status"),
+        Index("ix_accounts_login", "login"),
+        Index("ix_accounts_trader_number", "trader_id", "number"),
     )
 
     id: Mapped[Id]
