@@ -1,7 +1,7 @@
 """What a request asks of a list: filters, `q` for a search, `sort`."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
@@ -24,10 +24,10 @@ def asked_from(given: Mapping[str, str], offered: Listing) -> Asked:
     return Asked(filters, given.get("q", "").strip()[:LONGEST], given.get("sort", "")[:LONGEST])
 
 
-def asked_of(offered: Listing) -> Callable[..., Asked]:
+def asked_of(offered: Listing) -> Callable[..., Awaitable[Asked]]:
     """Returns a dependency of an API route, whose parameters are what the list offers."""
 
-    def read(**given: str | None) -> Asked:
+    async def read(**given: str | None) -> Asked:
         filters = {name: given[name] or "" for name in offered.filters}
         return Asked(filters, given["q"] or "", given["sort"] or "")
 
@@ -54,7 +54,7 @@ def _kind(name: str, values: tuple[str, ...]) -> Any:
     return Literal[values] if values else _KINDS.get(name, Text)
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Refuses a query parameter that the API route does not have: a filter that is mistyped would otherwise give
     everything. Raises BadInput."""
     route = request.scope.get("route")
@@ -70,13 +70,13 @@ def only_known_parameters(request: Request) -> None:
             )
 
 
-_KNOWN: Final[dict[APIRoute, frozenset[str]]] = {}
+_KNOWN: Final[dict[Callable[..., Any], frozenset[str]]] = {}
 
 
 def _parameters(route: APIRoute) -> frozenset[str]:
-    if route not in _KNOWN:
-        _KNOWN[route] = frozenset(_named_in(route.dependant))
-    return _KNOWN[route]
+    if route.endpoint not in _KNOWN:
+        _KNOWN[route.endpoint] = frozenset(_named_in(route.dependant))
+    return _KNOWN[route.endpoint]
 
 
 def _named_in(part: Dependant) -> Iterator[str]:

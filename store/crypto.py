@@ -21,7 +21,7 @@ from sqlalchemy import LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeDecorator
 
-from domain.name_words import name_words
+from domain.screening.name_words import name_words
 
 _NONCE: Final = 12
 _WORD: Final = "word of a name: "  # so that a word is never found as a whole text

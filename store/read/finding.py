@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, cast, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
 from store import crypto
-from store.models import Account, Trader
+from store.models import Account, Trader, TraderWord
 from store.scope import Scope
 
 ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
@@ -74,7 +74,7 @@ def has_name(text: str) -> Condition | None:
     words = crypto.keys().word_lookups(text)
     if not words:
         return None
-    return and_(*(Trader.name_words.op("&&")(cast(each, ARRAY(Text))) for each in words))
+    return and_(*(Trader.id.in_(select(TraderWord.trader_id).where(TraderWord.word.in_(each))) for each in words))
 
 
 def traders_of(text: str) -> Select[tuple[str]] | None:

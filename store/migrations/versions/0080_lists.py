@@ -29,7 +29,29 @@ _INDEXES: tuple[tuple[str, str, list[str]], ...] = (
 
 def upgrade() -> None:
     op.add_column("traders", sa.Column("name_words", ARRAY(sa.Text()), nullable=True))
-    op.create_index("ix_traders_name_words", "traders", ["name_words"], postgresql_using="gin")
+    op.create_table(
+        "trader_words",
+        sa.Column("word", sa.Text(), nullable=False),
+        sa.Column("trader_id", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("word", "trader_id", name=op.f("pk_trader_words")),
+        sa.ForeignKeyConstraint(["trader_id"], ["traders.id"], name=op.f("fk_trader_words_trader_id")),
+    )
+    op.create_index(op.f("ix_trader_words_trader_id"), "trader_words", ["trader_id"])
+    op.execute("""
+        CREATE FUNCTION keep_trader_words() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+        BEGIN
+            IF TG_OP = 'UPDATE' THEN
+                DELETE FROM trader_words WHERE trader_id = NEW.id;
+            END IF;
+            INSERT INTO trader_words (word, trader_id)
+                SELECT DISTINCT word, NEW.id FROM unnest(NEW.name_words) AS word;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER keep_words AFTER INSERT OR UPDATE OF name_words ON traders
+        FOR EACH ROW EXECUTE FUNCTION keep_trader_words()
+    """)
     unindexed = sa.text("name_words IS NULL")
     op.create_index("ix_traders_without_words", "traders", ["id"], postgresql_where=unindexed)
     for name, table, columns in _INDEXES:
@@ -40,5 +62,7 @@ def downgrade() -> None:
     for name, table, _ in _INDEXES:
         op.drop_index(name, table)
     op.drop_index("ix_traders_without_words", "traders")
-    op.drop_index("ix_traders_name_words", "traders")
+    op.execute("DROP TRIGGER keep_words ON traders")
+    op.execute("DROP FUNCTION keep_trader_words()")
+    op.drop_table("trader_words")
     op.drop_column("traders", "name_words")
