@@ -99,9 +99,7 @@ def _view(row: Any) -> BreachView:
 
 
 def _found(named: Named) -> list[Condition]:
-    found = named.beside(None, Breach.account_id)
-    if named.traders:
-        found.append(Breach.account_id.in_(select(Account.id).where(Account.trader_id.in_(named.traders))))
+    found: list[Condition] = [Breach.account_id.in_(named.owned)] if named.owned else []
     return [*found, Breach.id == named.text] if named.is_id("brc") else found
 
 

@@ -12,7 +12,7 @@ from domain.surveillance.casework import CASE
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import Action
 from store import case_evidence
-from store.models import Account, Alert, Case, CaseAccount, User
+from store.models import Alert, Case, CaseAccount, User
 from store.read import case_parts, deductions, history, listing
 from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, NoteView, SimilarCase
 from store.read.deductions import CaseTradeView
@@ -113,19 +113,14 @@ def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, An
     }
 
 
-def _about(accounts: Select[tuple[str]]) -> Condition:
-    return Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id.in_(accounts)))
-
-
 def _of_account(text: str) -> Condition:
-    return _about(select(Account.id).where(of_account(Account.id)(text)))
+    return Case.id.in_(select(CaseAccount.case_id).where(of_account(CaseAccount.account_id)(text)))
 
 
 def _found(named: Named) -> list[Condition]:
     found = [Case.id == named.text] if named.is_id("cas") else []
-    if named.accounts or named.traders:
-        owned = Account.trader_id.in_(named.traders) | Account.id.in_(named.accounts)
-        found.append(_about(select(Account.id).where(owned)))
+    if named.owned:
+        found.append(Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id.in_(named.owned))))
     return found
 
 

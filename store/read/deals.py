@@ -44,13 +44,8 @@ _CURRENCY: Final = select(Account.currency).where(Account.id == DealRow.account_
 
 
 def _found(named: Named) -> list[Condition]:
-    if named.traders:
-        of_people: list[Condition] = [
-            DealRow.account_id.in_(select(Account.id).where(Account.trader_id.in_(named.traders)))
-        ]
-    else:
-        of_people = []
-    return [*of_people, *named.beside(None, DealRow.account_id), DealRow.deal_id == named.text]
+    owned = [DealRow.account_id.in_(named.owned)] if named.owned else []
+    return [*owned, DealRow.deal_id == named.text]
 
 
 DEALS: Final = Listing(

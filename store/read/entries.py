@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.currencies import DIGITS
-from store.models import Challenge, LedgerTransaction, Payout, Posting
+from store.models import Account, Challenge, LedgerTransaction, Payout, Posting
 from store.read import listing
 from store.read.finding import ID, Named
 from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals
@@ -37,12 +37,12 @@ def _about(references: Any) -> Condition:
 
 def _found(named: Named) -> list[Condition]:
     """What belongs to a trader or an account has the challenge or the payout as its reference."""
-    found = [_about([named.text])] if ID.fullmatch(named.text) else []
-    if named.traders or named.accounts:
-        accounts = Payout.account_id.in_(named.accounts)
-        found.append(_about(select(Payout.id).where(Payout.trader_id.in_(named.traders) | accounts)))
-        found.append(_about(select(Challenge.id).where(Challenge.trader_id.in_(named.traders))))
-    return found
+    if ID.fullmatch(named.text) and not named.owned:
+        return [_about([named.text])]
+    of_accounts = select(Account.challenge_id).where(Account.id.in_(named.owned))
+    of_traders = select(Challenge.id).where(Challenge.trader_id.in_(named.traders))
+    payouts = select(Payout.id).where(Payout.account_id.in_(named.owned))
+    return [_about(union_all(payouts, of_accounts, of_traders))] if named.owned or named.traders else []
 
 
 ENTRIES: Final = Listing(

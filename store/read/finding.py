@@ -1,6 +1,7 @@
 """Whom and what a text names. Lists and search read it the same way; each look-up is exact and has an index."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,11 +22,13 @@ Condition = ColumnElement[bool]
 
 @dataclass(frozen=True)
 class Named:
-    """`text` as it was typed, without space around it; the ids of the traders and accounts that it names."""
+    """`text` as it was typed, without space around it; the ids of the traders and accounts that it names. `owned`:
+    these accounts, and all accounts of these traders."""
 
     text: str
     traders: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    owned: tuple[str, ...] = ()
 
     def is_id(self, prefix: str) -> bool:
         return bool(ID.fullmatch(self.text)) and self.text.startswith(f"{prefix}_")
@@ -48,9 +51,16 @@ async def named(session: AsyncSession, scope: Scope, text: str) -> Named:
         people = list((await session.scalars(traders.where(scope.own(Trader.id)).limit(MOST + 1))).all())
     if accounts is not None:
         numbers = list((await session.scalars(accounts.where(scope.own(Account.trader_id)).limit(MOST))).all())
-    if len(people) > MOST:
-        raise BadInput(f"More than {MOST:,} traders have this name.", field="q", remedy="Add another word of the name.")
-    return Named(wanted, tuple(people), tuple(numbers))
+    owned = list[str]()
+    if people:
+        owned = list((await session.scalars(_accounts_of(people[:MOST]).limit(MOST + 1))).all())
+    if max(len(people), len(owned)) > MOST:
+        raise BadInput(f"This names more than {MOST:,} people or accounts.", field="q", remedy="Add another word.")
+    return Named(wanted, tuple(people), tuple(numbers), tuple({*numbers, *owned}))
+
+
+def _accounts_of(traders: Sequence[str]) -> Select[tuple[str]]:
+    return select(Account.id).where(Account.trader_id.in_(traders))
 
 
 def account_number_in(text: str) -> int | None:

@@ -32,7 +32,8 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
         "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
         f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
         f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
-        "/challenges", "/breaches", "/deals", "/ledger", "/cases", "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
+        "/challenges", "/breaches", "/deals", "/ledger", "/cases",
+        "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
     ]  # fmt: skip
 
 
