@@ -28,7 +28,6 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "accounts.read": _EVERYBODY,
     "deals.read": STAFF,
     "ledger.read": STAFF,
-    "lists.export": STAFF,
     "credentials.show": _TRADER,
     "credentials.reset": RESETTERS,
     "breaches.read": _EVERYBODY,

@@ -24,7 +24,6 @@ from domain.money import Money
 from firm import growth, platform_changes
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
-from front import permissions
 from front.lacks import lacks_of
 from front.lists import asked_from
 from front.permissions import may
@@ -71,7 +70,7 @@ class AccountPages:
             totals = await listing.totals(visit.session, offered, visit.scope, asked)
             named = ("state", "status", "product", "platform")
             choices = choices_of(offered, asked, *named, product=sold.names, platform=visit.platform_names)
-            exports = permissions.may(visit.actor, "lists.export")
+            exports = visit.scope.staff
             return await visit.render(
                 "accounts.html",
                 [Crumb("Accounts")],

@@ -7,7 +7,6 @@ from console.desk import Desk
 from console.lists import table_of
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
-from front import permissions
 from front.lists import asked_from
 from store.read import listing, payouts
 from store.read.pages import Window
@@ -27,7 +26,7 @@ class PayoutPages:
         async with self._desk.visit(request, PEOPLE) as visit:
             found = await payouts.page(visit.session, visit.scope, Window(cursor=cursor), asked)
             totals = await listing.totals(visit.session, payouts.PAYOUTS, visit.scope, asked)
-            exports = permissions.may(visit.actor, "lists.export")
+            exports = visit.scope.staff
             return await visit.render(
                 "payouts.html",
                 [Crumb("Payouts")],

@@ -19,7 +19,6 @@ from domain.approvals import PEOPLE, Actor
 from domain.errors import BadInput, Conflict
 from domain.tickets import TICKET
 from firm import held_answers, ticket_desk, tickets
-from front import permissions
 from front.lists import asked_from
 from store.read import tickets as read
 from store.read.listing import Asked
@@ -63,7 +62,7 @@ class SupportPages:
                 if visit.viewer.is_trader
                 else await ticket_desk.looking(visit.session, [row.id for row in found.items])
             )
-            exports = permissions.may(visit.actor, "lists.export")
+            exports = visit.scope.staff
             return await visit.render(
                 "tickets.html",
                 [Crumb("Tickets")],

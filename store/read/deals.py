@@ -62,7 +62,7 @@ DEALS: Final = Listing(
     order="-stored",
     finds=_found,
     searches="deal id, account number, login, trader’s name or e-mail address",
-    sums=(Sum("Result", _TOTAL, _CURRENCY),),
+    sums=(Sum("Net result", _TOTAL, _CURRENCY),),
 )
 
 

@@ -52,7 +52,7 @@ ENTRIES: Final = Listing(
     filters={
         "account": Filter("Account of the ledger", equals(Posting.account)),
         "currency": Filter("Currency", equals(Posting.currency), tuple(sorted(DIGITS))),
-        "layer": Filter("Layer", equals(Posting.layer), ("posted", "pending")),
+        "layer": Filter("Status", equals(Posting.layer), ("posted", "pending")),
         "reference": Filter("Reference", lambda text: _about([text])),
         "transaction": Filter("Transaction", lambda text: Posting.transaction_id == _number(text)),
     },
@@ -60,7 +60,7 @@ ENTRIES: Final = Listing(
     order="-posted",
     finds=_found,
     searches="id of a payout or a challenge, trader’s name or e-mail address, account number",
-    sums=(Sum("Balance of these lines", Posting.amount_minor, Posting.currency),),
+    sums=(Sum("Net", Posting.amount_minor, Posting.currency),),
 )
 
 
