@@ -19,9 +19,17 @@ _API: Final = "/v1/"
 
 
 def asked_from(given: Mapping[str, str], offered: Listing) -> Asked:
-    """Reads the address or the form of a page. What is not of the list is left out."""
-    filters = {name: given.get(name, "").strip()[:LONGEST] for name in offered.filters}
-    return Asked(filters, given.get("q", "").strip()[:LONGEST], given.get("sort", "")[:LONGEST])
+    """Reads the address or the form of a page. What is not of the list is left out. Raises BadInput for what is no
+    text."""
+    filters = {name: _text(given, name) for name in offered.filters}
+    return Asked(filters, _text(given, "q"), _text(given, "sort"))
+
+
+def _text(given: Mapping[str, str], name: str) -> str:
+    try:
+        return plain(given.get(name, "").strip()[:LONGEST])
+    except ValueError as problem:
+        raise BadInput(f"{name}: {problem}.", field=name, remedy="Type it again.") from None
 
 
 def asked_of(offered: Listing) -> Callable[..., Awaitable[Asked]]:

@@ -25,8 +25,8 @@ class PayoutPages:
         asked, cursor = asked_from(request.query_params, payouts.PAYOUTS), request.query_params.get("cursor")
         async with self._desk.visit(request, PEOPLE) as visit:
             found = await payouts.page(visit.session, visit.scope, Window(cursor=cursor), asked)
-            totals = await listing.totals(visit.session, payouts.PAYOUTS, visit.scope, asked)
             exports = visit.scope.staff
+            totals = await listing.totals(visit.session, payouts.PAYOUTS, visit.scope, asked) if exports else None
             return await visit.render(
                 "payouts.html",
                 [Crumb("Payouts")],

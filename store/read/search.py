@@ -50,6 +50,8 @@ async def search(session: AsyncSession, scope: Scope, text: str, findable: Mappi
     """Exact matches within `scope`; what belongs to somebody else is not found. `findable`: the kinds of rows beside
     traders, accounts, challenges, breaches, proofs and deals that the person may open."""
     wanted = text.strip()
+    if "\0" in wanted:  # no text of the record has it
+        return Found(items=())
     if match := finding.ID.fullmatch(wanted.lower()):
         return Found(items=await _by_id(session, scope, match.group(1), wanted.lower(), findable))
     hits = [
