@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 
@@ -12,6 +12,7 @@ from api.metrics import Metrics
 from api.routes import (
     accounts,
     api_keys,
+    books,
     cases,
     challenges,
     chargebacks,
@@ -44,13 +45,15 @@ from api.routes import (
     webhook_endpoints,
 )
 from front.deps import ApiDeps
+from front.lists import only_known_parameters
 
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.
 
 Every POST except signing in, proving who you are, changing your own factors, checking an order, asking for a price and
 showing credentials needs an `Idempotency-Key`. The same key with the same input returns the first answer again; with
-other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next.
+other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next,
+or its `previous_cursor` to go back. A filter value that cannot be and a parameter that is not listed here are refused.
 
 A program sends an API key as `Authorization: Bearer propos_…`. Every answer says how many requests are left, in
 `RateLimit` and `RateLimit-Policy`.
@@ -87,6 +90,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        dependencies=[Depends(only_known_parameters)],
         responses={status: dict(problem) for status, problem in _REFUSALS.items()},
         middleware=[Middleware(Observed, metrics=metrics), Middleware(Limits)],
     )
@@ -111,6 +115,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         credentials,
         orders,
         payouts,
+        books,
         disputes,
         chargebacks,
         cases,

@@ -126,6 +126,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 @app.command()
 def migrate() -> None:
     """Upgrade the database to the newest schema, and put the firm's policies and its desk of tickets in force."""
+    from cli.name_index import index_names
     from cli.policy import put_in_force
     from settings import load
     from store.migrate import current, upgrade
@@ -134,6 +135,7 @@ def migrate() -> None:
     url = settings.required("database_url")
     upgrade(settings.owner_database_url or url, url)
     put_in_force(settings)
+    index_names(settings)
     typer.echo(f"The database is at revision {current(url)[0]}.")
 
 

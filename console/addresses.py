@@ -9,6 +9,7 @@ _PAGES: Final = {
     "account": "/accounts",
     "breach": "/breaches",
     "challenge": "/challenges",
+    "deal": "/accounts",
     "proof": "/proofs",
     "trader": "/traders",
 }
@@ -30,3 +31,13 @@ def queue_href(tab: str = "", ref: str = "", following: str = "") -> str:
     that came after it in the list."""
     query = urlencode({name: value for name, value in (("kind", tab), ("next", following)) if value})
     return (f"/queue/{quote(ref)}" if ref else "/queue") + (f"?{query}" if query else "")
+
+
+def page_of_id(subject_id: str) -> str | None:
+    """The page of a thing by the kind that its id begins with; None for what has none."""
+    prefix = subject_id.split("_", maxsplit=1)[0]
+    for kind, known in {"challenge": "chl", "account": "acc", "trader": "trd"}.items():
+        if prefix == known:
+            return href(kind, subject_id)
+    found = (subject for subject in SUBJECTS if subject.find is not None and subject.find.prefix == prefix)
+    return next((subject.href(subject_id) for subject in found if subject.page), None)

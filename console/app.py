@@ -20,6 +20,7 @@ from console.pages.door import Door, to_sign_in
 from console.pages.doors import OuterDoors
 from console.pages.exposure import ExposurePages
 from console.pages.firm import FirmPages
+from console.pages.lists import ListPages
 from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
 from console.pages.orders import OrderPages
@@ -76,6 +77,7 @@ def router(deps: ApiDeps) -> APIRouter:
         AccountPages(desk),
         CredentialPages(desk),
         OrderPages(desk),
+        ListPages(desk),
         ChallengePages(desk),
         BuyingPages(desk),
         ProofPages(desk),

@@ -102,7 +102,8 @@ def shell(request: Request) -> dict[str, Any]:
     """What the frame shows on every page, error pages included."""
     theme = request.cookies.get(THEME, "auto")
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return {"theme": theme if theme in THEMES else "auto", "path": back, "query": request.query_params.get("q")}
+    searched = request.query_params.get("q") if request.url.path == "/search" else None
+    return {"theme": theme if theme in THEMES else "auto", "path": back, "query": searched}
 
 
 def wants_fragment(request: Request, target: str) -> bool:
@@ -253,6 +254,10 @@ _TRADER_RAIL: Final = (
 _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
+    "/breaches": "/accounts",
+    "/deals": "/accounts",
+    "/ledger": "/payouts",
+    "/cases": "/risk",
     "/checkout": "/buy",
     "/reconciliation": "/payouts",
     "/platforms": "/",

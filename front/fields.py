@@ -1,6 +1,7 @@
 """What arrives from outside, checked where it enters: ids, keys, texts, amounts, bank accounts."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Query
@@ -38,6 +39,18 @@ def id_of(prefix: str) -> Any:
     return AfterValidator(check)
 
 
+def one_of(values: Iterable[str]) -> Any:
+    """The validator of a text that is one of these; anything else is refused, naming the field."""
+    known = sorted(values)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"is none of {', '.join(known)}")
+        return value
+
+    return AfterValidator(check)
+
+
 ChallengeId = Annotated[str, id_of("chl")]
 AccountId = Annotated[str, id_of("acc")]
 BreachId = Annotated[str, id_of("brc")]
@@ -67,7 +80,8 @@ ReceiptId = Annotated[str, id_of("rcp")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Raises ValueError for control characters."""
     if _CONTROL.search(text):
         raise ValueError("control characters are not text")
     return text
@@ -83,15 +97,14 @@ def _text(longest: int) -> Any:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
-Line = Annotated[str, _text(200), AfterValidator(_plain)]
-Words = Annotated[str, _text(4000), AfterValidator(_plain)]
-Reason = Annotated[str, _text(1000), AfterValidator(_plain)]
-Email = Annotated[str, _text(254), AfterValidator(_plain), AfterValidator(_email)]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain)]
+Line = Annotated[str, _text(200), AfterValidator(plain)]
+Words = Annotated[str, _text(4000), AfterValidator(plain)]
+Reason = Annotated[str, _text(1000), AfterValidator(plain)]
+Email = Annotated[str, _text(254), AfterValidator(plain), AfterValidator(_email)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(plain)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 PlatformName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,38}$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
-State = Annotated[str, Field(pattern=r"^[a-z_]{1,24}$")]
 AnyId = Annotated[str, Field(pattern=r"^[a-z0-9_@./:+-]{1,80}$")]
 
 

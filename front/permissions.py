@@ -25,6 +25,8 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
+    "deals.read": STAFF,
+    "ledger.read": STAFF,
     "credentials.show": _TRADER,
     "credentials.reset": RESETTERS,
     "breaches.read": _EVERYBODY,

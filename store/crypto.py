@@ -2,10 +2,10 @@
 
 The composition root installs the keys once per process; a column read or written before that is an error.
 
-There are two kinds of keyed digests. A *blind index* finds a row by its encrypted text; it names its key, and a
-rotation of the keys computes it anew (store/key_rotation.py). A *digest* is compared with one computed later, as that
-of an approval with the payout; some are in rows that never change. So its key is a secret of its own that does not
-rotate.
+There are two kinds of keyed digests. A *blind index* finds a row by its encrypted text, or by a word of a name; it
+names its key, and a rotation of the keys computes it anew (store/key_rotation.py). A *digest* is compared with one
+computed later, as that of an approval with the payout; some are in rows that never change. So its key is a secret of
+its own that does not rotate.
 """
 
 import base64
@@ -18,9 +18,13 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import LargeBinary, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeDecorator
 
+from domain.screening.name_words import name_words
+
 _NONCE: Final = 12
+_WORD: Final = "word of a name: "  # so that a word is never found as a whole text
 
 
 class Undecipherable(Exception):
@@ -74,6 +78,17 @@ class FieldKeys:
         that are older than the ids have none."""
         digests = {key_id: _keyed(key, text) for key_id, key in self._index_keys.items()}
         return [*(f"{key_id}:{digest}" for key_id, digest in digests.items()), *digests.values()]
+
+    def word_indexes(self, name: str) -> list[str]:
+        """Returns the blind index of each word of a name under the first key."""
+        return [self.blind_index(_WORD + word) for word in name_words(name)]
+
+    def word_lookups(self, name: str) -> list[list[str]]:
+        """Returns for each word of a name every blind index that a row with this word may have."""
+        return [
+            [f"{key_id}:{_keyed(key, _WORD + word)}" for key_id, key in self._index_keys.items()]
+            for word in name_words(name)
+        ]
 
     def digest(self, text: str) -> str:
         """Returns a keyed digest of `text`, ignoring case and outer space. It stays the same in a rotation."""
@@ -129,6 +144,18 @@ class BlindIndex(TypeDecorator[str]):
     `blind_indexes`."""
 
     impl = Text
+    cache_ok = True
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        self.of = of
+
+
+class BlindWords(TypeDecorator[list[str]]):
+    """A column with the blind index of each word of the encrypted name `of` of the same table. None: not made yet, for
+    a row that is older than the column."""
+
+    impl = ARRAY(Text)
     cache_ok = True
 
     def __init__(self, of: str) -> None:

@@ -1,5 +1,7 @@
 """Rotation of the keys: which key every encrypted value and blind index needs, and how they move to the first key.
 
+Blind words that a row of an earlier version lacks are made on the way.
+
 Nothing is remembered between two runs: a value names its key, so a run that was killed continues where it ended. The
 firm keeps working: a reader finds each row by either index, and rows that somebody else has locked are left for the
 next pass, so that nothing waits for this one for longer than a batch takes.
@@ -27,10 +29,11 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import crypto
-from store.crypto import BlindIndex, Encrypted, FieldKeys, Undecipherable
+from store.crypto import BlindIndex, BlindWords, Encrypted, FieldKeys, Undecipherable
 from store.db import allow_long_job
 from store.models import Base
 
@@ -90,7 +93,7 @@ async def usage(session: AsyncSession) -> list[Use]:
     for table in tables():
         for column, key_id in _key_ids(table):
             rows = await session.execute(
-                select(key_id, func.count()).where(column.is_not(None)).group_by(key_id).order_by(key_id)
+                select(key_id, func.count()).where(key_id.is_not(None)).group_by(key_id).order_by(key_id)
             )
             found += [Use(f"{table.name}.{column.name}", key, count) for key, count in rows]
     return found
@@ -139,6 +142,9 @@ def _moved(table: Table, row: Any) -> tuple[dict[str, Any], list[str]]:
     for column in _columns(table, BlindIndex):
         if column.type.of in values:
             values[column.name] = keys.blind_index(values[column.type.of])
+    for column in _columns(table, BlindWords):
+        if column.type.of in values:
+            values[column.name] = keys.word_indexes(values[column.type.of])
     return values, unreadable
 
 
@@ -147,11 +153,17 @@ def _columns(table: Table, kind: type[Any]) -> list[Any]:
 
 
 def _key_ids(table: Table) -> list[tuple[Any, ColumnElement[str]]]:
-    """Returns each encrypted column and blind index with the expression of its key id."""
+    """Returns each encrypted column and blind index with the expression of its key id, which is NULL for a name without
+    words."""
     return [
         *((column, _key_of_value(column)) for column in _columns(table, Encrypted)),
         *((column, _key_of_index(column)) for column in _columns(table, BlindIndex)),
+        *((column, _key_of_words(column)) for column in _columns(table, BlindWords)),
     ]
+
+
+def _key_of_words(column: Any) -> ColumnElement[str]:
+    return func.split_part(type_coerce(column, ARRAY(Text))[1], ":", 1)
 
 
 def _key_of_value(column: Any) -> ColumnElement[str]:
@@ -167,7 +179,10 @@ def _key_of_index(column: Any) -> ColumnElement[str]:
 
 def _behind(table: Table) -> ColumnElement[bool]:
     current = crypto.keys().current
-    return or_(*(and_(column.is_not(None), key_id != current) for column, key_id in _key_ids(table)))
+    return or_(
+        *(and_(column.is_not(None), key_id != current) for column, key_id in _key_ids(table)),
+        *(column.is_(None) for column in _columns(table, BlindWords)),
+    )
 
 
 def needs(uses: Sequence[Use], key_id: str) -> list[str]:

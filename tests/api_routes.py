@@ -202,6 +202,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", f"/v1/breaks/{BREAK}/lock-again", REASON, "breaks.again"),
     ("POST", f"/v1/breaks/{BREAK}/push-again", REASON, "breaks.again"),
     ("POST", f"/v1/breaks/{BREAK}/enable-again", REASON, "breaks.again"),
+    ("GET", "/v1/deals", None, "deals.read"),
+    ("GET", "/v1/ledger-entries", None, "ledger.read"),
     ("GET", "/v1/queue", None, "queue.read"),
     ("GET", "/v1/summary", None, "summary.read"),
     ("GET", "/v1/platforms", None, "platforms.read"),

@@ -8,8 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
 from front.auth import Caller, Deps, allowed
-from front.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
+from front.fields import AccountId, BreachId, ProofId, window
+from front.lists import asked_of
 from store.read import accounts, breaches, case_actions, deductions, gates, market, room, timeline, warnings
+from store.read.listing import Asked
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -21,15 +23,10 @@ Paged = Annotated[Window, Depends(window)]
 
 @router.get("/accounts")
 async def list_accounts(
-    caller: Reader,
-    deps: Deps,
-    page: Paged,
-    status: State | None = None,
-    product: Slug | None = None,
-    trader: TraderId | None = None,
+    caller: Reader, deps: Deps, page: Paged, asked: Annotated[Asked, Depends(asked_of(accounts.ACCOUNTS))]
 ) -> Page[accounts.AccountRow]:
     async with deps.db.transaction() as session:
-        return await accounts.page(session, caller.scope, page, status=status, product=product, trader_id=trader)
+        return await accounts.page(session, caller.scope, page, asked)
 
 
 @router.get("/accounts/{account_id}")
@@ -120,9 +117,11 @@ async def list_timeline(
 
 
 @router.get("/breaches")
-async def list_breaches(caller: BreachReader, deps: Deps, page: Paged) -> Page[breaches.BreachView]:
+async def list_breaches(
+    caller: BreachReader, deps: Deps, page: Paged, asked: Annotated[Asked, Depends(asked_of(breaches.BREACHES))]
+) -> Page[breaches.BreachView]:
     async with deps.db.transaction() as session:
-        return await breaches.page(session, caller.scope, page)
+        return await breaches.page(session, caller.scope, page, asked)
 
 
 @router.get("/breaches/{breach_id}")

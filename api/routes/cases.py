@@ -1,6 +1,6 @@
 """Surveillance cases and reviews: staff only, so that nobody learns that they are watched."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
@@ -11,12 +11,14 @@ from domain.surveillance.casework import ProposedAction
 from firm import case_actions, case_messages
 from firm import cases as firm_cases
 from front.auth import Deps, allowed
-from front.fields import AccountId, CaseId, Input, Reason, ReviewId, State, Words, window
+from front.fields import CaseId, Input, Reason, ReviewId, Words, window
+from front.lists import asked_of
 from front.once import Keyed
 from front.subjects.case import ActionProposed, proposed
 from store import case_evidence
 from store.read import cases, precision, reviews
 from store.read.deductions import CaseTradeView
+from store.read.listing import Asked
 from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["surveillance"])
@@ -83,14 +85,10 @@ class CaseTrades(View):
 
 @router.get("/cases", dependencies=[Depends(allowed("cases.read"))])
 async def list_cases(
-    deps: Deps,
-    page: Paged,
-    state: State | None = None,
-    account: AccountId | None = None,
-    assigned_to: Annotated[str | None, Query(pattern=r"^usr_[0-9a-z]{1,26}$")] = None,
+    deps: Deps, page: Paged, asked: Annotated[Asked, Depends(asked_of(cases.CASES))]
 ) -> Page[cases.CaseRow]:
     async with deps.db.transaction() as session:
-        return await cases.page(session, page, state=state, account_id=account, assigned_to=assigned_to)
+        return await cases.page(session, page, asked)
 
 
 @router.get("/cases/{case_id}", dependencies=[Depends(allowed("cases.read"))])
@@ -167,7 +165,9 @@ async def assign_case(case_id: CaseId, body: AssignBody, once: Keyed) -> Assigne
 
 
 @router.get("/surveillance/precision", dependencies=[Depends(allowed("cases.read"))])
-async def read_precision(deps: Deps, pattern: State | None = None) -> precision.Precision:
+async def read_precision(
+    deps: Deps, pattern: Annotated[str, Query(pattern=r"^[a-z_]{1,24}$")] | None = None
+) -> precision.Precision:
     """How often each pattern was right, by the version of its thresholds, with 95 % Wilson intervals; apart from it the
     cases whose score was hidden, and the sample below the threshold."""
     async with deps.db.transaction() as session:
@@ -175,7 +175,9 @@ async def read_precision(deps: Deps, pattern: State | None = None) -> precision.
 
 
 @router.get("/reviews", dependencies=[Depends(allowed("reviews.read"))])
-async def list_reviews(deps: Deps, page: Paged, status: State | None = None) -> Page[reviews.ReviewView]:
+async def list_reviews(
+    deps: Deps, page: Paged, status: Literal["open", "closed"] | None = None
+) -> Page[reviews.ReviewView]:
     async with deps.db.transaction() as session:
         return await reviews.page(session, page, status=status)
 

@@ -19,11 +19,13 @@ from front import checkout
 from front.auth import Caller, Deps, SignedInCaller, allowed
 from front.checkout import PurchaseOrder
 from front.deps import ApiDeps
-from front.fields import AmountText, ChallengeId, Input, Reason, Slug, State, TraderId, positive_money, window
+from front.fields import AmountText, ChallengeId, Input, Reason, positive_money, window
+from front.lists import asked_of
 from front.once import Keyed
 from store import products
 from store.models import Challenge
 from store.read import challenges as read
+from store.read.listing import Asked
 from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["challenges"])
@@ -175,12 +177,10 @@ async def list_challenges(
     caller: Annotated[Caller, Depends(allowed("challenges.read"))],
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
-    product: Slug | None = None,
-    trader: TraderId | None = None,
+    asked: Annotated[Asked, Depends(asked_of(read.CHALLENGES))],
 ) -> Page[read.ChallengeRow]:
     async with deps.db.transaction() as session:
-        return await read.page(session, caller.scope, page, state=state, product=product, trader_id=trader)
+        return await read.page(session, caller.scope, page, asked)
 
 
 @router.get("/challenges/{challenge_id}")

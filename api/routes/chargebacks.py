@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from domain.chargebacks import CHARGEBACK
 from front.auth import Deps, allowed
-from front.fields import ChargebackId, State, window
+from front.fields import ChargebackId, one_of, window
 from store.read import chargebacks as read
 from store.read.pages import Page, Window
 
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["chargebacks"], dependencies=[Depends(all
 
 @router.get("/chargebacks")
 async def list_chargebacks(
-    deps: Deps, page: Annotated[Window, Depends(window)], state: State | None = None
+    deps: Deps, page: Annotated[Window, Depends(window)], state: Annotated[str, one_of(CHARGEBACK.states)] | None = None
 ) -> Page[read.ChargebackRow]:
     async with deps.db.transaction() as session:
         return await read.page(session, page, state=state)

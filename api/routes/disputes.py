@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.disputes import DISPUTE
 from firm import appeals, disputes
 from front import compensating
 from front.auth import Caller, Deps, SignedInCaller, allowed
@@ -19,8 +20,8 @@ from front.fields import (
     DisputeId,
     Input,
     Reason,
-    State,
     Words,
+    one_of,
     window,
 )
 from front.once import Keyed, Once
@@ -121,7 +122,7 @@ async def list_disputes(
     caller: Reader,
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
+    state: Annotated[str, one_of(DISPUTE.states)] | None = None,
     account: AccountId | None = None,
 ) -> Page[read.DisputeRow]:
     async with deps.db.transaction() as session:

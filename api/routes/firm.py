@@ -10,16 +10,11 @@ from front.fields import AnyId, idempotency_key, window
 from front.subjects.subject import kinds
 from front.subjects.table import SUBJECTS
 from store.read import audit, queue, search, summary
-from store.read.pages import Page, View, Window
+from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["firm"])
 Paged = Annotated[Window, Depends(window)]
 QueueKind = Annotated[str, Query(json_schema_extra={"enum": [subject.name for subject in SUBJECTS]})]
-
-
-class Hits(View):
-    items: tuple[search.Hit, ...]
-    next_cursor: None = None
 
 
 @router.get("/queue", dependencies=[Depends(allowed("queue.read"))])
@@ -69,7 +64,8 @@ async def find(
     q: Annotated[str, Query(min_length=1, max_length=200)],
     caller: Annotated[Caller, Depends(allowed("search"))],
     deps: Deps,
-) -> Hits:
-    """By any id, account number (A-10001) or exact e-mail address."""
+) -> search.Found:
+    """By any id, account number (A-10001), login, id of a deal at the venue, id of a transfer at the rail, e-mail
+    address, or words of a name. Every match is exact; `matched` says what of a hit it is."""
     async with deps.db.transaction() as session:
-        return Hits(items=await search.search(session, caller.scope, q, deps.subjects.findable()))
+        return await search.search(session, caller.scope, q, deps.subjects.findable(caller.actor))

@@ -1,13 +1,13 @@
 """The firm's mail, out and in, and the files of mails."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import inbound, mails
 from front.auth import Caller, Deps, allowed
-from front.fields import Email, Input, State, TicketId, id_of, window
+from front.fields import Email, Input, TicketId, id_of, one_of, window
 from front.once import Keyed
 from store.read import mails as read
 from store.read import mails_in
@@ -36,7 +36,7 @@ class Done(View):
 async def list_mails(
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
+    state: Annotated[str, one_of(read.STATES)] | None = None,
     to: AskedAddress = None,
     ticket: TicketId | None = None,
 ) -> Page[read.MailRow]:
@@ -49,7 +49,7 @@ async def list_mails(
 async def list_incoming(
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
+    state: Literal["ticket", "automatic", "bounce", "ours", "held"] | None = None,
     sender: AskedAddress = None,
 ) -> Page[mails_in.IncomingMailView]:
     async with deps.db.transaction() as session:

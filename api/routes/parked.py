@@ -30,10 +30,12 @@ class MessageDone(View):
 
 
 @router.get("/parked-messages", dependencies=[Depends(allowed("queue.read"))])
-async def list_parked(deps: Deps, page: Annotated[Window, Depends(window)]) -> Page[read.ParkedMessage]:
+async def list_parked(
+    deps: Deps, page: Annotated[Window, Depends(window)], box: parked.Box | None = None
+) -> Page[read.ParkedMessage]:
     """Messages that could not be delivered and events that could not be handled, the oldest first."""
     async with deps.db.transaction() as session:
-        return await read.page(session, page)
+        return await read.page(session, page, box=box)
 
 
 @router.post("/parked-messages/{box}/{number}/retry", dependencies=[Depends(allowed("messages.retry"))])

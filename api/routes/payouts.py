@@ -13,10 +13,12 @@ from firm.payouts import requests as payouts
 from firm.payouts.preview import PayoutPreview, preview
 from firm.payouts.row import transfer_of
 from front.auth import Caller, Deps, SignedInCaller, allowed
-from front.fields import AccountId, AmountText, BeneficiaryId, Input, PayoutId, State, TraderId, positive_money, window
+from front.fields import AccountId, AmountText, BeneficiaryId, Input, PayoutId, positive_money, window
+from front.lists import asked_of
 from front.once import Keyed
 from store.read import accounts
 from store.read import payouts as read
+from store.read.listing import Asked
 from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["payouts"])
@@ -154,12 +156,10 @@ async def list_payouts(
     caller: Reader,
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
-    account: AccountId | None = None,
-    trader: TraderId | None = None,
+    asked: Annotated[Asked, Depends(asked_of(read.PAYOUTS))],
 ) -> Page[read.PayoutRow]:
     async with deps.db.transaction() as session:
-        return await read.page(session, caller.scope, page, state=state, account_id=account, trader_id=trader)
+        return await read.page(session, caller.scope, page, asked)
 
 
 @router.get("/payouts/{payout_id}")

@@ -28,6 +28,7 @@ from front.fields import (
     window,
 )
 from front.identity import IdentityCheckStarted, start_check
+from front.lists import asked_of
 from front.once import Keyed, Once
 from front.payees import PayeeView, open_payee
 from front.sign_up import SignUpBody
@@ -40,6 +41,7 @@ from store.links import Account
 from store.read import beneficiaries as read_beneficiaries
 from store.read import people as read
 from store.read.beneficiaries import BeneficiaryView
+from store.read.listing import Asked
 from store.read.pages import Page, View, Window, mask_iban
 from store.scope import FIRM
 
@@ -172,10 +174,13 @@ async def sign_up(
 
 @router.get("/traders", dependencies=[Depends(allowed("traders.list"))])
 async def list_traders(
-    caller: SignedInCaller, deps: Deps, page: Annotated[Window, Depends(window)]
+    caller: SignedInCaller,
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    asked: Annotated[Asked, Depends(asked_of(read.TRADERS))],
 ) -> Page[read.TraderView]:
     async with deps.db.transaction() as session:
-        return await read.page(session, caller.scope, page)
+        return await read.page(session, caller.scope, page, asked)
 
 
 @router.get("/traders/{trader_id}")

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.platform_changes import PLATFORM_CHANGE
 from firm import platform_changes
 from front.auth import Deps, allowed
-from front.fields import AccountId, Input, PlatformChangeId, PlatformName, Reason, State, window
+from front.fields import AccountId, Input, PlatformChangeId, PlatformName, Reason, one_of, window
 from front.lacks import lacks_of
 from front.once import Keyed
 from front.subjects.platform_change import PlatformChanging
@@ -50,7 +51,9 @@ async def propose_change(body: ChangeBody, deps: Deps, once: Keyed) -> PlatformC
 
 
 @router.get("/platform-changes", dependencies=[Depends(allowed("platform_changes.read"))])
-async def list_changes(deps: Deps, page: Paged, state: State | None = None) -> Page[read.PlatformChangeRow]:
+async def list_changes(
+    deps: Deps, page: Paged, state: Annotated[str, one_of(PLATFORM_CHANGE.states)] | None = None
+) -> Page[read.PlatformChangeRow]:
     async with deps.db.transaction() as session:
         return await read.page(session, page, state=state)
 

@@ -7,11 +7,12 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
+from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
 from firm.products import proposals
 from firm.products import version_moves as moves
 from firm.products.shelf import read_product
 from front.auth import Deps, allowed
-from front.fields import Input, MoveId, ProposalId, Reason, Slug, State, window
+from front.fields import Input, MoveId, ProposalId, Reason, Slug, one_of, window
 from front.once import Keyed
 from front.subjects.account_move import Moving
 from front.subjects.product_version import Proposed
@@ -91,7 +92,9 @@ async def propose_version(
 
 
 @router.get("/product-proposals", dependencies=[Depends(allowed("versions.read"))])
-async def list_proposals(deps: Deps, page: Paged, state: State | None = None) -> Page[read.ProposalRow]:
+async def list_proposals(
+    deps: Deps, page: Paged, state: Annotated[str, one_of(PROPOSAL.states)] | None = None
+) -> Page[read.ProposalRow]:
     async with deps.db.transaction() as session:
         return await read.proposals(session, page, state=state)
 
@@ -135,7 +138,9 @@ async def propose_move(body: MoveBody, once: Keyed) -> Moving:
 
 
 @router.get("/account-moves", dependencies=[Depends(allowed("versions.read"))])
-async def list_moves(deps: Deps, page: Paged, state: State | None = None) -> Page[read.VersionMoveRow]:
+async def list_moves(
+    deps: Deps, page: Paged, state: Annotated[str, one_of(ACCOUNT_MOVE.states)] | None = None
+) -> Page[read.VersionMoveRow]:
     async with deps.db.transaction() as session:
         return await read.moves(session, page, state=state)
 

@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import tickets
 from front.auth import Caller, Deps, allowed
-from front.fields import AccountId, Input, Line, PayoutId, State, TicketId, Words, window
+from front.fields import AccountId, Input, Line, PayoutId, TicketId, Words, window
+from front.lists import asked_of
 from front.once import Keyed
 from store.models import Ticket
 from store.read import tickets as read
+from store.read.listing import Asked
 from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["support"])
@@ -66,24 +68,15 @@ async def list_tickets(
     caller: Reader,
     deps: Deps,
     page: Annotated[Window, Depends(window)],
-    state: State | None = None,
-    account: AccountId | None = None,
+    asked: Annotated[Asked, Depends(asked_of(read.TICKETS))],
     snoozed: read.Aside = "with",
-    order: read.Order = "newest",
     mine: bool = False,
 ) -> Page[read.TicketRow]:
-    """`snoozed`, `order` and `mine` (tickets that the caller has claimed) are for staff."""
+    """`snoozed` and `mine` (tickets that the caller has claimed) are for staff. Sorted by `due`, the list has only
+    tickets whose clock runs."""
+    desk = read.AtDesk(snoozed, caller.actor.user_id if mine else None)
     async with deps.db.transaction() as session:
-        return await read.page(
-            session,
-            caller.scope,
-            page,
-            state=state,
-            account_id=account,
-            aside=snoozed,
-            order=order,
-            assignee_id=caller.actor.user_id if mine else None,
-        )
+        return await read.page(session, caller.scope, page, asked, desk=desk)
 
 
 @router.get("/tickets/{ticket_id}")

@@ -10,32 +10,32 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console import templating
 from console.addresses import href
 from console.desk import Desk, Visit, redirect
-from console.lists import Table
+from console.lists import choices_of, table_of
 from console.pages import credentials
 from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present.curve import RANGES, curve
 from console.queries import accounts
-from console.queries.accounts import Filters
 from console.views.account import AccountPage
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
-from domain.lifecycle import CHALLENGE
 from domain.money import Money
 from firm import growth, platform_changes
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
 from front.lacks import lacks_of
+from front.lists import asked_from
 from front.permissions import may
 from front.subjects.platform_change import PlatformChanging
 from ports.calendars import Calendars
+from store.read import listing
+from store.read.accounts import ACCOUNTS
 from store.read.pages import Window
 from store.read.timeline import KINDS
 
 _EVERYBODY = PEOPLE
 _PAGE = 50
-_STATUSES = ("opening", "active", "locked", "closed")
 _OF_THE_AMOUNT = frozenset({"more_than_available", "not_in_blocks", "request_too_small", "share_too_small"})
 
 
@@ -63,22 +63,22 @@ class AccountPages:
         router.add_api_route("/accounts/{ref}/curve.json", self.curve, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
-        asked = request.query_params
-        filters = Filters(**{name: asked.get(name, "") for name in Filters().params})
-        order = asked.get("sort") or "-number"
+        asked, cursor = asked_from(request.query_params, ACCOUNTS), request.query_params.get("cursor")
         async with self._desk.visit(request) as visit:
             sold = await accounts.shelf(visit.session)
-            window = Window(limit=_PAGE, cursor=asked.get("cursor"))
-            rows, cursor = await accounts.page(visit.session, visit.scope, window, filters, order, sold)
+            offered = accounts.listing_of(sold)
+            found = await accounts.page(visit.session, visit.scope, Window(limit=_PAGE, cursor=cursor), asked, sold)
+            totals = await listing.totals(visit.session, offered, visit.scope, asked)
+            named = ("state", "status", "product", "platform")
+            choices = choices_of(offered, asked, *named, product=sold.names, platform=visit.platform_names)
+            exports = visit.scope.staff
             return await visit.render(
                 "accounts.html",
                 [Crumb("Accounts")],
-                rows=rows,
-                filters=filters,
-                table=Table("/accounts", filters.params, order, asked.get("cursor"), cursor),
-                states=sorted(CHALLENGE.states),
-                statuses=_STATUSES,
-                products=sold.names,
+                rows=found.items,
+                table=table_of(
+                    "/accounts", "accounts", offered, asked, cursor, found, totals, choices, exports=exports
+                ),
             )
 
     async def rows(self, request: Request) -> HTMLResponse:

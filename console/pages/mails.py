@@ -10,13 +10,12 @@ from console.lists import Table
 from console.pages.mine import Made
 from console.views.frame import Crumb
 from domain.approvals import STAFF
+from domain.errors import BadInput
 from firm import inbound, mails
 from front import permissions
 from store.read import mails as read
 from store.read import mails_in
 from store.read.pages import Window
-
-_STATES = ("waiting", "sent", "refused", "undeliverable", "bounced", "withdrawn")
 
 
 class MailPages:
@@ -30,6 +29,8 @@ class MailPages:
 
     async def listed(self, request: Request) -> HTMLResponse:
         state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
+        if state and state not in read.STATES:
+            raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
         async with self._desk.visit(request, STAFF) as visit:
             permissions.check(visit.actor, "mails.read")
             found = await read.page(visit.session, Window(cursor=cursor), state=state or None)
@@ -41,7 +42,7 @@ class MailPages:
                 held=held.items,
                 unreachable=await read.unreachable(visit.session),
                 state=state,
-                states=_STATES,
+                states=read.STATES,
                 may_release=permissions.may(visit.actor, "mails.release"),
                 table=Table("/mails", {"state": state}, "", cursor, found.next_cursor),
             )

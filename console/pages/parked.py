@@ -10,7 +10,7 @@ from console.desk import Desk, redirect
 from console.lists import Table
 from console.pages.mine import Made
 from console.views.frame import Crumb
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
 from firm import parked
 from front import giving_up, permissions
 from store.read import parked as read
@@ -27,16 +27,16 @@ class ParkedPages:
         router.add_api_route("/messages/{box}/{number}/drop", self.drop, methods=["POST"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
-        cursor = request.query_params.get("cursor")
+        cursor, box = request.query_params.get("cursor"), _box(request.query_params.get("box", ""))
         async with self._desk.visit(request) as visit:
-            found = await read.page(visit.session, Window(cursor=cursor))
+            found = await read.page(visit.session, Window(cursor=cursor), box=box)
             return await visit.render(
                 "parked.html",
                 [Crumb("Risk", "/risk"), Crumb("Messages")],
                 rows=found.items,
                 may_retry=permissions.may(visit.actor, "messages.retry"),
                 may_drop=permissions.may(visit.actor, "messages.drop"),
-                table=Table("/messages", cursor=cursor, next_cursor=found.next_cursor),
+                table=Table("/messages", {"box": box or ""}, cursor=cursor, next_cursor=found.next_cursor),
             )
 
     async def retry(self, request: Request) -> Response:
@@ -61,6 +61,17 @@ class ParkedPages:
 
         await posted.once.write(Made, Made(id=str(number), text=reason), work)
         return redirect("/messages", "ok", "The message is given up.")
+
+
+def _box(text: str) -> read.Box | None:
+    """Raises BadInput."""
+    for known in get_args(read.Box):
+        if text == known:
+            box: read.Box = known
+            return box
+    if text:
+        raise BadInput("There is no such box.", field="box", remedy="Use inbox or outbox.")
+    return None
 
 
 def _named(request: Request) -> tuple[parked.Box, int]:

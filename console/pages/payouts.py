@@ -4,12 +4,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from console.desk import Desk
-from console.lists import Table
+from console.lists import table_of
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
-from domain.errors import BadInput
-from domain.payouts.payout import PAYOUT
-from store.read import payouts
+from front.lists import asked_from
+from store.read import listing, payouts
 from store.read.pages import Window
 
 _STATES = ("in_review", "awaiting_approval", "sent", "paid", "returned", "owed", "rejected", "cancelled")
@@ -23,16 +22,16 @@ class PayoutPages:
         router.add_api_route("/payouts", self.listed, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
-        state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
-        if state and state not in PAYOUT.states:
-            raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
+        asked, cursor = asked_from(request.query_params, payouts.PAYOUTS), request.query_params.get("cursor")
         async with self._desk.visit(request, PEOPLE) as visit:
-            found = await payouts.page(visit.session, visit.scope, Window(cursor=cursor), state=state or None)
+            found = await payouts.page(visit.session, visit.scope, Window(cursor=cursor), asked)
+            exports = visit.scope.staff
+            totals = await listing.totals(visit.session, payouts.PAYOUTS, visit.scope, asked) if exports else None
             return await visit.render(
                 "payouts.html",
                 [Crumb("Payouts")],
                 rows=found.items,
-                state=state,
+                state=asked.filters["state"],
                 states=_STATES,
-                table=Table("/payouts", {"state": state}, "", cursor, found.next_cursor),
+                table=table_of("/payouts", "payouts", payouts.PAYOUTS, asked, cursor, found, totals, exports=exports),
             )

@@ -6,7 +6,6 @@ from fastapi.responses import HTMLResponse
 from console.addresses import href
 from console.desk import Desk
 from console.formats import plain_money
-from console.lists import Table
 from console.present.subjects import view_of
 from console.queries import accounts
 from console.views.frame import Crumb
@@ -25,15 +24,7 @@ class PeoplePages:
         self._desk = desk
 
     def routes(self, router: APIRouter) -> None:
-        router.add_api_route("/traders", self.listed, methods=["GET"], response_model=None)
         router.add_api_route("/traders/{id}", self.show, methods=["GET"], response_model=None)
-
-    async def listed(self, request: Request) -> HTMLResponse:
-        cursor = request.query_params.get("cursor")
-        async with self._desk.visit(request) as visit:
-            found = await people.page(visit.session, visit.scope, Window(cursor=cursor))
-            table = Table("/traders", cursor=cursor, next_cursor=found.next_cursor)
-            return await visit.render("traders.html", [Crumb("Traders")], rows=found.items, table=table)
 
     async def show(self, request: Request) -> HTMLResponse:
         trader_id = request.path_params["id"]

@@ -137,11 +137,12 @@ class RecordPages:
         """A single hit opens at once."""
         text = request.query_params.get("q", "")[:120]
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            hits = await search.search(visit.session, visit.scope, text, visit.subjects.findable())
-            places = [(hit, _place(hit.kind, hit.id, hit.label)) for hit in hits]
+            found = await search.search(visit.session, visit.scope, text, visit.subjects.findable(visit.actor))
+            shown = [hit for hit in found.items if visit.scope.staff or hit.kind != "trader"]  # they have no such page
+            places = [(hit, _place(hit.kind, hit.id, hit.label)) for hit in shown]
             if len(places) == 1:
                 return redirect(places[0][1])
-            return await visit.render("search.html", [Crumb("Search")], hits=places)
+            return await visit.render("search.html", [Crumb("Search")], hits=places, more=found.more)
 
 
 def _place(kind: str, subject_id: str, label: str) -> str:

@@ -1,5 +1,6 @@
 """Tickets: the list, the conversation with what the record says beside it, answers, and the end of a ticket."""
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -9,17 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.desk import Desk, Form, Posted, Visit, redirect
-from console.lists import Table
+from console.lists import table_of
 from console.pages.mine import Made
 from console.present import tickets as present
 from console.present.tickets import Draft
 from console.views.frame import Crumb
-from domain.approvals import PEOPLE
+from domain.approvals import PEOPLE, Actor
 from domain.errors import BadInput, Conflict
 from domain.tickets import TICKET
 from firm import held_answers, ticket_desk, tickets
+from front.lists import asked_from
 from store.read import tickets as read
-from store.read.pages import Page, Window
+from store.read.listing import Asked
+from store.read.pages import Window
 from store.service_time import service_now
 
 _EVERYBODY = PEOPLE
@@ -45,17 +48,21 @@ class SupportPages:
         router.add_api_route("/tickets/{id}/solve", self.solve, methods=["POST"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
-        tab, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
+        asked, cursor = asked_from(request.query_params, read.TICKETS), request.query_params.get("cursor")
+        tab = asked.filters["state"]
         async with self._desk.visit(request, _EVERYBODY) as visit:
             tabs = _TRADER_TABS if visit.viewer.is_trader else _STAFF_TABS
             if tab not in {name for name, _ in tabs} | TICKET.states:
                 raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
-            found = await _page(visit, tab, Window(cursor=cursor))
+            wanted, desk = tab_of(asked, visit.actor)
+            found = await read.page(visit.session, visit.scope, Window(cursor=cursor), wanted, desk=desk)
+            totals = await read.totals(visit.session, visit.scope, wanted, desk)
             looking = (
                 {}
                 if visit.viewer.is_trader
                 else await ticket_desk.looking(visit.session, [row.id for row in found.items])
             )
+            exports = visit.scope.staff
             return await visit.render(
                 "tickets.html",
                 [Crumb("Tickets")],
@@ -64,7 +71,7 @@ class SupportPages:
                 tabs=tabs,
                 now=await service_now(visit.session),
                 looking=looking,
-                table=Table("/tickets", {"state": tab}, "", cursor, found.next_cursor),
+                table=table_of("/tickets", "tickets", read.TICKETS, asked, cursor, found, totals, exports=exports),
             )
 
     async def show(self, request: Request) -> HTMLResponse:
@@ -178,17 +185,12 @@ async def ticket_page(
     return await visit.render("ticket.html", crumbs, status, page=page, ticket=page.ticket)
 
 
-async def _page(visit: Visit, tab: str, window: Window) -> Page[read.TicketRow]:
-    """One page of a tab of the list."""
-    state = tab if tab in TICKET.states else None
-    if visit.viewer.is_trader:
-        return await read.page(visit.session, visit.scope, window, state=state)
-    return await read.page(
-        visit.session,
-        visit.scope,
-        window,
-        state=state,
-        assignee_id=visit.actor.user_id if tab == "mine" else None,
-        aside="only" if tab == "snoozed" else "without" if tab in ("open", "late") else "with",
-        order="due" if tab == "late" else "newest",
-    )
+def tab_of(asked: Asked, actor: Actor) -> tuple[Asked, read.AtDesk]:
+    """What a tab of the list asks for. A trader has no tab beside the states."""
+    tab = asked.filters.get("state", "")
+    state = tab if tab in TICKET.states else ""
+    wanted = replace(asked, filters={**asked.filters, "state": state})
+    if tab == "late":
+        wanted = replace(wanted, order=asked.order or "due")
+    aside: read.Aside = "only" if tab == "snoozed" else "without" if tab in ("open", "late") else "with"
+    return wanted, read.AtDesk(aside, actor.user_id if tab == "mine" else None)

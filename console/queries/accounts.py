@@ -1,14 +1,14 @@
 """The accounts list: live money and rooms, sorted and filtered by any of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.views.account import AccountRow, Room
-from domain.errors import BadInput, NotFound
+from domain.errors import NotFound
 from domain.money import Money
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
@@ -16,29 +16,13 @@ from domain.rules.evaluate import has_level
 from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
-from store.read.pages import Window, account_number, keyset
+from store.read import listing
+from store.read.accounts import ACCOUNTS
+from store.read.listing import Asked, Listing, Order
+from store.read.pages import Page, Window, account_number
 from store.scope import Scope
 
 _NOWHERE: Final = 2**62
-SORTS: Final = ("number", "equity", "daily", "total", "closest")
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Empty means all."""
-
-    state: str = ""
-    product: str = ""
-    status: str = ""
-    platform: str = ""
-
-    @property
-    def params(self) -> dict[str, str]:
-        return {"state": self.state, "product": self.product, "status": self.status, "platform": self.platform}
-
-    @property
-    def any(self) -> bool:
-        return any(self.params.values())
 
 
 @dataclass(frozen=True)
@@ -73,26 +57,34 @@ async def shelf(session: AsyncSession) -> Shelf:
     return Shelf({(row.product, row.version): Product.model_validate(row.terms) for row in rows})
 
 
-def _room(rules: Sequence[tuple[str, int, int, str]] | None) -> ColumnElement[int]:
-    """The smallest room among these rules (all: None). Accounts without one are sorted as if far from every floor."""
+def _room(rules: Sequence[tuple[str, int, int, str]] | None, nowhere: int) -> ColumnElement[int]:
+    """The smallest room among these rules (all: None) of an account that trades; `nowhere` for every other account."""
     floor = func.jsonb_each(AccountLive.floors).table_valued("key", "value").render_derived()
     smallest = select(func.min(cast(floor.c.value.op("->>")("room_minor"), BigInteger)))
     if rules is not None:
         rule = tuple_(Account.product, Account.version, Account.phase_index, floor.c.key)
         smallest = smallest.where(rule.in_(rules))
-    return func.coalesce(smallest.scalar_subquery(), literal(_NOWHERE, BigInteger), type_=BigInteger)
+    room = case((Account.status == "active", smallest.scalar_subquery()))
+    return func.coalesce(room, literal(nowhere, BigInteger), type_=BigInteger)
 
 
-def _keys(sort: str, sold: Shelf) -> list[Any]:
-    number = Account.number
-    if sort == "number":
-        return [number]
-    if sort == "equity":
-        return [func.coalesce(AccountLive.equity_minor, literal(-1, BigInteger), type_=BigInteger), number]
-    if sort in SORTS:
-        rules = None if sort == "closest" else sold.rules(daily=sort == "daily")
-        return [_room(rules), number]
-    raise BadInput(f"Accounts cannot be sorted by {sort!r}.", field="sort", remedy=f"Use one of {', '.join(SORTS)}.")
+def _closest_by(rules: Sequence[tuple[str, int, int, str]] | None) -> Order:
+    """Accounts without room, such as those that have ended, come last, whichever way it goes."""
+
+    def keys(descending: bool) -> list[Any]:
+        return [_room(rules, -_NOWHERE if descending else _NOWHERE), Account.number]
+
+    return Order(keys, closest_first=True)
+
+
+def listing_of(sold: Shelf) -> Listing:
+    """The list with the orders by room, which depend on the rules of every version sold."""
+    rooms = {
+        "daily": _closest_by(sold.rules(daily=True)),
+        "total": _closest_by(sold.rules(daily=False)),
+        "closest": _closest_by(None),
+    }
+    return replace(ACCOUNTS, orders={**ACCOUNTS.orders, **rooms})
 
 
 def _statement(scope: Scope) -> Select[Any]:
@@ -105,23 +97,10 @@ def _statement(scope: Scope) -> Select[Any]:
     )
 
 
-async def page(
-    session: AsyncSession, scope: Scope, window: Window, filters: Filters, order: str, sold: Shelf
-) -> tuple[list[AccountRow], str | None]:
-    """One page in `order` (a name of SORTS, with a leading minus for descending) and the next cursor."""
-    statement = _statement(scope)
-    wanted = (
-        (Challenge.state, filters.state),
-        (Account.product, filters.product),
-        (Account.status, filters.status),
-        (Account.platform, filters.platform),
-    )
-    for column, value in wanted:
-        if value:
-            statement = statement.where(column == value)
-    keys = _keys(order.removeprefix("-"), sold)
-    rows, cursor = await keyset(session, statement, keys, window, descending=order.startswith("-"))
-    return [_row(row, sold) for row in rows], cursor
+async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked, sold: Shelf) -> Page[AccountRow]:
+    found = await listing.rows(session, listing_of(sold), _statement(scope), scope, window, asked)
+    items = tuple(_row(row, sold) for row in found.rows)
+    return Page[AccountRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def these(session: AsyncSession, scope: Scope, numbers: Sequence[int], sold: Shelf) -> list[AccountRow]:
@@ -143,7 +122,7 @@ def _row(row: Any, sold: Shelf) -> AccountRow:
     account: Account = row.Account
     live: AccountLive | None = row.AccountLive
     terms = sold.products[account.product, account.version]
-    rooms = _rooms(account, live, terms)
+    rooms = _rooms(account, live, terms) if account.status == "active" else []
 
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=account.currency)

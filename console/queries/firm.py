@@ -20,8 +20,10 @@ _TO_TRADER: Final = Payout.trader_minor + Payout.refund_minor
 
 
 class Today(NamedTuple):
-    """`paid` and `held`: what goes to the traders, by currency; `locks`: how many `breach_to_lock_ms` are measured."""
+    """`since`: the day, in UTC. `paid` and `held`: what goes to the traders, by currency; `locks`: how many
+    `breach_to_lock_ms` are measured."""
 
+    since: str
     breaches: int
     passes: int
     payouts: int
@@ -46,6 +48,7 @@ async def today(session: AsyncSession, now: datetime) -> Today:
     locked = select(Breach.id).where(Breach.locked_at.is_not(None))
     measured = locked.order_by(Breach.locked_at.desc()).limit(MEASURED)
     return Today(
+        since=f"{since:%Y-%m-%d}",
         breaches=await _since(session, Breach.occurred_at, since),
         passes=await _since(session, PhasePass.occurred_at, since),
         payouts=sum(count for _, count, _ in paid_rows),

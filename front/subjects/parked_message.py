@@ -53,7 +53,7 @@ INBOX: Final = Subject(
     waiting=Waiting(_inbox, _TARGET, _inbox_words),
     read=_READ,
     under="/risk",
-    list_page=_PAGE,
+    list_page=f"{_PAGE}?box=inbox",
     urgent=True,
 )
 
@@ -65,6 +65,6 @@ OUTBOX: Final = Subject(
     waiting=Waiting(_outbox, _TARGET, _outbox_words),
     read=_READ,
     under="/risk",
-    list_page=_PAGE,
+    list_page=f"{_PAGE}?box=outbox",
     urgent=True,
 )

@@ -152,8 +152,13 @@ class Subjects:
         """What people decide in the work queue."""
         return tuple(subject for subject in self.all if subject.verbs)
 
-    def findable(self) -> dict[str, Findable]:
-        return {subject.name: subject.find for subject in self.all if subject.find is not None}
+    def findable(self, actor: Actor) -> dict[str, Findable]:
+        """What search shows to this person."""
+        return {
+            subject.name: subject.find
+            for subject in self.all
+            if subject.find is not None and actor.role in subject.read.roles
+        }
 
     def permissions(self) -> dict[str, frozenset[str]]:
         return {right.name: right.roles for subject in self.all for right in subject.rights}

@@ -110,6 +110,7 @@ from store.models.people import (
     Session,
     StaffChange,
     Trader,
+    TraderWord,
     User,
 )
 from store.models.places import AccountPlace, PlatformChange
@@ -293,6 +294,7 @@ __all__ = [
     "TicketTimer",
     "Trader",
     "TraderCluster",
+    "TraderWord",
     "Transition",
     "User",
     "VenueCheck",

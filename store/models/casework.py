@@ -42,6 +42,8 @@ class Case(Base):
     __tablename__ = "cases"
     __table_args__ = (
         Index("uq_cases_open", "family", "subject_key", unique=True, postgresql_where=text("state = 'open'")),
+        Index("ix_cases_newest", "recorded_at", "id"),
+        Index("ix_cases_state_newest", "state", "recorded_at", "id"),
     )
 
     id: Mapped[Id]

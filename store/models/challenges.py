@@ -32,6 +32,10 @@ class Challenge(Base):
     __table_args__ = (
         ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),
         UniqueConstraint("provider", "checkout_id"),
+        Index("ix_challenges_product_newest", "product", "recorded_at", "id"),
+        Index("ix_challenges_newest", "recorded_at", "id"),
+        Index("ix_challenges_state_newest", "state", "recorded_at", "id"),
+        Index("ix_challenges_changed", "changed_at", "id"),
     )
 
     id: Mapped[Id]
@@ -61,6 +65,10 @@ class Account(Base):
         UniqueConstraint("challenge_id", "phase_index", "attempt"),
         UniqueConstraint("platform", "login"),
         Index("ix_accounts_shard_status", "shard", "status"),
+        Index("ix_accounts_login", "login"),
+        Index("ix_accounts_trader_number", "trader_id", "number"),
+        Index("ix_accounts_status_number", "status", "number"),
+        Index("ix_accounts_product_number", "product", "number"),
     )
 
     id: Mapped[Id]

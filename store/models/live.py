@@ -122,6 +122,7 @@ class DealRow(Base):
     __table_args__ = (
         UniqueConstraint("account_id", "deal_id", "at"),
         Index("ix_deals_account_at", "account_id", "at"),
+        Index("ix_deals_deal_id", "deal_id"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

@@ -1,19 +1,30 @@
 """Traders, users, sessions. Names and addresses are stored encrypted."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.crypto import BlindIndex, Encrypted
+from store.crypto import BlindIndex, BlindWords, Encrypted, keys
 from store.models.base import Base, Id, MarketTime, Recorded
+
+
+def _words_of_name(context: Any) -> list[str]:
+    """Returns what a new trader is found by. A name never changes."""
+    return keys().word_indexes(context.get_current_parameters()["name"])
 
 
 class Trader(Base):
     __tablename__ = "traders"
+    __table_args__ = (
+        Index("ix_traders_without_words", "id", postgresql_where=text("name_words IS NULL")),
+        Index("ix_traders_newest", "recorded_at", "id"),
+    )
 
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(Encrypted("traders.name"))
+    name_words: Mapped[list[str] | None] = mapped_column(BlindWords(of="name"), default=_words_of_name)
     email: Mapped[str] = mapped_column(Encrypted("traders.email"))
     email_index: Mapped[str] = mapped_column(BlindIndex(of="email"), unique=True)
     country: Mapped[str] = mapped_column(String(2))
@@ -22,6 +33,16 @@ class Trader(Base):
     email_confirmed_at: Mapped[datetime | None]  # wall time; None: the link in the mail was not used yet
     created_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
+
+
+class TraderWord(Base):
+    """The words of the traders' names, to look up by. The database keeps them as `Trader.name_words` has them: row
+    security lets a look-up use an index for equal texts, but not for arrays."""
+
+    __tablename__ = "trader_words"
+
+    word: Mapped[str] = mapped_column(primary_key=True)
+    trader_id: Mapped[str] = mapped_column(String(32), ForeignKey("traders.id"), primary_key=True, index=True)
 
 
 class Beneficiary(Base):

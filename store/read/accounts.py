@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
+from domain.lifecycle import CHALLENGE
 from domain.products.phase import Phase
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
@@ -17,8 +18,13 @@ from store import products
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
-from store.read.pages import Page, View, Window, account_number, keyset
+from store.read import finding, listing
+from store.read.finding import Named
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
+
+STATUSES: Final = ("opening", "active", "locked", "closed")
 
 
 class AccountRow(View):
@@ -146,25 +152,66 @@ def _fields(account: Account, live: AccountLive | None, challenge_state: str, tr
     }
 
 
-async def page(
-    session: AsyncSession,
-    scope: Scope,
-    window: Window,
-    *,
-    status: str | None = None,
-    product: str | None = None,
-    trader_id: str | None = None,
-) -> Page[AccountRow]:
-    """Returns a page of accounts, highest number first."""
-    statement = _statement(scope)
-    for column, wanted in ((Account.status, status), (Account.product, product), (Account.trader_id, trader_id)):
-        if wanted is not None:
-            statement = statement.where(column == wanted)
-    rows, cursor = await keyset(session, statement, [Account.number], window)
+def _of_challenges(state: str) -> Condition:
+    """A challenge is at its account of the current phase; those of phases that are over count with it."""
+    return Account.challenge_id.in_(select(Challenge.id).where(Challenge.state == state))
+
+
+def _numbered(text: str) -> Condition:
+    number = finding.account_number_in(text)
+    if number is None:
+        raise BadInput("This is not an account number.", field="number", remedy="Write it like A-10001.")
+    return Account.number == number
+
+
+def _with_login(text: str) -> Condition:
+    login = finding.login_in(text)
+    if login is None:
+        raise BadInput("This is not a login of a platform.", field="login", remedy="Write its digits.")
+    return Account.login == login
+
+
+def _found(named: Named) -> list[Condition]:
+    return named.beside(Account.trader_id, Account.id)
+
+
+def by_number(_descending: bool) -> list[Any]:
+    return [Account.number]
+
+
+def _by_equity(descending: bool) -> list[Any]:
+    """Those without a figure come last, whichever way it goes."""
+    nowhere = literal(-(2**62) if descending else 2**62, BigInteger)
+    equity = select(AccountLive.equity_minor).where(AccountLive.account_id == Account.id).scalar_subquery()
+    return [func.coalesce(equity, nowhere, type_=BigInteger), Account.number]
+
+
+ACCOUNTS: Final = Listing(
+    name="accounts",
+    rows=Account,
+    owner=Account.trader_id,
+    filters={
+        "state": Filter("Challenge", _of_challenges, tuple(sorted(CHALLENGE.states))),
+        "status": Filter("Account", equals(Account.status), STATUSES),
+        "product": Filter("Product", equals(Account.product)),
+        "platform": Filter("Platform", equals(Account.platform)),
+        "trader": Filter("Trader", equals(Account.trader_id)),
+        "number": Filter("Number", _numbered),
+        "login": Filter("Login", _with_login),
+    },
+    orders={"number": Order(by_number), "equity": Order(_by_equity)},
+    order="-number",
+    finds=_found,
+    searches="account number, login, trader’s name or e-mail address",
+)
+
+
+async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked = EVERYTHING) -> Page[AccountRow]:
+    found = await listing.rows(session, ACCOUNTS, _statement(scope), scope, window, asked)
     items = tuple(
-        AccountRow(**_fields(row.Account, row.AccountLive, row.challenge_state, row.trader_name)) for row in rows
+        AccountRow(**_fields(row.Account, row.AccountLive, row.challenge_state, row.trader_name)) for row in found.rows
     )
-    return Page[AccountRow](items=items, next_cursor=cursor)
+    return Page[AccountRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def visible_account(session: AsyncSession, scope: Scope, account_id: str) -> Account:

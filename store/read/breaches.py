@@ -1,7 +1,7 @@
 """Breaches and their proof sheets."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ScalarSelect, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,7 +9,10 @@ from sqlalchemy.orm import aliased
 
 from domain.errors import NotFound
 from store.models import Account, Breach, Dispute, Proof, Trader
-from store.read.pages import Page, View, Window, account_number, keyset
+from store.read import listing
+from store.read.finding import Named, of_account
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, since
+from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 
 
@@ -95,15 +98,36 @@ def _view(row: Any) -> BreachView:
     )
 
 
+def _found(named: Named) -> list[Condition]:
+    found: list[Condition] = [Breach.account_id.in_(named.owned)] if named.owned else []
+    return [*found, Breach.id == named.text] if named.is_id("brc") else found
+
+
+BREACHES: Final = Listing(
+    name="breaches",
+    rows=Breach,
+    owner=None,
+    filters={
+        "account": Filter("Account", of_account(Breach.account_id)),
+        "since": Filter("Since", since(Breach.occurred_at, "since")),
+    },
+    orders={"occurred": Order(lambda _: [Breach.occurred_at, Breach.id])},
+    order="-occurred",
+    finds=_found,
+    searches="account number, login, trader’s name or e-mail address",
+)
+
+
 async def page(
-    session: AsyncSession, scope: Scope, window: Window, *, account_id: str | None = None
+    session: AsyncSession, scope: Scope, window: Window, asked: Asked = EVERYTHING, *, account_id: str | None = None
 ) -> Page[BreachView]:
-    """Returns a page of breaches, newest first."""
+    """`account_id`: of this account only."""
     statement = _statement(scope)
     if account_id is not None:
         statement = statement.where(Breach.account_id == account_id)
-    rows, cursor = await keyset(session, statement, [Breach.occurred_at, Breach.id], window)
-    return Page[BreachView](items=tuple(_view(row) for row in rows), next_cursor=cursor)
+    found = await listing.rows(session, BREACHES, statement, scope, window, asked)
+    items = tuple(_view(row) for row in found.rows)
+    return Page[BreachView](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def one(session: AsyncSession, scope: Scope, breach_id: str) -> BreachView:

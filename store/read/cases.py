@@ -2,21 +2,24 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from domain.surveillance.casework import CASE
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import Action
 from store import case_evidence
 from store.models import Alert, Case, CaseAccount, User
-from store.read import case_parts, deductions, history
+from store.read import case_parts, deductions, history, listing
 from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, NoteView, SimilarCase
 from store.read.deductions import CaseTradeView
+from store.read.finding import Named, of_account
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import Page, View, Window, account_number, keyset
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.pages import Page, View, Window, account_number
 from store.scope import FIRM
 
 
@@ -110,27 +113,37 @@ def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, An
     }
 
 
-async def page(
-    session: AsyncSession,
-    window: Window,
-    *,
-    state: str | None = None,
-    account_id: str | None = None,
-    assigned_to: str | None = None,
-) -> Page[CaseRow]:
-    """Newest first."""
-    statement = _statement()
-    if state is not None:
-        statement = statement.where(Case.state == state)
-    if assigned_to is not None:
-        statement = statement.where(Case.assigned_to == assigned_to)
-    if account_id is not None:
-        statement = statement.where(
-            Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id == account_id))
-        )
-    rows, cursor = await keyset(session, statement, [Case.recorded_at, Case.id], window)
-    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name)) for row in rows)
-    return Page[CaseRow](items=items, next_cursor=cursor)
+def _of_account(text: str) -> Condition:
+    return Case.id.in_(select(CaseAccount.case_id).where(of_account(CaseAccount.account_id)(text)))
+
+
+def _found(named: Named) -> list[Condition]:
+    found = [Case.id == named.text] if named.is_id("cas") else []
+    if named.owned:
+        found.append(Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id.in_(named.owned))))
+    return found
+
+
+CASES: Final = Listing(
+    name="cases",
+    rows=Case,
+    owner=None,
+    filters={
+        "state": Filter("State", equals(Case.state), tuple(sorted(CASE.states))),
+        "account": Filter("Account", _of_account),
+        "assigned_to": Filter("Assigned to", equals(Case.assigned_to)),
+    },
+    orders={"opened": Order(lambda _: [Case.recorded_at, Case.id])},
+    order="-opened",
+    finds=_found,
+    searches="account number, login, trader’s name or e-mail address",
+)
+
+
+async def page(session: AsyncSession, window: Window, asked: Asked = EVERYTHING) -> Page[CaseRow]:
+    found = await listing.rows(session, CASES, _statement(), FIRM, window, asked)
+    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name)) for row in found.rows)
+    return Page[CaseRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def state(session: AsyncSession, case_id: str) -> str:

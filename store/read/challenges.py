@@ -1,17 +1,20 @@
 """Challenges for traders and staff."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from domain.lifecycle import CHALLENGE
 from store import products, suspensions
 from store.models import Account, Challenge, Chargeback, ProductVersion, Trader
-from store.read import history
+from store.read import history, listing
+from store.read.finding import Named
 from store.read.history import TransitionView
-from store.read.pages import Page, View, Window, account_number, keyset
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals, since
+from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 
 
@@ -92,23 +95,38 @@ def _fields(challenge: Challenge, trader_name: str, product_name: str) -> dict[s
     }
 
 
-async def page(
-    session: AsyncSession,
-    scope: Scope,
-    window: Window,
-    *,
-    state: str | None = None,
-    product: str | None = None,
-    trader_id: str | None = None,
-) -> Page[ChallengeRow]:
-    """Newest first."""
-    statement = _statement(scope)
-    for column, wanted in ((Challenge.state, state), (Challenge.product, product), (Challenge.trader_id, trader_id)):
-        if wanted is not None:
-            statement = statement.where(column == wanted)
-    rows, cursor = await keyset(session, statement, [Challenge.recorded_at, Challenge.id], window)
-    items = tuple(ChallengeRow(**_fields(row.Challenge, row.trader_name, row.product_name)) for row in rows)
-    return Page[ChallengeRow](items=items, next_cursor=cursor)
+def _found(named: Named) -> list[Condition]:
+    found = named.beside(Challenge.trader_id, None)
+    if named.accounts:
+        found.append(Challenge.id.in_(select(Account.challenge_id).where(Account.id.in_(named.accounts))))
+    return [*found, Challenge.id == named.text] if named.is_id("chl") else found
+
+
+CHALLENGES: Final = Listing(
+    name="challenges",
+    rows=Challenge,
+    owner=Challenge.trader_id,
+    filters={
+        "state": Filter("State", equals(Challenge.state), tuple(sorted(CHALLENGE.states))),
+        "product": Filter("Product", equals(Challenge.product)),
+        "trader": Filter("Trader", equals(Challenge.trader_id)),
+        "updated_since": Filter("Changed since", since(Challenge.changed_at, "updated_since")),
+    },
+    orders={
+        "bought": Order(lambda _: [Challenge.recorded_at, Challenge.id]),
+        "changed": Order(lambda _: [Challenge.changed_at, Challenge.id]),
+    },
+    order="-bought",
+    finds=_found,
+    searches="trader’s name or e-mail address, account number, login",
+    sums=(Sum("Fees", Challenge.fee_minor, Challenge.currency),),
+)
+
+
+async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked = EVERYTHING) -> Page[ChallengeRow]:
+    found = await listing.rows(session, CHALLENGES, _statement(scope), scope, window, asked)
+    items = tuple(ChallengeRow(**_fields(row.Challenge, row.trader_name, row.product_name)) for row in found.rows)
+    return Page[ChallengeRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> ChallengeView:

@@ -1,7 +1,7 @@
 """Outgoing mail and the addresses that take none any more, as staff see them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store import crypto
 from store.models import MailAddress, OutgoingMailRow
 from store.read.pages import Page, View, Window, keyset
+
+STATES: Final = ("waiting", "sent", "refused", "undeliverable", "bounced", "withdrawn")
 
 
 class MailRow(View):

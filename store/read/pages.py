@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Row, Select, literal, tuple_
@@ -16,6 +16,7 @@ from domain.errors import BadInput
 
 MAX_LIMIT: Final = 200
 _BIGGEST: Final = 2**63 - 1
+_BACK: Final = "back."  # begins the cursor of the page before
 T = TypeVar("T")
 
 
@@ -26,18 +27,22 @@ class View(BaseModel):
 
 
 class Page(View, Generic[T]):
-    """One page of rows. `next_cursor` is opaque; None on the last page."""
+    """One page of rows. The cursors are opaque. `next_cursor`: None on the last page. `previous_cursor`: None on the
+    first page, and for a list that is only read forwards."""
 
     items: tuple[T, ...]
     next_cursor: str | None
+    previous_cursor: str | None = None
 
 
 @dataclass(frozen=True)
 class Window:
-    """The requested page. `cursor` comes from the page before; None for the first page."""
+    """The requested page. `cursor` comes from a page beside it; None for the first page. `most`: rows that it may have;
+    a file has more than a page."""
 
     limit: int = 50
     cursor: str | None = None
+    most: int = MAX_LIMIT
 
 
 def account_number(number: int) -> str:
@@ -83,20 +88,49 @@ def _typed(value: Any, wanted: type) -> Any:
     return value
 
 
+class Paged(NamedTuple):
+    """The rows of a page, and the cursors of the pages beside it; None where there is none."""
+
+    rows: Sequence[Row[Any]]
+    next_cursor: str | None
+    previous_cursor: str | None
+
+
 async def keyset(
     session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
 ) -> tuple[Sequence[Row[Any]], str | None]:
     """Returns one page of `statement` sorted by `keys`, and the cursor of the next page. `keys` are unique together."""
-    if window.cursor is not None:
-        after = decode_cursor(window.cursor, [key.type.python_type for key in keys])
-        bound = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
+    found = await both_ways(session, statement, keys, window, descending=descending)
+    return found.rows, found.next_cursor
+
+
+async def both_ways(
+    session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
+) -> Paged:
+    """Like `keyset`, with the way back as well."""
+    cursor = window.cursor or ""
+    back = cursor.startswith(_BACK)
+    downwards = descending is not back
+    if cursor:
+        beside = decode_cursor(cursor.removeprefix(_BACK), [key.type.python_type for key in keys])
+        bound = tuple_(*(literal(value, key.type) for value, key in zip(beside, keys, strict=True)))
         position = tuple_(*keys)
-        statement = statement.where(position < bound if descending else position > bound)
+        statement = statement.where(position < bound if downwards else position > bound)
     labelled = [key.label(f"_key_{index}") for index, key in enumerate(keys)]
-    order = [key.desc() if descending else key.asc() for key in keys]
-    limit = max(1, min(window.limit, MAX_LIMIT))
-    rows = (await session.execute(statement.add_columns(*labelled).order_by(*order).limit(limit + 1))).all()
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]._mapping
-    return rows[:limit], encode_cursor([last[f"_key_{index}"] for index in range(len(keys))])
+    order = [key.desc() if downwards else key.asc() for key in keys]
+    limit = max(1, min(window.limit, window.most))
+    found = (await session.execute(statement.add_columns(*labelled).order_by(*order).limit(limit + 1))).all()
+    more, shown = len(found) > limit, found[:limit]
+    rows = shown[::-1] if back else shown
+
+    def cursor_at(row: Row[Any]) -> str:
+        return encode_cursor([row._mapping[f"_key_{index}"] for index in range(len(keys))])
+
+    if not rows:
+        return Paged(rows, None, None)
+    goes_on, goes_back = (True, more) if back else (more, bool(cursor))
+    return Paged(
+        rows,
+        cursor_at(rows[-1]) if goes_on else None,
+        _BACK + cursor_at(rows[0]) if goes_back else None,
+    )

@@ -1,7 +1,7 @@
 """Messages that were set aside for a person, oldest first. For staff."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Select, false, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store import outbox
 from store.models import InboxEvent, OutboxMessage
 from store.read.pages import Page, View, Window, keyset
+
+Box = Literal["inbox", "outbox"]
 
 
 class ParkedMessage(View):
@@ -27,8 +29,10 @@ class ParkedMessage(View):
     received_at: datetime
 
 
-async def page(session: AsyncSession, window: Window) -> Page[ParkedMessage]:
-    waiting = union_all(_events(), _messages()).subquery("waiting")
+async def page(session: AsyncSession, window: Window, *, box: Box | None = None) -> Page[ParkedMessage]:
+    """`box`: those of this one only."""
+    boxes = {"inbox": _events(), "outbox": _messages()}
+    waiting = union_all(*(boxes.values() if box is None else (boxes[box],))).subquery("waiting")
     keys = [waiting.c.since, waiting.c.box, waiting.c.number]
     rows, cursor = await keyset(session, select(waiting), keys, window, descending=False)
     names = ParkedMessage.model_fields

@@ -1,7 +1,7 @@
 """Payouts with checks, decisions, transitions and ledger lines."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ScalarSelect, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,10 +10,13 @@ from sqlalchemy.orm import aliased
 from domain.approvals import APPROVE, RETRACT
 from domain.errors import NotFound
 from domain.exchange import Conversion
+from domain.payouts.payout import PAYOUT
 from store.models import Account, Decision, LedgerTransaction, MarketClock, Payout, PayoutTransfer, Posting, Trader
-from store.read import history
+from store.read import history, listing
+from store.read.finding import Named, of_account
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import Page, View, Window, account_number, keyset, mask_iban
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals, since
+from store.read.pages import Page, View, Window, account_number, mask_iban
 from store.scope import Scope
 
 
@@ -218,22 +221,54 @@ def _exchange(conversion: Conversion | None) -> ConversionView | None:
     return ConversionView(price=said["rate"], **same)
 
 
+def _found(named: Named) -> list[Condition]:
+    found = [*named.beside(Payout.trader_id, Payout.account_id), Payout.transfer_id == named.text]
+    return [*found, Payout.id == named.text] if named.is_id("pay") else found
+
+
+PAYOUTS: Final = Listing(
+    name="payouts",
+    rows=Payout,
+    owner=Payout.trader_id,
+    filters={
+        "state": Filter("State", equals(Payout.state), tuple(sorted(PAYOUT.states))),
+        "account": Filter("Account", of_account(Payout.account_id)),
+        "trader": Filter("Trader", equals(Payout.trader_id)),
+        "closed_since": Filter("Closed since", since(Payout.closed_at, "closed_since")),
+        "updated_since": Filter("Changed since", since(Payout.changed_at, "updated_since")),
+    },
+    orders={
+        "requested": Order(lambda _: [Payout.recorded_at, Payout.id]),
+        "changed": Order(lambda _: [Payout.changed_at, Payout.id]),
+        "amount": Order(lambda _: [Payout.gross_minor, Payout.id]),
+    },
+    order="-requested",
+    finds=_found,
+    searches="trader’s name or e-mail address, account number, login, transfer",
+    sums=(
+        Sum("Gross", Payout.gross_minor, Payout.currency),
+        Sum("To the traders", Payout.trader_minor + Payout.refund_minor, Payout.currency),
+    ),
+)
+
+
 async def page(
     session: AsyncSession,
     scope: Scope,
     window: Window,
+    asked: Asked = EVERYTHING,
     *,
-    state: str | None = None,
     account_id: str | None = None,
     trader_id: str | None = None,
 ) -> Page[PayoutRow]:
-    """Newest first."""
+    """`account_id`, `trader_id`: of this account or trader only."""
     statement = _statement(scope)
-    for column, wanted in ((Payout.state, state), (Payout.account_id, account_id), (Payout.trader_id, trader_id)):
+    for column, wanted in ((Payout.account_id, account_id), (Payout.trader_id, trader_id)):
         if wanted is not None:
             statement = statement.where(column == wanted)
-    rows, cursor = await keyset(session, statement, [Payout.recorded_at, Payout.id], window)
-    return Page[PayoutRow](items=tuple(PayoutRow(**_fields(scope, row)) for row in rows), next_cursor=cursor)
+    found = await listing.rows(session, PAYOUTS, statement, scope, window, asked)
+    items = tuple(PayoutRow(**_fields(scope, row)) for row in found.rows)
+    return Page[PayoutRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def one(session: AsyncSession, scope: Scope, payout_id: str) -> PayoutView:

@@ -6,11 +6,13 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
 from store import reasons
-from store.models import AuditEntry, Challenge, IdentityCheck, Trader, User
-from store.read import history
-from store.read.pages import Page, View, Window, keyset, mask_iban
+from store.models import Account, AuditEntry, Challenge, IdentityCheck, Trader, User
+from store.read import finding, history, listing
+from store.read.finding import Named
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.pages import Page, View, Window, mask_iban
 from store.scope import Scope
 
 
@@ -46,10 +48,39 @@ def _view(row: Any) -> TraderView:
     )
 
 
-async def page(session: AsyncSession, scope: Scope, window: Window) -> Page[TraderView]:
-    """Newest first."""
-    rows, cursor = await keyset(session, _statement(scope), [Trader.recorded_at, Trader.id], window)
-    return Page[TraderView](items=tuple(_view(row) for row in rows), next_cursor=cursor)
+def _from_country(text: str) -> Condition:
+    if len(text) != 2 or not text.isascii() or not text.isalpha():
+        raise BadInput("This is no country.", field="country", remedy="Write its two letters, like DE.")
+    return Trader.country == text.upper()
+
+
+def _found(named: Named) -> list[Condition]:
+    found = named.beside(Trader.id, None)
+    if named.accounts:
+        found.append(Trader.id.in_(select(Account.trader_id).where(Account.id.in_(named.accounts))))
+    return found
+
+
+TRADERS: Final = Listing(
+    name="traders",
+    rows=Trader,
+    owner=Trader.id,
+    filters={
+        "identity": Filter("Identity", equals(Trader.identity), ("unverified", "verified", "refused")),
+        "country": Filter("Country", _from_country),
+        "email": Filter("E-mail address", finding.has_email, private=True),
+    },
+    orders={"since": Order(lambda _: [Trader.recorded_at, Trader.id])},
+    order="-since",
+    finds=_found,
+    searches="name, e-mail address, account number, login",
+)
+
+
+async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked = EVERYTHING) -> Page[TraderView]:
+    found = await listing.rows(session, TRADERS, _statement(scope), scope, window, asked)
+    items = tuple(_view(row) for row in found.rows)
+    return Page[TraderView](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
 async def one(session: AsyncSession, scope: Scope, trader_id: str) -> TraderView:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.errors import NotFound
+from domain.errors import BadInput, NotFound
+from domain.tickets import TICKET
 from store.db import as_firm
 from store.models import (
     Account,
@@ -22,11 +24,13 @@ from store.models import (
     Trader,
     User,
 )
-from store.read.pages import Page, View, Window, account_number, keyset
+from store.read import listing
+from store.read.finding import Named, of_account
+from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Totals, equals
+from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 from store.service_time import service_now
 
-Order = Literal["newest", "due"]
 Aside = Literal["without", "only", "with"]
 _Assignee = aliased(User)
 
@@ -164,37 +168,89 @@ def _fields(scope: Scope, row: Any, now: datetime | None) -> dict[str, Any]:
     }
 
 
+def _found(named: Named) -> list[Condition]:
+    found = named.beside(Ticket.trader_id, Ticket.account_id)
+    return [*found, Ticket.id == named.text] if named.is_id("tkt") else found
+
+
+TICKETS: Final = Listing(
+    name="tickets",
+    rows=Ticket,
+    owner=Ticket.trader_id,
+    filters={
+        "state": Filter("State", equals(Ticket.state), tuple(sorted(TICKET.states))),
+        "account": Filter("Account", of_account(Ticket.account_id)),
+        "trader": Filter("Trader", equals(Ticket.trader_id)),
+    },
+    orders={
+        "opened": Order(lambda _: [Ticket.recorded_at, Ticket.id]),
+        "due": Order(lambda _: [Ticket.due_at, Ticket.id], closest_first=True),
+    },
+    order="-opened",
+    finds=_found,
+    searches="trader’s name or e-mail address, account number, login, ticket id",
+)
+
+
+@dataclass(frozen=True)
+class AtDesk:
+    """Which tickets staff wants: with or without the snoozed ones, or only those; those that `assignee_id` has claimed
+    now."""
+
+    aside: Aside = "with"
+    assignee_id: str | None = None
+
+    def conditions(self, now: datetime) -> list[Condition]:
+        found: list[Condition] = []
+        if self.aside != "with":
+            is_here = Ticket.snoozed_at.is_(None)
+            found.append(is_here if self.aside == "without" else ~is_here)
+        if self.assignee_id is not None:
+            found += [Ticket.assignee_id == self.assignee_id, Ticket.lease_until > now]
+        return found
+
+
+ANYWHERE: Final = AtDesk()
+
+
+def _beside(asked: Asked, desk: AtDesk, now: datetime | None) -> list[Condition]:
+    """`now`: for staff. Sorted by deadline, only tickets whose clock runs are listed. Raises BadInput."""
+    by_deadline = asked.order.removeprefix("-") == "due"
+    if now is None:
+        if by_deadline:
+            raise BadInput(
+                "Tickets are sorted by when they were opened.", field="sort", remedy="Use opened or -opened."
+            )
+        return []
+    runs: list[Condition] = [Ticket.due_at.is_not(None)] if by_deadline else []
+    return [*runs, *desk.conditions(now)]
+
+
 async def page(
     session: AsyncSession,
     scope: Scope,
     window: Window,
+    asked: Asked = EVERYTHING,
     *,
-    state: str | None = None,
     account_id: str | None = None,
     trader_id: str | None = None,
-    assignee_id: str | None = None,
-    aside: Aside = "with",
-    order: Order = "newest",
+    desk: AtDesk = ANYWHERE,
 ) -> Page[TicketRow]:
-    """Newest first, or the most urgent first: then only tickets whose clock runs. `aside`: with or without the snoozed
-    ones, or only those. `assignee_id`: tickets that this person has claimed now."""
+    """`account_id`, `trader_id`: of this account or trader only. `desk`: for staff."""
     statement = _statement(scope)
-    for column, wanted in ((Ticket.state, state), (Ticket.account_id, account_id), (Ticket.trader_id, trader_id)):
+    for column, wanted in ((Ticket.account_id, account_id), (Ticket.trader_id, trader_id)):
         if wanted is not None:
             statement = statement.where(column == wanted)
     now = await service_now(session) if scope.staff else None
-    if scope.staff:
-        if aside != "with":
-            is_here = Ticket.snoozed_at.is_(None)
-            statement = statement.where(is_here if aside == "without" else ~is_here)
-        if assignee_id is not None:
-            statement = statement.where(Ticket.assignee_id == assignee_id, Ticket.lease_until > now)
-    by_due = order == "due" and scope.staff
-    if by_due:
-        statement = statement.where(Ticket.due_at.is_not(None))
-    keys = [Ticket.due_at, Ticket.id] if by_due else [Ticket.recorded_at, Ticket.id]
-    rows, cursor = await keyset(session, statement, keys, window, descending=not by_due)
-    return Page[TicketRow](items=tuple(TicketRow(**_fields(scope, row, now)) for row in rows), next_cursor=cursor)
+    also = _beside(asked, desk, now)
+    found = await listing.rows(session, TICKETS, statement, scope, window, asked, also)
+    items = tuple(TicketRow(**_fields(scope, row, now)) for row in found.rows)
+    return Page[TicketRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
+
+
+async def totals(session: AsyncSession, scope: Scope, asked: Asked, desk: AtDesk) -> Totals:
+    also = _beside(asked, desk, await service_now(session) if scope.staff else None)
+    return await listing.totals(session, TICKETS, scope, asked, also)
 
 
 async def one(session: AsyncSession, scope: Scope, ticket_id: str) -> TicketView:

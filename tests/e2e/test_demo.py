@@ -2,16 +2,25 @@
 
 import asyncio
 import json
+import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from cli.proof import check
+from cli.run.api import build_api
+from cli.stack.embedded import postgres
+from cli.stack.processes import running
 from sandbox.synthetic import write_day
-from tests import servers
+from settings import load
+from tests import console_counts, servers
 
 _HOUR: Final = 3_600_000
 _ACCOUNTS: Final = 18  # the least with a winner and a loser of a chargeback, and with payouts that come back
@@ -55,11 +64,41 @@ def _every_proof_holds(folder: Path, count: int) -> None:
     assert not check([folder])
 
 
+@asynccontextmanager
+async def _console(data: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The console on what a demo left, signed in as its admin."""
+    settings = load(data_dir=data)
+    cluster = postgres.prepare(data / "postgres", open_parents=settings.open_parents)
+    answers = partial(postgres.answers, cluster.url("postgres"))
+    with running(cluster.argv, answers, data / "console-log", user=cluster.user, stop=signal.SIGINT):
+        app = build_api(settings.model_copy(update={"database_url": cluster.app_url()}))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url=settings.api_url, timeout=60) as http:
+            password = json.loads((data / "demo-login.json").read_text())["password"]
+            answer = await http.post("/sign-in", data={"login": "ana", "password": password, "next": "/"})
+            assert answer.status_code == 303, answer.text
+            yield http
+        await app.state.deps.db.close()
+
+
+async def _every_number_is_the_length_of_its_list(data: Path, states: dict[str, int]) -> None:
+    async with _console(data) as http:
+        shown = await console_counts.counts(http)
+        assert {address: shown[address] for address in shown if address.startswith("/challenges?state=")} == {
+            f"/challenges?state={state}": number for state, number in states.items()
+        }
+        assert await console_counts.differences(http) == {}
+        active = await console_counts.length(http, "/accounts?status=active")
+        exposed = (await http.get("/v1/exposure")).json()["items"]
+        assert all(row["accounts"] <= active for row in exposed), "accounts that ended have no exposure"
+
+
 @pytest.mark.timeout(3600)
 async def test_the_same_seed_lives_the_same_life() -> None:
     with servers.scratch_dir("demo") as one, servers.scratch_dir("demo") as two:
         first, second = await asyncio.gather(_live(one), _live(two))
         _every_proof_holds(one / "data" / "proofs", first["proofs"])
+        await _every_number_is_the_length_of_its_list(one / "data", first["states"])
     assert first["states"] == second["states"]
     assert first["breach_list"] == second["breach_list"]
     assert first["payout_list"] == second["payout_list"]

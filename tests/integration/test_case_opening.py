@@ -18,6 +18,7 @@ from firm import case_actions, case_opening
 from firm import cases as firm_cases
 from store.models import Alert, AuditEntry, Case, CaseAccount, OutboxMessage, Wakeup
 from store.read import cases
+from store.read.listing import Asked
 from store.read.pages import Window
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
 
@@ -199,5 +200,5 @@ async def test_a_case_is_claimed_handed_over_and_noted(firm: World) -> None:
         view = await cases.one(session, case_id)
     assert (view.assigned_to, [note.body for note in view.notes]) == (rob.user_id, ["The trader called."])
     async with firm.db.transaction() as session:
-        listed = await cases.page(session, Window(limit=10), assigned_to=rob.user_id)
+        listed = await cases.page(session, Window(limit=10), Asked({"assigned_to": rob.user_id}))
     assert [row.id for row in listed.items] == [case_id]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import BadInput
@@ -15,6 +15,7 @@ from store.clock import market_now
 from store.crypto import BlindIndex, Encrypted, FieldKeys, digest_key_of
 from store.identity import add_user, hash_password, sign_in, sign_up_trader
 from store.models import Base, Beneficiary, CaseNote, Payout, Trader, User
+from store.name_words import index_some
 from store.read.search import search
 from store.scope import FIRM
 from tests.payout_world import LARGE, World, a_firm
@@ -76,7 +77,8 @@ async def test_people_sign_in_and_are_found_at_every_moment_of_it(firm: World) -
     async def works() -> None:
         await sign_in(firm.db, login="Ada@example.org", password=PASSWORD)
         async with firm.db.transaction() as session:
-            assert [hit.label for hit in await search(session, FIRM, "ada@EXAMPLE.org", {})] == ["Ada"]
+            for text in ("ada@EXAMPLE.org", "ADA"):
+                assert [hit.label for hit in (await search(session, FIRM, text, {})).items] == ["Ada"]
 
     await works()
     crypto.install(DURING)
@@ -87,7 +89,8 @@ async def test_people_sign_in_and_are_found_at_every_moment_of_it(firm: World) -
     await works()
     crypto.install(BEFORE)  # the old key alone cannot
     async with firm.db.transaction() as session:
-        assert await search(session, FIRM, "ada@example.org", {}) == ()
+        assert (await search(session, FIRM, "ada@example.org", {})).items == ()
+        assert (await search(session, FIRM, "ada", {})).items == ()
 
 
 @pytest.mark.parametrize("unnamed", [False, True])
@@ -184,7 +187,7 @@ async def test_a_value_that_cannot_be_read_is_named_and_the_others_move(firm: Wo
     crypto.install(DURING)
     done = await move_all(firm)
     assert done.unreadable == (f"traders.name of {victim}",)
-    assert await needed(firm, "k1") == ["1 rows of traders.name"]
+    assert await needed(firm, "k1") == ["1 rows of traders.name", "1 rows of traders.name_words"]
 
 
 async def test_a_change_made_meanwhile_is_not_undone(firm: World) -> None:
@@ -238,3 +241,16 @@ async def test_a_note_of_a_case_comes_under_another_key_and_changes_in_nothing_e
     async with firm.db.transaction() as session:
         note = await session.get_one(CaseNote, "not_1")
         assert (note.body, note.occurred_at) == ("Seen.", now)
+
+
+async def test_names_that_are_older_than_their_index_are_found_after_an_upgrade(firm: World) -> None:
+    for number in range(3):
+        await signed_up(firm, f"ada.{number}@example.org")
+    async with firm.db.transaction() as session:
+        await session.execute(update(Trader).values(name_words=None))
+    async with firm.db.transaction() as session:
+        assert (await search(session, FIRM, "ada", {})).items == ()
+        assert await index_some(session) == 3
+        assert await index_some(session) == 0
+    async with firm.db.transaction() as session:
+        assert len((await search(session, FIRM, "ada", {})).items) == 3

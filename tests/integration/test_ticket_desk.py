@@ -233,7 +233,9 @@ async def test_a_snooze_ends_at_its_moment_or_when_the_trader_writes(help_desk: 
 
     async def listed() -> list[str]:
         async with help_desk.firm.db.transaction() as session:
-            return [row.id for row in (await read.page(session, FIRM, Window(), aside="without")).items]
+            return [
+                row.id for row in (await read.page(session, FIRM, Window(), desk=read.AtDesk(aside="without"))).items
+            ]
 
     await put_aside(MONDAY + HOUR)
     assert await listed() == []

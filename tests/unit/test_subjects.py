@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.approvals import DECIDERS, ROLES, STAFF, Actor
+from domain.approvals import DECIDERS, ROLES, STAFF, Actor, Role
 from domain.errors import NotAllowed
 from front.permissions import CAN
 from front.subjects.table import SUBJECTS
@@ -51,3 +51,11 @@ def test_a_right_refuses_by_role_and_says_which_roles_have_it(role: str) -> None
 def test_traders_open_only_what_is_their_own() -> None:
     everybody = {subject.name for subject in SUBJECTS if not subject.read.roles <= STAFF}
     assert everybody == {"payout", "dispute", "ticket"}
+
+
+def test_search_offers_a_role_what_it_may_open() -> None:
+    def found(role: Role) -> set[str]:
+        return set(SUBJECTS.findable(Actor(user_id="usr_1", person_id="one", role=role)))
+
+    assert "staff_change" in found("auditor") and "staff_change" not in found("support")
+    assert found("trader") == {subject.name for subject in SUBJECTS if subject.find and "trader" in subject.read.roles}

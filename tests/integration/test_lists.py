@@ -1,0 +1,168 @@
+"""Lists of the console and the API: filters, search, order, totals, both ways through the pages, and files."""
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from domain.money import Money, from_minor
+from store.models import Account, AccountLive, AuditEntry, Challenge, Payout, Trader
+from tests.console_counts import differences, length
+from tests.console_firm import HOSTILE_NAME, PASSWORD
+from tests.console_world import Browser, ConsoleWorld, console_world
+from tests.proofs import prove_by_form
+
+_LISTS = ("/accounts", "/challenges", "/breaches", "/traders", "/payouts", "/deals", "/ledger", "/cases", "/tickets")
+_TOTAL = re.compile(r'<p class="totals"><strong>([0-9,]+)</strong>')
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+async def _text(browser: Browser, path: str) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
+    return answer.text
+
+
+async def _total(browser: Browser, path: str) -> int:
+    found = _TOTAL.search(await _text(browser, path))
+    return int(found.group(1).replace(",", "")) if found else 0
+
+
+def _hrefs(html: str, rel: str) -> str | None:
+    found = re.search(rf'rel="{rel}" href="([^"]+)"', html)
+    return found.group(1).replace("&amp;", "&") if found else None
+
+
+async def test_every_list_says_how_long_it_is_and_every_number_leads_to_what_it_counts(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        for path in _LISTS:
+            assert await length(browser.http, path) == await _total(browser, path) > 0, path
+        assert await differences(browser.http) == {}
+
+
+async def test_a_list_pages_forth_and_back_under_the_same_filter(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        first = await _text(browser, "/deals?side=buy")
+        assert _hrefs(first, "prev") is None
+        second_place = _hrefs(first, "next")
+        assert second_place is not None and "side=buy" in second_place
+        second = await _text(browser, second_place)
+        back = await _text(browser, _hrefs(second, "prev") or "")
+        rows = re.compile(r"<tr data-row>.*?</tr>", re.DOTALL)
+        assert rows.findall(back) == rows.findall(first) and len(rows.findall(first)) == 50
+        assert _hrefs(back, "prev") is None and _hrefs(back, "next") is not None
+
+
+async def test_an_account_without_room_is_never_the_closest_to_its_floor(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        number = int(world.firm.breached.removeprefix("A-"))
+        account = (await session.scalars(select(Account).where(Account.number == number))).one()
+        live = await session.get_one(AccountLive, account.id)
+        live.floors = {rule: {**floor, "room_minor": -99} for rule, floor in live.floors.items()}
+        assert live.floors
+    async with world.browser("ana@firm.example") as browser:
+        header = re.search(r'href="([^"]+sort=[^"]*closest)"', await _text(browser, "/accounts"))
+        assert header is not None and "sort=closest" in header.group(1), "the closest come first at the first click"
+        for order in ("closest", "-closest", "daily", "-daily", "total"):
+            html = await _text(browser, f"/accounts?sort={order}")
+            shown = re.findall(r'id="(A-[0-9]+)"', html)
+            ended = shown.index(world.firm.breached)
+            after = [row for row in re.findall(r"<tr data-row>.*?</tr>", html)[ended:] if "·" in row]
+            assert ended > 0 and after == [], f"{order}: accounts with a floor close by come before those that ended"
+
+
+async def test_people_are_found_by_words_of_their_name_in_lists_and_in_search(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        mara = (await session.scalars(select(Trader.id).where(Trader.country == "SE"))).one()
+        challenges = len((await session.scalars(select(Challenge.id).where(Challenge.trader_id == mara))).all())
+        login = await session.scalar(select(Account.login).where(Account.trader_id == mara))
+    async with world.browser("ana@firm.example") as browser:
+        for text in ("lindqvist", "LINDQVIST mara", "mara@example.org", mara):
+            found = await browser.http.get("/search", params={"q": text})
+            assert found.headers.get("Location") == f"/traders/{mara}", text
+        for text in ("lindq", "mara brandt", "nobody@example.org"):
+            assert "No results" in (await browser.http.get("/search", params={"q": text})).text
+        assert await _total(browser, "/challenges?q=lindqvist") == challenges > 1
+        assert await _total(browser, "/traders?q=Mara+Lindqvist") == 1
+        assert await _total(browser, "/payouts?q=lindqvist") == 2
+        assert await _total(browser, "/tickets?q=mara") == 1
+        assert "No accounts match" in await _text(browser, "/accounts?q=nobody")
+        by_login = await browser.http.get("/search", params={"q": str(login)})
+        assert "login" in by_login.text or by_login.headers["Location"].startswith("/accounts/A-")
+        deals = (await browser.http.get("/search", params={"q": "D0000501"})).text
+        assert "deal id" in deals or "No results" in deals
+    async with world.browser("otto@example.org") as browser:
+        assert "No results" in (await browser.http.get("/search", params={"q": "lindqvist"})).text
+
+
+async def test_filters_and_parameters_that_cannot_be_are_refused_by_name(world: ConsoleWorld) -> None:
+    wrong = {
+        "/v1/accounts?status=dead": "status",
+        "/v1/accounts?sort=colour": "sort",
+        "/v1/accounts?number=seven": "number",
+        "/v1/accounts?stauts=active": "stauts",
+        "/v1/challenges?state=nonsense": "state",
+        "/v1/challenges?updated_since=yesterday": "updated_since",
+        "/v1/payouts?state=nonsense": "state",
+        "/v1/payouts?account=mine": "account",
+        "/v1/traders?country=Germany": "country",
+        "/v1/tickets?state=late": "state",
+        "/v1/cases?state=nonsense": "state",
+        "/v1/deals?side=up": "side",
+        "/v1/ledger-entries?currency=XXX": "currency",
+        "/v1/disputes?state=nonsense": "state",
+        "/v1/reviews?status=nonsense": "status",
+        "/v1/summary?verbose=1": "verbose",
+    }
+    async with world.browser("ana@firm.example") as browser:
+        for address, field in wrong.items():
+            answer = await browser.get(address)
+            assert (answer.status_code, answer.json().get("field")) == (422, field), address
+            assert answer.json()["remedy"], address
+        for address in ("/accounts?status=dead", "/payouts?state=nonsense", "/accounts?sort=colour"):
+            assert (await browser.get(address)).status_code == 422, address
+        number = world.firm.active
+        found = (await browser.get(f"/v1/accounts?number={number}")).json()["items"]
+        assert [each["number"] for each in found] == [number]
+
+
+async def _file(browser: Browser, path: str, **fields: str) -> httpx.Response:
+    sent = {"csrf": await browser.csrf(), "key": "key-of-the-export-1", **fields}
+    return await browser.http.post(path, data=sent)
+
+
+async def test_a_list_is_exported_as_it_is_filtered_after_a_proof_and_on_the_record(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        asked = await _file(browser, "/payouts/export", state="awaiting_approval", q="lindqvist", format="csv")
+        assert asked.status_code == 403, "the person proves who they are first"
+        given = await prove_by_form(browser.http, asked, PASSWORD)
+        assert given.headers["Content-Disposition"] == 'attachment; filename="payouts.csv"'
+        rows = list(csv.DictReader(io.StringIO(given.content.decode("utf-8-sig"))))
+        shown = await _text(browser, "/payouts?state=awaiting_approval&q=lindqvist")
+        traders = await prove_by_form(browser.http, await _file(browser, "/traders/export", format="json"), PASSWORD)
+    async with world.db.transaction() as session:
+        payouts = (await session.scalars(select(Payout).where(Payout.state == "awaiting_approval"))).all()
+        entries = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "list.exported"))).all()
+    assert {(row["id"], row["gross"]) for row in rows} == {
+        (each.id, f"{from_minor(each.gross_minor, each.currency):.2f}") for each in payouts
+    }
+    gross = Money(minor=sum(each.gross_minor for each in payouts), currency="USD")
+    assert f"{from_minor(gross.minor, 'USD'):,.2f}" in shown, "the total of the list"
+    assert HOSTILE_NAME in [row["name"] for row in traders.json()["items"]]
+    assert [(each.subject_id, each.evidence["rows"]) for each in entries] == [("payouts", 2), ("traders", 3)]
+    assert entries[0].evidence["search"] == "given" and "lindqvist" not in str(entries[0].evidence)
+
+
+async def test_only_staff_exports(world: ConsoleWorld) -> None:
+    async with world.browser("mara@example.org") as browser:
+        assert "/payouts/export" not in await _text(browser, "/payouts")
+        assert (await _file(browser, "/payouts/export", format="csv")).status_code == 403
