@@ -45,6 +45,7 @@ INBOX: Final = Subject(
     under="/risk",
     list_page=_PAGE,
     urgent=True,
+    todo="Delivery has failed too many times. Try it again or give it up on the page Messages.",
 )
 
 OUTBOX: Final = Subject(
@@ -57,4 +58,5 @@ OUTBOX: Final = Subject(
     under="/risk",
     list_page=_PAGE,
     urgent=True,
+    todo="Delivery has failed too many times. Try it again or give it up on the page Messages.",
 )

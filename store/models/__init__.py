@@ -124,6 +124,7 @@ from store.models.programs import (
     WebhookTry,
 )
 from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
+from store.models.queue import SavedFilter, WorkLook, WorkMark
 from store.models.reconciliation import OpenLine, ReconciliationBreak, StatementBalanceRow, VenueCheck, VenueLimits
 from store.models.screening import (
     IdentityCheck,
@@ -258,6 +259,7 @@ __all__ = [
     "SanctionsKey",
     "SanctionsName",
     "SanctionsVersion",
+    "SavedFilter",
     "ScalingRow",
     "Screening",
     "ScreeningHit",
@@ -306,4 +308,6 @@ __all__ = [
     "WebhookTry",
     "WhatIf",
     "WhatIfAnswer",
+    "WorkLook",
+    "WorkMark",
 ]
