@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from markupsafe import Markup
 
 from console import templating
 from console.deciding import offered
@@ -37,7 +36,6 @@ _EMPTY: Final[dict[Part, tuple[str, str]]] = {
     "returned": ("Nothing was returned", "Payouts whose transfer failed or came back, and appeals, appear here."),
     "aside": ("Nothing is snoozed", "Snoozed items appear here until they come back to the queue."),
 }
-_SWAP: Final = Markup(' hx-swap-oob="true"')
 
 
 class QueuePages:
@@ -86,8 +84,6 @@ class QueuePages:
                 "here": chosen.href(ref),
                 "rail": rail(visit.viewer, "/queue", waiting, visit.subjects),
                 "poll_href": _poll_href(chosen, ref, params.get("seen", ""), version),
-                "own_poll": True,
-                "swap_live": _SWAP,
             }
             return await visit.fragment("_work_live.html", "answer", **context)
 
@@ -140,7 +136,6 @@ class QueuePages:
             "export_href": f"/queue/export?{chosen.query}",
             "poll_href": _poll_href(chosen, ref, seen, ""),
             "own_poll": True,
-            "swap_live": "",
         }
         if wants_fragment(visit.request, "work"):
             return await visit.fragment("queue.html", "work", **context, part=True)

@@ -39,7 +39,7 @@ function merge(template) {
   const news = document.getElementById("work-news");
   if (!news) return;
   news.hidden = added === 0;
-  news.textContent = added ? `${added} new` : "";
+  news.textContent = added ? `Show ${added} new` : "";
 }
 
 /** An item that somebody else has decided or changed can no longer be decided with this form. */
