@@ -30,7 +30,14 @@ async def more_payouts(world: ConsoleWorld, *due_in: timedelta) -> list[str]:
         for left in due_in:
             bought = _copy(challenge, id=new_id("chl"), checkout_id=new_id("ord"))
             other = _copy(account, id=new_id("acc"), challenge_id=bought.id, login=None)
-            payout = _copy(like, id=new_id("pay"), account_id=other.id, challenge_id=bought.id, decide_by=NOW + left)
+            waits = {
+                "state": "awaiting_approval",
+                "decide_by": NOW + left,
+                "reason": None,
+                "told": None,
+                "closed_at": None,
+            }
+            payout = _copy(like, id=new_id("pay"), account_id=other.id, challenge_id=bought.id, **waits)
             payout.terms_digest = row.digest(payout, product)
             for each in (bought, other, payout):
                 session.add(each)

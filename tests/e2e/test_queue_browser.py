@@ -123,7 +123,6 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         await expect(page.get_by_role("region", name="Queue")).to_contain_text("Nothing for you to check")
 
         # an old link says who decided, and leads on
-        await page.go_back()
         await page.goto(f"/queue/payout/{second}?show=mine")
         await expect(panel).to_contain_text("Rejected by Finn Okafor (finance)")
         await expect(page.locator("form.decide input[name=item]")).to_have_count(0)
