@@ -1,6 +1,7 @@
 """The work queue: the list of what waits, beside it the item that the address names, and what changes in both."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -56,7 +57,8 @@ class QueuePages:
         """The item of the address, whether it still waits or somebody has decided it; never another one."""
         async with self._desk.visit(request) as visit:
             subject = self._subject(visit, request.path_params["kind"])
-            return await self._answer(visit, await self._view(visit, subject, request.path_params["id"]))
+            selected, held = await self._view(visit, subject, request.path_params["id"])
+            return await self._answer(visit, selected, held)
 
     async def changes(self, request: Request) -> Response:
         """What has changed since the page, or its last poll, was made: 204 when nothing has. Notes that this person
@@ -65,13 +67,13 @@ class QueuePages:
         async with self._desk.visit(request) as visit:
             chosen, ref = read_filter(params, visit.subjects), params.get("item", "")
             kind, _, subject_id = ref.partition("/")
-            selected, looking = None, list[str]()
+            news = None
             if kind in visit.subjects.by_name and subject_id:
                 subject = visit.subjects.by_name[kind]
-                selected = await self._view(visit, subject, subject_id)
-                looking = list(await work_marks.look(visit.session, kind, subject_id, visit.actor))
+                selected, held = await self._view(visit, subject, subject_id)
+                looking = await work_marks.look(visit.session, kind, subject_id, visit.actor)
+                news = _news(selected, looking, held, params.get("seen", ""))
             shown = await work_list(visit.session, chosen, visit.subjects, visit.actor, current=ref, live=True)
-            news = _news(selected, looking, params.get("seen", "")) if selected else None
             live = await frame.live(visit.session)
             waiting = await frame.waiting(visit.session, visit.subjects)
             minute = f"{live.market_time:%Y%m%d%H%M}"
@@ -96,8 +98,9 @@ class QueuePages:
             raise NotAllowed(f"You cannot open this {known[kind].label}. {refusal}", remedy="Ask a colleague who can.")
         return known[kind]
 
-    async def _view(self, visit: Visit, subject: Subject, subject_id: str) -> DecisionView:
-        """The item; without a form while somebody else has claimed it. Raises NotFound that says what is missing."""
+    async def _view(self, visit: Visit, subject: Subject, subject_id: str) -> tuple[DecisionView, str]:
+        """The item; without a form while somebody else has claimed it, which is the second answer. Raises NotFound that
+        says what is missing."""
         try:
             found = offered(self._desk, await view_of(visit.session, visit.actor, subject, subject_id))
         except NotFound as missing:
@@ -107,26 +110,27 @@ class QueuePages:
             ) from missing
         claim = await work_marks.claim_of(visit.session, subject.name, subject_id) if found.choices else None
         if claim is None or claim.holder_id == visit.actor.user_id:
-            return found
-        held = f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC. Take it over to decide it yourself."
-        return replace(found, choices=(), refusal=held)
+            return found, ""
+        held = f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC"
+        return replace(found, choices=(), refusal=f"{held}. Take it over to decide it yourself."), held
 
-    async def _answer(self, visit: Visit, selected: DecisionView | None) -> HTMLResponse:
+    async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
         params, session, actor = visit.request.query_params, visit.session, visit.actor
         chosen, ref = read_filter(params, visit.subjects), selected.ref if selected else ""
         cursor = params.get("cursor")
         shown = await work_list(session, chosen, visit.subjects, actor, cursor=cursor, current=ref)
         decides = visit.subjects.decided_by(actor)
-        looking, bar = list[str](), None
+        news, bar = None, None
         if selected is not None:
-            looking = list(await work_marks.look(session, selected.kind, selected.subject_id, actor))
+            looking = await work_marks.look(session, selected.kind, selected.subject_id, actor)
+            news = _news(selected, looking, held, selected.seen)
             bar = await _bar(visit, selected) if selected.kind in decides else None
         seen = selected.seen if selected else ""
         context = {
             "list": shown,
             "selected": selected,
             "bar": bar,
-            "news": _news(selected, looking, seen) if selected else None,
+            "news": news,
             "here": chosen.href(ref),
             "following": following(shown.rows, "", decides),
             "list_href": chosen.href(),
@@ -155,14 +159,14 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
     return ItemBar(selected.ref, claim.holder, mine, claim.until, aside)
 
 
-def _news(selected: DecisionView, looking: list[str], seen: str) -> ItemNews:
+def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) -> ItemNews:
     """`seen`: the facts of the item on the page."""
     if not seen or selected.seen == seen:
-        return ItemNews(selected.ref, looking)
+        return ItemNews(selected.ref, looking, held)
     if selected.closed:
-        return ItemNews(selected.ref, looking, selected.closed, gone=True)
+        return ItemNews(selected.ref, looking, "", selected.closed, gone=True)
     by = f" {selected.decisions[-1].by} decided something on it." if selected.decisions else ""
-    return ItemNews(selected.ref, looking, f"This {selected.noun} has changed.{by}")
+    return ItemNews(selected.ref, looking, held, f"This {selected.noun} has changed.{by}")
 
 
 def _poll_href(chosen: WorkFilter, ref: str, seen: str, version: str) -> str:

@@ -42,10 +42,10 @@ function merge(template) {
   news.textContent = added ? `Show ${added} new` : "";
 }
 
-/** An item that somebody else has decided or changed can no longer be decided with this form. */
+/** An item that somebody else has decided, changed or claimed cannot be decided with this form. */
 function close() {
-  const changed = document.querySelector("#item-news[data-changed]") !== null;
-  for (const button of document.querySelectorAll("#panel form.decide button[name=decision]")) button.disabled = changed;
+  const closed = document.querySelector("#item-news[data-closed]") !== null;
+  for (const button of document.querySelectorAll("#panel form.decide button[name=decision]")) button.disabled = closed;
 }
 
 export function watchQueue() {

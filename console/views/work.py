@@ -90,7 +90,8 @@ class WorkList:
 
 @dataclass(frozen=True)
 class ItemBar:
-    """What a person can do with the open item besides deciding it. `holder`: empty when nobody has claimed it."""
+    """What a person can do with the open item besides deciding it. `holder`: empty when nobody has claimed it; `mine`:
+    the reader has."""
 
     ref: str
     holder: str = ""
@@ -101,9 +102,10 @@ class ItemBar:
 
 @dataclass(frozen=True)
 class ItemNews:
-    """Who else looks at the open item, and what has happened to it since the page was made."""
+    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made."""
 
     ref: str
     looking: Sequence[str] = ()
+    held: str = ""
     changed: str = ""
     gone: bool = False

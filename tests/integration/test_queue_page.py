@@ -217,12 +217,12 @@ async def test_the_one_poll_is_silent_until_something_changes_and_tells_who_look
         assert (await finn.get(poll, **part)).status_code == 204
         await shown(ana, f"/queue/{item}")
         told = markup.unescape((await finn.get(poll, **part)).text)
-        assert "Ana Ruiz is looking at this" in told and "data-changed" not in told
+        assert "Ana Ruiz is looking at this" in told and "data-closed" not in told
         poll = poll_of(told)
         assert (await finn.get(poll, **part)).status_code == 204
         await ana.post(f"/payouts/{world.firm.payout}/decision", decision="reject", reason="No statement.")
         told = markup.unescape((await finn.get(poll, **part)).text)
-        assert "data-changed" in told and "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC." in told
+        assert "data-closed" in told and "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC." in told
         assert item not in refs(told) and refs(told) == [f"payout/{world.firm.big_payout}"]
         assert tabs(told, "work-tabs")["/queue?kind=payout"] == 1
         badge = r'id="count-queue" href="/queue"(?: hx-swap-oob="true")?><span [^>]+>[^<]+</span>(\d+)</a>'

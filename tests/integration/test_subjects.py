@@ -109,7 +109,7 @@ async def test_a_new_kind_of_work_is_one_entry(world: ConsoleWorld) -> None:
     async with world.browser("sam@firm.example") as sam, world.browser("finn@firm.example") as finn:
         assert _counts(await _text(sam, "/"))["/queue?kind=call"] == _rows_of(await _text(sam, "/queue?kind=call"))
         listed = await _text(sam, "/queue?kind=call")
-        assert f'href="/queue/call/{trader}?kind=call"' in listed and "welcome calls" in listed
+        assert f'href="/queue/call/{trader}?kind=call"' in listed and "Welcome calls" in listed
         assert "Welcome calls to make" in await _text(sam, "/tickets")
         for path in (f"/calls/{trader}", f"/queue/call/{trader}"):
             assert "Mark as called" in await _text(sam, path) and 'name="decision"' not in await _text(finn, path)
