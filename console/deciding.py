@@ -170,7 +170,9 @@ async def landing(desk: Desk, posted: Posted, item: Item, text: str) -> Response
 
 
 def queue_of(request: Request) -> str:
-    """The list beside the form that was refused: a way on. Empty for any other form."""
+    """The list beside the item or the form that was refused: a way on. Empty for anything else."""
+    if request.method == "GET":
+        return queue_href() if request.url.path.startswith("/queue") else ""
     form = getattr(request.state, "form", {})
     tab, part = str(form.get("tab", "")), str(form.get("show", ""))
     known = part in PART_WORDS and (tab == "all" or all(name in SUBJECTS.by_name for name in tab.split(",")))
