@@ -7,7 +7,8 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from console import templating
-from console.desk import Desk, shell
+from console.deciding import queue_of
+from console.desk import Desk, came_from, shell
 from console.pages import proving
 from console.pages.accounts import AccountPages
 from console.pages.buying import BuyingPages
@@ -16,7 +17,7 @@ from console.pages.challenges import ChallengePages
 from console.pages.chargebacks import ChargebackPages
 from console.pages.credentials import CredentialPages
 from console.pages.decisions import DecisionPages
-from console.pages.door import Door, to_sign_in
+from console.pages.door import Door, sign_in_address, to_sign_in
 from console.pages.doors import OuterDoors
 from console.pages.exposure import ExposurePages
 from console.pages.firm import FirmPages
@@ -33,6 +34,7 @@ from console.pages.programs import ProgramPages
 from console.pages.proofs import ProofPages
 from console.pages.provider import ProviderPages
 from console.pages.queue import QueuePages
+from console.pages.queue_work import QueueWorkPages
 from console.pages.reconciliation import ReconciliationPages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
@@ -81,6 +83,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ChallengePages(desk),
         BuyingPages(desk),
         ProofPages(desk),
+        QueueWorkPages(desk),
         QueuePages(desk),
         PayoutPages(desk),
         ChargebackPages(desk),
@@ -115,7 +118,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
         if request.url.path.startswith(_OTHERS):
             return None
         if isinstance(error, NotSignedIn):
-            return _left() if "HX-Request" in request.headers else to_sign_in(request)
+            return _left(request) if "HX-Request" in request.headers else to_sign_in(request)
         if isinstance(error, StepUpRequired):
             return await proving.page(desk, request, error)
         context = {
@@ -124,7 +127,8 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "remedy": error.remedy,
             "request_id": request_id,
             "proof_id": error.proof_id if isinstance(error, PayoutRefused) else None,
-            "back": _back(request),
+            "back": came_from(request),
+            "queue": queue_of(request),
         }
         try:
             async with desk.visit(request, PEOPLE) as visit:
@@ -136,12 +140,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
     return page
 
 
-def _left() -> Response:
-    """The session of a page that reloads parts has ended: the browser goes to the sign-in page."""
-    return Response(status_code=401, headers={"HX-Redirect": "/sign-in", "Cache-Control": "no-store"})
-
-
-def _back(request: Request) -> str:
-    referer = request.headers.get("referer", "")
-    here = f"{request.url.scheme}://{request.url.netloc}"
-    return referer.removeprefix(here) if referer.startswith(here + "/") else "/"
+def _left(request: Request) -> Response:
+    """The session of a page that reloads parts has ended: the browser goes to the sign-in page, and back afterwards."""
+    to = sign_in_address(came_from(request, "hx-current-url"))
+    return Response(status_code=401, headers={"HX-Redirect": to, "Cache-Control": "no-store"})

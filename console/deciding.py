@@ -2,27 +2,34 @@
 
 The form names its item in its address and in a field, and the facts that it was filled in on. So the form of one item
 never decides another, and a form that was opened before somebody else decided is answered with who decided, what and
-when. After the decision the person sees the item that was decided, with a link to the next one.
+when. After a decision made in the queue the next item opens, with a link to the one that was decided.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from fastapi import Request
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
 from console.addresses import queue_href
-from console.desk import Desk, Posted
+from console.desk import Desk, Posted, redirect
 from console.present.subjects import view_of
+from console.queries.work import following, read_filter, work_list
 from console.views.decision import DecisionView
+from console.views.work import PART_WORDS
 from contracts.messages import DecisionResult, Target
 from domain.errors import BadInput, ChangedMeanwhile, Conflict
+from firm import work_marks
 from front.deciding import by_workflow, on_record
 from front.fields import DisputeDecisionBody, SendAgainBody
 from front.subjects.subject import Subject, Verb
+from front.subjects.table import SUBJECTS
 from store.models import Decision
+from store.scope import FIRM
 
 
 class Decided(BaseModel):
@@ -70,12 +77,14 @@ def read(posted: Posted, item: Item) -> tuple[Verb, Decided]:
 
 
 async def check_unchanged(session: AsyncSession, posted: Posted, item: Item) -> None:
-    """Raises ChangedMeanwhile when the facts have changed since the form was opened, and NotFound.
+    """Raises ChangedMeanwhile when the facts have changed since the form was opened, Conflict while somebody else has
+    claimed the item, and NotFound.
 
     A person who has decided already passes: it may be the same form again, after its first answer was lost.
     """
     view = await _view(session, posted, item)
     if posted.form.text("seen") == view.seen:
+        await work_marks.check_free(session, item.subject.name, item.subject_id, posted.actor)
         return
     own = select(Decision.id).where(
         Decision.subject_kind == item.subject.name,
@@ -139,12 +148,35 @@ async def send(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Verb
     return await or_tell(desk, posted, item, decide)
 
 
-def landing(desk: Desk, posted: Posted, item: Item) -> str:
-    """Where a decision leads: to the decided item, beside the list that it was chosen from, or to its own page."""
-    tab = posted.form.text("tab")
-    if tab != "all" and tab not in {subject.name for subject in desk.deps.subjects.decided}:
-        return item.subject.href(item.subject_id)
-    return queue_href("" if tab == "all" else tab, item.ref, posted.form.text("next"))
+async def landing(desk: Desk, posted: Posted, item: Item, text: str) -> Response:
+    """Where a decision leads: to the next item of the list that it was chosen from, or to the page of what was decided.
+
+    Both say `text`. The marks of the decided item are gone."""
+    subject, subject_id, tab = item.subject, item.subject_id, posted.form.text("tab")
+    subjects = desk.deps.subjects.readable_by(posted.actor)
+    async with desk.deps.db.transaction(FIRM) as session:
+        await work_marks.done(session, subject.name, subject_id)
+        if not tab or posted.actor.role == "trader":
+            return redirect(subject.href(subject_id), "ok", text)
+        fields = {"kind": "" if tab == "all" else tab, "show": posted.form.text("show")}
+        try:
+            chosen = read_filter(fields, subjects)
+        except BadInput:  # the decision is made: the whole list will do
+            chosen = read_filter({}, subjects)
+        shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
+        after = following(shown.rows, posted.form.text("next"), subjects.decided_by(posted.actor))
+        label = (await _view(session, posted, item)).title
+    return redirect(after.href if after else chosen.href(), "ok", text, href=chosen.href(item.ref), label=label)
+
+
+def queue_of(request: Request) -> str:
+    """The list beside the item or the form that was refused: a way on. Empty for anything else."""
+    if request.method == "GET":
+        return queue_href() if request.url.path.startswith("/queue") else ""
+    form = getattr(request.state, "form", {})
+    tab, part = str(form.get("tab", "")), str(form.get("show", ""))
+    known = part in PART_WORDS and (tab == "all" or all(name in SUBJECTS.by_name for name in tab.split(",")))
+    return queue_href("" if tab == "all" else tab, "", part) if tab and known else ""
 
 
 def offered(desk: Desk, view: DecisionView) -> DecisionView:

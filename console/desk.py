@@ -1,5 +1,6 @@
 """What every page needs: the person and what they may see, the frame around the page, forms of this session only."""
 
+import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
 from console import templating
+from console.addresses import queue_href
 from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
@@ -38,7 +40,7 @@ THEMES: Final = ("light", "dark", "auto")
 
 @dataclass(frozen=True)
 class Visit:
-    """One request of a signed-in person: their scope and one transaction."""
+    """One request of a signed-in person: their scope and one transaction. `subjects`: what they may open."""
 
     request: Request
     session: AsyncSession
@@ -106,6 +108,13 @@ def shell(request: Request) -> dict[str, Any]:
     return {"theme": theme if theme in THEMES else "auto", "path": back, "query": searched}
 
 
+def came_from(request: Request, header: str = "referer") -> str:
+    """The page of ours that a request was sent from; the start page when the browser does not tell."""
+    told = request.headers.get(header, "")
+    here = f"{request.url.scheme}://{request.url.netloc}"
+    return told.removeprefix(here) if told.startswith(here + "/") else "/"
+
+
 def wants_fragment(request: Request, target: str) -> bool:
     """Whether htmx asks for one part only. A page restored from the history is needed whole."""
     asked = request.headers.get("HX-Target") == target
@@ -128,7 +137,8 @@ class Desk:
                 raise NotAllowed("This page is not for your role.", remedy="Ask a colleague who has the role.")
             name = await session.scalar(select(User.name).where(User.id == actor.user_id))
             viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, current.csrf)
-            yield Visit(request, session, viewer, actor, self.deps.subjects, self.deps.platforms, current.id)
+            subjects = self.deps.subjects.readable_by(actor)
+            yield Visit(request, session, viewer, actor, subjects, self.deps.platforms, current.id)
 
     async def _current(self, session: AsyncSession, request: Request) -> CurrentSession:
         token = request.cookies.get(COOKIE)
@@ -216,12 +226,14 @@ class Posted:
         return scope_of(self.actor)
 
 
-def redirect(to: str, tone: str = "", text: str = "") -> RedirectResponse:
-    """See other (303), the answer to every form, so that reloading sends nothing twice. `text` is shown once."""
+def redirect(to: str, tone: str = "", text: str = "", *, href: str = "", label: str = "") -> RedirectResponse:
+    """See other (303), the answer to every form, so that reloading sends nothing twice. `text` is shown once, with a
+    link to what it is about."""
     target = to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/"
     response = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
     if text:
-        response.set_cookie(FLASH, quote(f"{tone}|{text}"), max_age=60, httponly=True, samesite="lax")
+        notice = quote(json.dumps([tone, text[:300], href, label[:120]]))
+        response.set_cookie(FLASH, notice, max_age=60, httponly=True, samesite="lax")
     return response
 
 
@@ -229,8 +241,12 @@ def read_flash(request: Request) -> Flash | None:
     raw = request.cookies.get(FLASH)
     if raw is None:
         return None
-    tone, _, text = unquote(raw).partition("|")
-    return Flash(tone if tone in ("ok", "warn", "bad") else "", text[:300])
+    try:
+        tone, text, href, label = (str(each) for each in json.loads(unquote(raw)))
+    except ValueError:
+        return None
+    here = href.startswith("/") and not href.startswith("//")
+    return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label)
 
 
 STAFF_RAIL: Final = (
@@ -271,13 +287,20 @@ _UNDER: Final = {
 
 
 def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects) -> list[RailItem]:
-    """The left rail. The queue counts everything that is decided in it; every other page counts what belongs to it."""
+    """The left rail. The queue counts everything that waits; every other page counts what belongs to it."""
     under = _UNDER | {subject.page: subject.under for subject in subjects if subject.page}
     first = "/" + path.split("/")[1]
     here = under.get(first, first)
 
-    def count(href: str) -> int:
-        return sum(kind.value for kind in waiting if (kind.in_queue if href == "/queue" else kind.place == href))
+    def item(href: str, label: str) -> RailItem:
+        own = [count for count in waiting if href == "/queue" or count.place == href]
+        several = queue_href("" if href == "/queue" else ",".join(count.kind for count in own))
+        return RailItem(
+            label,
+            href,
+            sum(count.value for count in own),
+            href == here,
+            own[0].href if len(own) == 1 else several,
+        )
 
-    items = _TRADER_RAIL if viewer.is_trader else STAFF_RAIL
-    return [RailItem(label, href, count(href), href == here) for href, label in items]
+    return [item(href, label) for href, label in (_TRADER_RAIL if viewer.is_trader else STAFF_RAIL)]

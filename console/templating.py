@@ -36,6 +36,7 @@ def environment() -> Environment:
     env.filters.update(FILTERS)
     env.globals.update(asset=assets.url, fresh_key=lambda: token_urlsafe(18))
     env.globals["ui"] = env.get_template("_macros.html").module
+    env.globals["queue_ui"] = env.get_template("_work.html").module
     env.globals["decision"] = env.get_template("_decision.html").module
     return env
 

@@ -170,8 +170,8 @@ class ApprovalLimit(NotAllowed):
 class NotFound(PropOSError):
     type, status = "not-found", 404
 
-    def __init__(self, message: str = "There is nothing here under that id.") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "There is nothing here under that id.", *, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
 
 
 class CursorForgotten(NotFound):

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import STAFF
+from domain.approvals import STAFF, Actor
 from domain.errors import BadInput
 from domain.money import exponent, from_minor
 from front.once import Once
@@ -43,26 +43,27 @@ async def export(session: AsyncSession, once: Once, offered: Listing, asked: Ask
             remedy="Narrow the list with filters, and export each part.",
         )
     await prove_export(session, once, offered.name)
+    filters = {
+        name: "given" if offered.filters[name].private else value for name, value in asked.filters.items() if value
+    }
+    searched = "given" if asked.search else ""  # a name is no matter for the log
+    evidence = {"format": form, "rows": len(page.items), "filters": filters, "search": searched}
+    await log_export(session, once.actor, offered.name, evidence)
+    return csv_of(page.items) if form == "csv" else json_of(page.items)
+
+
+async def log_export(session: AsyncSession, actor: Actor, what: str, evidence: Mapping[str, Any]) -> None:
+    """Records who took a list as a file: what was asked for and the number of rows, no content."""
     await audit.record(
         session,
         action="list.exported",
         subject_kind="list",
-        subject_id=offered.name,
+        subject_id=what,
         occurred_at=await market_now(session),
-        actor=once.actor.user_id,
-        role=once.actor.role,
-        evidence={
-            "format": form,
-            "rows": len(page.items),
-            "filters": {
-                name: "given" if offered.filters[name].private else value
-                for name, value in asked.filters.items()
-                if value
-            },
-            "search": "given" if asked.search else "",  # a name is no matter for the log
-        },
+        actor=actor.user_id,
+        role=actor.role,
+        evidence=dict(evidence),
     )
-    return csv_of(page.items) if form == "csv" else json_of(page.items)
 
 
 def json_of(rows: Sequence[View]) -> bytes:
@@ -103,5 +104,7 @@ def _major(row: View, name: str, minor: int) -> str:
 
 
 def defused(text: str) -> str:
-    """Returns a text that a spreadsheet shows and does not compute."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Returns a text that a spreadsheet shows and does not compute. A negative number is none."""
+    number = text.removeprefix("-").replace(".", "", 1)
+    computes = text.startswith(_FORMULA) and not (number.isascii() and number.isdigit())
+    return f"'{text}" if computes else text

@@ -1,16 +1,56 @@
 """Payments of the console's firm that went wrong: a charged back fee, a payout that came back after it arrived."""
 
 from datetime import timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
+from domain.keys import new_id
 from domain.payouts.transfer import RailStatus, RailWord
 from firm import challenges, chargebacks
 from firm.payouts import attempts, row, transfers
 from ports.acquirer import Chargeback as Seen
 from store.clock import market_now
-from store.models import Account, Payout, Suspension
+from store.models import Account, Challenge, Payout, Suspension
+from tests.console_history import NOW
 from tests.console_world import ConsoleWorld
+from tests.shelf import shipped
+
+T = TypeVar("T")
+
+
+async def more_payouts(world: ConsoleWorld, *due_in: timedelta) -> list[str]:
+    """Payouts like the small one of the firm, each of an account of its own and due in this time."""
+    made = list[str]()
+    async with world.db.transaction() as session:
+        like = await session.get_one(Payout, world.firm.payout)
+        account = await session.get_one(Account, like.account_id)
+        challenge = await session.get_one(Challenge, account.challenge_id)
+        product = next(each for each in shipped() if each.product == account.product)
+        for left in due_in:
+            bought = _copy(challenge, id=new_id("chl"), checkout_id=new_id("ord"))
+            other = _copy(account, id=new_id("acc"), challenge_id=bought.id, login=None)
+            waits = {
+                "state": "awaiting_approval",
+                "decide_by": NOW + left,
+                "reason": None,
+                "told": None,
+                "closed_at": None,
+            }
+            payout = _copy(like, id=new_id("pay"), account_id=other.id, challenge_id=bought.id, **waits)
+            payout.terms_digest = row.digest(payout, product)
+            for each in (bought, other, payout):
+                session.add(each)
+                await session.flush()
+            made.append(payout.id)
+    return made
+
+
+def _copy(like: T, **changes: Any) -> T:
+    """A new row with the columns of another one."""
+    own = {"number", "recorded_at"}
+    columns = {each.key for each in inspect(type(like)).column_attrs} - own
+    return type(like)(**{name: getattr(like, name) for name in columns} | changes)
 
 
 async def challenge_of_active(world: ConsoleWorld) -> str:

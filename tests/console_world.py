@@ -74,9 +74,9 @@ class ConsoleWorld:
 
         self.temporal.answers[workflow_id] = taken
 
-    def decides_payouts(self) -> None:
+    def decides_payouts(self, *others: str) -> None:
         """Have the payouts' workflows take every decision as they really do: through the activity, on the record."""
-        for payout_id in (self.firm.payout, self.firm.big_payout):
+        for payout_id in (self.firm.payout, self.firm.big_payout, *others):
             self.temporal.answers[f"payout/{payout_id}"] = partial(self._decide, payout_id)
 
     def decides_disputes(self, *dispute_ids: str) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from console import deciding
 from console.deciding import Item
-from console.desk import STAFF_RAIL, Desk, Visit, redirect
+from console.desk import STAFF_RAIL, Desk, Visit
 from console.formats import words
 from console.present.subjects import view_of
 from console.views.frame import Crumb
@@ -47,7 +47,7 @@ class DecisionPages:
                 text = _taken(subject, await deciding.send(self._desk, posted, sent, item, verb))
             else:
                 text = _recorded(subject, (await deciding.write(self._desk, posted, sent, item, verb)).state)
-            return redirect(deciding.landing(self._desk, posted, item), "ok", text)
+            return await deciding.landing(self._desk, posted, item, text)
 
         return post
 

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from console import templating
 from console.assets import assets
-from console.desk import FLASH, THEME, THEMES, Desk, read_flash, read_form, redirect, shell
+from console.desk import FLASH, THEME, THEMES, Desk, came_from, read_flash, read_form, redirect, shell
 from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotSignedIn, TooManyAttempts
 from front.access import passkeys_work
@@ -115,7 +115,9 @@ def form_page(
 
 
 def to_sign_in(request: Request) -> Response:
-    """Where a browser without a session is sent, and where it comes back to afterwards."""
-    back = shell(request)["path"] if request.method == "GET" else "/"
-    query = "" if back == "/" else f"?{urlencode({'next': back})}"
-    return redirect(f"/sign-in{query}")
+    """Where a browser without a session is sent. It comes back to the page that it asked for, or sent a form from."""
+    return redirect(sign_in_address(shell(request)["path"] if request.method == "GET" else came_from(request)))
+
+
+def sign_in_address(back: str) -> str:
+    return "/sign-in" + ("" if back == "/" else f"?{urlencode({'next': back})}")

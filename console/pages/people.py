@@ -45,7 +45,7 @@ class PeoplePages:
                     for row in (await tickets.page(visit.session, visit.scope, _TICKETS, trader_id=trader_id)).items
                 ],
                 payouts=[
-                    Link(plain_money(Money(minor=p.gross_minor, currency=p.currency)), href("payout", p.id), p.state)
+                    Link(plain_money(Money(minor=p.sent_minor, currency=p.currency)), href("payout", p.id), p.state)
                     for p in paid.items
                 ],
             )

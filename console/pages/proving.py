@@ -35,7 +35,8 @@ async def page(desk: Desk, request: Request, error: StepUpRequired) -> Response:
     async with desk.visit(request, PEOPLE) as visit:
         user_id = visit.viewer.user_id
         if not kept:  # a file was asked for by its address
-            kept = [("csrf", visit.viewer.csrf), ("key", secrets.token_hex(16))]
+            asked_for = [pair for pair in request.query_params.multi_items() if pair[0] not in (*FIELDS, "csrf", "key")]
+            kept = [("csrf", visit.viewer.csrf), ("key", secrets.token_hex(16)), *asked_for]
     if "passkey" in error.methods and passkeys_work(desk.deps.access, desk.deps.public_url):
         asked = await proving.ask_passkey(
             desk.deps, user_id, purpose="step_up", holder=token_digest(token), about=error.digest

@@ -1,23 +1,42 @@
-"""The work queue: the list of what waits, and beside it the item that the address names."""
+"""The work queue: the list of what waits, beside it the item that the address names, and what changes in both."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 
-from console.addresses import queue_href
+from console import templating
 from console.deciding import offered
-from console.desk import Desk, Visit, wants_fragment
+from console.desk import Desk, Visit, rail, wants_fragment
 from console.present.subjects import view_of
-from console.views.decision import DecisionView, WorkRow
+from console.queries import frame
+from console.queries.work import following, read_filter, work_list
+from console.views.decision import DecisionView
 from console.views.frame import Crumb
-from domain.errors import BadInput, NotFound
-from front.subjects.subject import Subject, Subjects, kinds
+from console.views.work import ItemBar, ItemNews, WorkFilter
+from domain.errors import NotAllowed, NotFound
+from firm import saved_filters, work_marks
+from front.subjects.subject import Subject
 from store.read import queue
-from store.read.pages import Window
+from store.read.queue import Part
 
-_ROWS: Final = 60
+_EMPTY: Final[dict[Part, tuple[str, str]]] = {
+    "": (
+        "Nothing is waiting",
+        "Payouts to approve, disputes, cases, identity checks, reviews, tickets and failed messages appear here.",
+    ),
+    "mine": ("Nothing for you to check", "Items that your role can decide, and that you did not ask for, appear here."),
+    "made": (
+        "Nothing is waiting on others",
+        "What you asked for, or approved first, appears here until somebody else has decided it.",
+    ),
+    "returned": ("Nothing was returned", "Payouts whose transfer failed or came back, and appeals, appear here."),
+    "aside": ("Nothing is snoozed", "Snoozed items appear here until they come back to the queue."),
+}
 
 
 class QueuePages:
@@ -26,72 +45,134 @@ class QueuePages:
 
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/queue", self.listed, methods=["GET"], response_model=None)
+        router.add_api_route("/queue/changes", self.changes, methods=["GET"], response_model=None)
         router.add_api_route("/queue/{kind}/{id}", self.item, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
         """The list alone: an item is opened by its own address only."""
         async with self._desk.visit(request) as visit:
-            return await _answer(visit, None)
+            return await self._answer(visit, None)
 
     async def item(self, request: Request) -> HTMLResponse:
         """The item of the address, whether it still waits or somebody has decided it; never another one."""
-        subject = _decided(self._desk.deps.subjects).get(request.path_params["kind"])
-        if subject is None:
-            raise NotFound
         async with self._desk.visit(request) as visit:
-            found = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
-            return await _answer(visit, offered(self._desk, found))
+            subject = self._subject(visit, request.path_params["kind"])
+            selected, held = await self._view(visit, subject, request.path_params["id"])
+            return await self._answer(visit, selected, held)
 
+    async def changes(self, request: Request) -> Response:
+        """What has changed since the page, or its last poll, was made: 204 when nothing has. Notes that this person
+        looks at the item."""
+        params = request.query_params
+        async with self._desk.visit(request) as visit:
+            chosen, ref = read_filter(params, visit.subjects), params.get("item", "")
+            kind, _, subject_id = ref.partition("/")
+            news = None
+            if kind in visit.subjects.by_name and subject_id:
+                subject = visit.subjects.by_name[kind]
+                selected, held = await self._view(visit, subject, subject_id)
+                looking = await work_marks.look(visit.session, kind, subject_id, visit.actor)
+                news = _news(selected, looking, held, params.get("seen", ""))
+            shown = await work_list(visit.session, chosen, visit.subjects, visit.actor, current=ref, live=True)
+            live = await frame.live(visit.session)
+            waiting = await frame.waiting(visit.session, visit.subjects)
+            minute = f"{live.market_time:%Y%m%d%H%M}"
+            version = _digest(shown, news, waiting, minute, live.stale, live.words)
+            if version == params.get("v"):
+                return Response(status_code=204, headers=templating.HEADERS)
+            context = {
+                "list": shown,
+                "news": news,
+                "here": chosen.href(ref),
+                "rail": rail(visit.viewer, "/queue", waiting, visit.subjects),
+                "poll_href": _poll_href(chosen, ref, params.get("seen", ""), version),
+            }
+            return await visit.fragment("_work_live.html", "answer", **context)
 
-def _decided(subjects: Subjects) -> dict[str, Subject]:
-    return {subject.name: subject for subject in subjects.decided}
+    def _subject(self, visit: Visit, kind: str) -> Subject:
+        """Raises NotFound, or NotAllowed for a kind of work that is not for this person's role."""
+        known = self._desk.deps.subjects.by_name
+        if kind not in known:
+            raise NotFound(f"There is no kind of work named {kind[:40]}.", remedy="Go to the queue and choose an item.")
+        if refusal := known[kind].read.refusal(visit.actor):
+            raise NotAllowed(f"You cannot open this {known[kind].label}. {refusal}", remedy="Ask a colleague who can.")
+        return known[kind]
 
+    async def _view(self, visit: Visit, subject: Subject, subject_id: str) -> tuple[DecisionView, str]:
+        """The item; without a form while somebody else has claimed it, which is the second answer. Raises NotFound that
+        says what is missing."""
+        try:
+            found = offered(self._desk, await view_of(visit.session, visit.actor, subject, subject_id))
+        except NotFound as missing:
+            raise NotFound(
+                f"There is no {subject.label} with the id {subject_id[:40]}.",
+                remedy="It was deleted, or the link is incomplete. Go to the queue, or search for it.",
+            ) from missing
+        claim = await work_marks.claim_of(visit.session, subject.name, subject_id) if found.choices else None
+        if claim is None or claim.holder_id == visit.actor.user_id:
+            return found, ""
+        held = f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC"
+        return replace(found, choices=(), refusal=f"{held}. Take it over to decide it yourself."), held
 
-async def _answer(visit: Visit, selected: DecisionView | None) -> HTMLResponse:
-    params, decided = visit.request.query_params, _decided(visit.subjects)
-    tab = params.get("kind", "")
-    if tab and tab not in decided:
-        raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use {', '.join(decided)}.")
-    shown = kinds([decided[tab]] if tab else decided.values())
-    page = await queue.page(visit.session, Window(limit=_ROWS), shown)
-    rows = [_row(item, decided[item.kind], tab, selected) for item in page.items]
-    context = {
-        "rows": rows,
-        "tab": tab,
-        "more": page.next_cursor is not None,
-        "selected": selected,
-        "following": _following(rows, params.get("next", "")),
-        "landed": "next" in params,  # after a decision, also one that waits for a second person
-        "list_href": queue_href(tab),
-        "tabs": _tabs(tab, visit.subjects, await queue.counts(visit.session, kinds(visit.subjects.decided))),
-    }
-    if wants_fragment(visit.request, "work"):
-        return await visit.fragment("queue.html", "work", **context, part=True)
-    return await visit.render("queue.html", [Crumb("Queue")], **context, part=False)
-
-
-def _row(item: queue.QueueItem, subject: Subject, tab: str, selected: DecisionView | None) -> WorkRow:
-    ref = f"{item.kind}/{item.subject_id}"
-    return WorkRow(item, subject.label, queue_href(tab, ref), selected is not None and selected.ref == ref)
-
-
-def _following(rows: Sequence[WorkRow], wanted: str) -> WorkRow | None:
-    """The next item: the one that came after a decided item if it still waits, else the row after the current one,
-    else the most urgent one."""
-    others = [row for row in rows if not row.current]
-    at = next((number for number, row in enumerate(rows) if row.current), len(rows))
-    candidates = [*(row for row in others if row.ref == wanted), *rows[at + 1 :], *others]
-    return candidates[0] if candidates else None
-
-
-def _tabs(tab: str, subjects: Subjects, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    labels = {"": "all"} | {subject.name: subject.plural for subject in subjects.decided}
-    return [
-        {
-            "label": label,
-            "href": queue_href(name),
-            "current": name == tab,
-            "count": counts[name] if name else sum(counts.values()),
+    async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
+        params, session, actor = visit.request.query_params, visit.session, visit.actor
+        chosen, ref = read_filter(params, visit.subjects), selected.ref if selected else ""
+        cursor = params.get("cursor")
+        shown = await work_list(session, chosen, visit.subjects, actor, cursor=cursor, current=ref)
+        decides = visit.subjects.decided_by(actor)
+        news, bar = None, None
+        if selected is not None:
+            looking = await work_marks.look(session, selected.kind, selected.subject_id, actor)
+            news = _news(selected, looking, held, selected.seen)
+            bar = await _bar(visit, selected) if selected.kind in decides else None
+        seen = selected.seen if selected else ""
+        context = {
+            "list": shown,
+            "selected": selected,
+            "bar": bar,
+            "news": news,
+            "here": chosen.href(ref),
+            "following": following(shown.rows, "", decides),
+            "list_href": chosen.href(),
+            "empty": _EMPTY[chosen.part],
+            "saved": await saved_filters.of(session, actor),
+            "may_save": actor.role != "auditor",
+            "export_href": f"/queue/export?{chosen.query}",
+            "poll_href": _poll_href(chosen, ref, seen, ""),
+            "own_poll": True,
         }
-        for name, label in labels.items()
-    ]
+        if wants_fragment(visit.request, "work"):
+            return await visit.fragment("queue.html", "work", **context, part=True)
+        return await visit.render("queue.html", [Crumb("Queue")], **context, part=False)
+
+
+async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
+    """What can be done with an item that waits, besides deciding it; None for one that does not wait."""
+    kind, subject_id = selected.kind, selected.subject_id
+    if await queue.one(visit.session, kind, visit.subjects.by_name[kind].waiting, subject_id) is None:
+        return None
+    claim = await work_marks.claim_of(visit.session, kind, subject_id)
+    aside = await work_marks.aside_until(visit.session, kind, subject_id)
+    if claim is None:
+        return ItemBar(selected.ref, aside_until=aside)
+    mine = claim.holder_id == visit.actor.user_id
+    return ItemBar(selected.ref, claim.holder, mine, claim.until, aside)
+
+
+def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) -> ItemNews:
+    """`seen`: the facts of the item on the page."""
+    if not seen or selected.seen == seen:
+        return ItemNews(selected.ref, looking, held)
+    if selected.closed:
+        return ItemNews(selected.ref, looking, "", selected.closed, gone=True)
+    by = f" {selected.decisions[-1].by} decided something on it." if selected.decisions else ""
+    return ItemNews(selected.ref, looking, held, f"This {selected.noun} has changed.{by}")
+
+
+def _poll_href(chosen: WorkFilter, ref: str, seen: str, version: str) -> str:
+    asked = {"kind": chosen.tab, "show": chosen.part, "item": ref, "seen": seen, "v": version}
+    return f"/queue/changes?{urlencode({name: value for name, value in asked.items() if value})}"
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -77,7 +77,7 @@ async def page(
             if row.account_id != account_id
         ],
         payouts=[
-            Link(plain_money(Money(minor=row.gross_minor, currency=row.currency)), href("payout", row.id), row.state)
+            Link(plain_money(Money(minor=row.sent_minor, currency=row.currency)), href("payout", row.id), row.state)
             for row in paid
         ],
         tickets=[Link(row.subject, href("ticket", row.id), row.state) for row in asked],

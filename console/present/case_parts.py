@@ -161,6 +161,10 @@ async def _payouts(session: AsyncSession, blamed: Sequence[str]) -> list[OpenPay
         .order_by(Payout.id)
     )
     return [
-        OpenPayout(payout.id, account_number(held), Money(minor=payout.gross_minor, currency=payout.currency))
+        OpenPayout(
+            payout.id,
+            account_number(held),
+            Money(minor=payout.trader_minor + payout.refund_minor, currency=payout.currency),
+        )
         for payout, held in rows
     ]

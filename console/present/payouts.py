@@ -88,8 +88,24 @@ def _choices(row: PayoutView, *, approved: bool, staff: bool) -> list[Choice]:
         return [again, *(choice(PAYOUT.verb(name)) for name in others)]
     if row.halted:
         return [again, *ends]
-    approve = choice(PAYOUT.verb("approve"), f"Approve {_sent(row)}")
-    return ends if approved else [approve, *ends]
+    if approved or _blocks(row):
+        return ends
+    return [choice(PAYOUT.verb("approve"), f"Approve {_sent(row)}"), *ends]
+
+
+def _blocks(row: PayoutView) -> list[str]:
+    """Why an approval would be refused now, in sentences; empty when it would not."""
+    if row.state not in DECIDABLE or (row.state != "in_review" and all(check["ok"] for check in row.checks.values())):
+        return []
+    wrong = [_sentence(str(check["words"])) for check in row.checks.values() if not check["ok"]]
+    if row.reason and not any(row.reason.rstrip(".") in each for each in wrong):
+        wrong.insert(0, _sentence(row.reason))
+    return wrong or ["A check has not finished yet."]
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _facts(row: PayoutView, account: AccountView, *, staff: bool) -> list[tuple[str, str]]:
@@ -198,8 +214,8 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
             f"{row.halted} Nothing is sent until a person says so. Ending this payout puts {back} back on the account."
         )
     sends = _sends(row, account)
-    if row.state == "in_review":
-        return f"On hold: a check has failed or a review is open. Once it is clear and approved, it {sends}."
+    if blocks := _blocks(row):
+        return f"On hold, so it cannot be approved yet. {' '.join(blocks)} Once that is clear, approving it {sends}."
     if approved:
         return (
             "You approved it; the next approval must come from somebody else. "

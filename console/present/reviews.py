@@ -17,7 +17,7 @@ from domain.money import Money
 from firm.reviews import DOUBTFUL_BREACH
 from front.subjects.review import REVIEW
 from store.read import accounts, history, reviews
-from store.read.reviews import ReviewView
+from store.read.reviews import Alike, ReviewView
 from store.scope import FIRM
 
 _ENDED: Final = {
@@ -32,7 +32,7 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
     """Raises NotFound."""
     row = await reviews.one(session, review_id)
     if row.kind != DOUBTFUL_BREACH or row.account_id is None:
-        return _other(row, actor)
+        return _other(row, actor, await reviews.alike(session, row.id))
     account = await accounts.one(session, FIRM, row.account_id)
     is_open, made = row.status == "open", decision_rows(await history.decisions(session, FIRM, "review", row.id))
     refusal = may(actor, "reviews.decide")
@@ -63,26 +63,36 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
     )
 
 
-def _other(row: ReviewView, actor: Actor) -> DecisionView:
-    """A review that is closed once a person has looked at it."""
-    refusal, is_open = may(actor, "reviews.close"), row.status == "open"
+def _other(row: ReviewView, actor: Actor, alike: Alike) -> DecisionView:
+    """A review that is closed once a person has looked at it, together with those that say the same."""
+    refusal, is_open, count = may(actor, "reviews.close"), row.status == "open", len(alike.ids)
     about = f", {row.account_number}" if row.account_number else ""
+    close, several = REVIEW.verb("close"), count > 1
     return DecisionView(
         kind="review",
         subject_id=row.id,
-        title=f"{words(row.kind).capitalize()}{about}",
+        title=f"{words(row.kind).capitalize()}{about}" + (f" ({count} times)" if several else ""),
         state=row.status,
-        effect="Look at the details, then close the review. Payouts that it held are checked again."
-        if is_open
-        else "This review is closed.",
+        effect=_closing(count) if is_open else "This review is closed.",
+        digest=alike.digest if several else "",
+        version=str(count) if several else "",
         account_number=row.account_number,
         facts=[("Opened", _time(row.occurred_at.isoformat())), *detail(row.detail)],
         evidence=(Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),)
         if row.account_number
         else (),
-        choices=[choice(REVIEW.verb(name)) for name in (("close",) if is_open and not refusal else ())],
+        choices=[choice(close, f"Close all {count}" if several else "")] if is_open and not refusal else (),
         refusal=refusal if is_open else "",
         closed="" if is_open else _end(row),
+    )
+
+
+def _closing(count: int) -> str:
+    if count < 2:
+        return "Check the details, then close the review. Payouts that it holds are then checked again."
+    return (
+        f"{count} open reviews say the same, and this is the oldest. Closing it closes all {count}. Payouts that they "
+        "hold are then checked again."
     )
 
 

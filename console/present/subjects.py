@@ -20,6 +20,7 @@ from console.present.policy_changes import policy_change
 from console.present.reviews import review
 from console.present.screening import sanction_hit
 from console.present.staff_changes import staff_change
+from console.present.undecided import inbox, outbox, ticket
 from console.views.decision import DecisionView
 from domain.approvals import Actor
 from domain.errors import NotFound
@@ -44,6 +45,9 @@ _PRESENTERS: Final[Mapping[str, Presenter]] = {
     "platform_change": platform_change,
     "policy_change": policy_change,
     "staff_change": staff_change,
+    "ticket": ticket,
+    "inbox": inbox,
+    "outbox": outbox,
 }
 
 

@@ -59,10 +59,10 @@ async def waiting(session: AsyncSession, subjects: Subjects) -> list[Count]:
         Count(
             subject.waits_as,
             counts[subject.name],
-            queue_href(subject.name) if subject.verbs else subject.list_page,
+            subject.list_page or queue_href(subject.name),
             "bad" if subject.urgent else "warn",
             subject.under,
-            bool(subject.verbs),
+            subject.name,
         )
         for subject in subjects
     ]

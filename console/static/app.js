@@ -1,18 +1,22 @@
 import { watchAnswers } from "./answers.js";
 import { watchCopies } from "./copy.js";
 import { watchDeadlines } from "./deadlines.js";
+import { watchDrafts } from "./drafts.js";
 import { watchKeys } from "./keys.js";
 import { watchPasskeys } from "./passkeys.js";
 import { watchPolling } from "./polling.js";
+import { watchQueue } from "./queue.js";
 import { watchSums } from "./sums.js";
 import { watchTheme } from "./theme.js";
 
 watchAnswers();
 watchCopies();
 watchDeadlines();
+watchDrafts();
 watchKeys();
 watchPasskeys();
 watchPolling();
+watchQueue();
 watchSums();
 watchTheme();
 

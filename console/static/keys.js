@@ -1,9 +1,22 @@
-/** ⌘K or / searches; j, k and Enter walk the page's main list. Nothing that moves money has a key. */
+/** Keys of the console; `?` lists them. Nothing that approves, rejects or pays has a key. */
 const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+const OFF = "propos-keys-off";
+const PLACES = { q: "/queue", a: "/accounts", p: "/payouts", t: "/tickets", r: "/risk", f: "/" }; // after g
+const WAIT = 1000;
+let cursor = "";
+let went = 0; // when g was pressed
 
 function rows() {
   const list = document.querySelector("[data-keys]");
   return list ? [...list.querySelectorAll("tr[data-row]")] : [];
+}
+
+const link = (row) => row?.querySelector("a");
+const named = (row) => link(row)?.id || link(row)?.getAttribute("href") || "";
+
+function point(row) {
+  for (const each of rows()) each.classList.toggle("cursor", each === row);
+  cursor = named(row);
 }
 
 function move(step) {
@@ -12,41 +25,106 @@ function move(step) {
   const at = all.findIndex((row) => row.classList.contains("cursor"));
   const start = at < 0 ? all.findIndex((row) => row.hasAttribute("data-selected")) : at;
   const next = all[Math.min(all.length - 1, Math.max(0, start + step))];
-  for (const row of all) row.classList.toggle("cursor", row === next);
+  point(next);
   next.scrollIntoView({ block: "nearest" });
-  next.querySelector("a")?.focus({ preventScroll: true });
+  link(next)?.focus({ preventScroll: true });
 }
 
+/** Opens a row; the row that is open already leads into its form. */
 function open(row) {
-  row?.querySelector("a")?.click();
+  const field = document.querySelector("#panel form.decide textarea");
+  if (row?.hasAttribute("data-selected") && field) field.focus();
+  else link(row)?.click();
+}
+
+function back() {
+  const row = document.querySelector("tr[data-selected]") ?? document.querySelector("tr.cursor");
+  if (row) link(row)?.focus({ preventScroll: true });
+  else document.activeElement?.blur();
+}
+
+/** The row under the cursor keeps it when the list is drawn again; the open row takes the focus that nothing has. */
+function settle() {
+  const row = rows().find((each) => cursor && named(each) === cursor);
+  if (row) row.classList.add("cursor");
+  if (document.activeElement === document.body) {
+    link(document.querySelector("[data-keys] tr[data-selected]"))?.focus({ preventScroll: true });
+  }
+}
+
+function tab(step) {
+  const all = [...document.querySelectorAll("main .tabs a")];
+  const at = all.findIndex((each) => each.hasAttribute("aria-current"));
+  all[at + step]?.click();
+}
+
+function act(key) {
+  const target = document.querySelector(`[data-key="${key}"]`);
+  if (!target) return false;
+  if (target.matches("select")) target.focus();
+  else target.click();
+  return true;
+}
+
+function letter(event) {
+  const key = event.key;
+  if (went && event.timeStamp - went < WAIT && PLACES[key]) {
+    went = 0;
+    document.querySelector(`.rail nav a[href="${PLACES[key]}"]`)?.click();
+    return true;
+  }
+  went = key === "g" ? event.timeStamp : 0;
+  if (key === "j") move(1);
+  else if (key === "k") move(-1);
+  else if (key === "o") open(document.querySelector("tr.cursor") ?? document.querySelector("tr[data-selected]"));
+  else if (key === "[") tab(-1);
+  else if (key === "]") tab(1);
+  else if (key === "?") document.getElementById("keys")?.showModal();
+  else return act(key);
+  return true;
 }
 
 export function watchKeys() {
+  const off = document.querySelector("[data-keys-off]");
+  if (off) off.checked = localStorage.getItem(OFF) === "yes";
+  off?.addEventListener("change", () => localStorage.setItem(OFF, off.checked ? "yes" : "no"));
   document.addEventListener("keydown", (event) => {
     const search = document.getElementById("search");
+    if (event.isComposing) return;
     if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       search?.focus();
       search?.select();
       return;
     }
-    if (event.key === "Escape" && event.target === search) search.blur();
-    if (typing(event.target) || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") {
+      if (event.target === search) search.blur();
+      else back();
+      return;
+    }
+    if (typing(event.target) || event.metaKey || event.ctrlKey || event.altKey || event.getModifierState("AltGraph")) {
+      return;
+    }
+    if (event.key === "Enter") {
+      const row = event.target.closest("tr[data-row]");
+      const chosen = row?.hasAttribute("data-selected") && document.querySelector("#panel form.decide textarea");
+      if (event.target !== document.body && !chosen) return;
+      event.preventDefault();
+      open(row ?? document.querySelector("tr.cursor"));
+      return;
+    }
+    if (localStorage.getItem(OFF) === "yes" && event.key !== "?") return;
     if (event.key === "/") {
       event.preventDefault();
       search?.focus();
-    } else if (event.key === "j") move(1);
-    else if (event.key === "k") move(-1);
-    else if (event.key === "Enter" && event.target === document.body) open(document.querySelector("tr.cursor"));
+    } else if (letter(event)) event.preventDefault();
   });
-  // The list and its item are replaced together: who came by a link that is gone goes on from the selected row.
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id !== "work" || document.activeElement !== document.body) return;
-    document.querySelector("tr[data-selected] a")?.focus({ preventScroll: true });
-  });
+  document.addEventListener("htmx:afterSettle", settle);
+  settle();
   document.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-row]");
     if (!row || event.target.closest("a, button, input, select, label")) return;
-    if (String(getSelection()) === "") open(row);
+    if (String(getSelection()) === "") link(row)?.click();
   });
 }

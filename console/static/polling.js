@@ -6,7 +6,8 @@ function silent() {
   indicator.title = "The console does not answer; numbers are those of the last answer.";
 }
 
-/** Live parts ask every two seconds, but not while nobody looks, and never under a reader's selection. */
+/** Live parts ask every few seconds, but not while nobody looks, and never under a reader's selection. `data-poll` names
+ *  the part that an answer changes where that is not the element itself. */
 export function watchPolling() {
   document.addEventListener("htmx:sendError", silent);
   document.addEventListener("htmx:responseError", silent);
@@ -14,7 +15,8 @@ export function watchPolling() {
     const element = event.detail.elt;
     if (!element.hasAttribute("data-poll")) return;
     const selection = getSelection();
-    const reading = !selection.isCollapsed && element.contains(selection.anchorNode);
+    const area = document.getElementById(element.dataset.poll) ?? element;
+    const reading = !selection.isCollapsed && area.contains(selection.anchorNode);
     if (document.hidden || reading) event.preventDefault();
   });
 }

@@ -10,7 +10,6 @@ from console.views.parts import Entry, Grid, Link, SumLine
 from domain.money import Money, exponent
 from domain.products.diff import FieldChange
 from store.read.payouts import SendTo
-from store.read.queue import QueueItem
 
 
 @dataclass(frozen=True)
@@ -135,17 +134,3 @@ class DecisionView:
     def seen(self) -> str:
         """The facts that a form was filled in on. Another state or one more decision means that they are old."""
         return "/".join(filter(None, (self.state, str(len(self.decisions)), self.version)))
-
-
-@dataclass(frozen=True)
-class WorkRow:
-    """One row of the work queue; `current` is the item beside the list."""
-
-    item: QueueItem
-    label: str
-    href: str
-    current: bool
-
-    @property
-    def ref(self) -> str:
-        return f"{self.item.kind}/{self.item.subject_id}"

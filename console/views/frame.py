@@ -32,12 +32,13 @@ class Live:
 
 @dataclass(frozen=True)
 class RailItem:
-    """One line of the left rail; `count` is work that waits."""
+    """One line of the left rail; `count` is work that waits, and `list_href` the list of exactly that work."""
 
     label: str
     href: str
     count: int
     current: bool
+    list_href: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class Crumb:
 
 @dataclass(frozen=True)
 class Flash:
+    """A notice that is shown once. `href`: what it is about, under the name `label`."""
+
     tone: str
     text: str
+    href: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,11 @@ class FeedRow:
 
 @dataclass(frozen=True)
 class Count:
-    """A number and the list behind it. `place`: the page of the left rail that it belongs to; `in_queue`: whether it is
-    decided in the work queue."""
+    """A number and the list behind it. `place`: the page of the left rail that it belongs to; `kind`: of work."""
 
     label: str
     value: int
     href: str
     tone: str = "mute"
     place: str = ""
-    in_queue: bool = False
+    kind: str = ""

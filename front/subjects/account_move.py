@@ -27,6 +27,7 @@ def _rows() -> Select[Any]:
         subject_id=AccountMove.id,
         state=AccountMove.state,
         since=AccountMove.proposed_at,
+        asked_by=AccountMove.proposed_by,
         note=AccountMove.product + " to version " + cast(AccountMove.to_version, Text),
     ).where(AccountMove.state == "proposed")
 

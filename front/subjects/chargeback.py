@@ -37,6 +37,7 @@ def _rows() -> Select[Any]:
         deadline=Chargeback.evidence_due_at,
         account_id=Challenge.account_id,
         trader_id=Chargeback.trader_id,
+        round_now=Chargeback.round,
         note=Chargeback.reason,
     )
     return rows.join(Challenge, Challenge.id == Chargeback.challenge_id).where(

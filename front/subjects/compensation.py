@@ -32,6 +32,7 @@ def _rows() -> Select[Any]:
         subject_id=Compensation.id,
         state=Compensation.state,
         since=Compensation.proposed_at,
+        asked_by=Compensation.proposed_by,
         account_id=Compensation.account_id,
         trader_id=Compensation.trader_id,
         amount_minor=Compensation.amount_minor,

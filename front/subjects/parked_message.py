@@ -55,6 +55,7 @@ INBOX: Final = Subject(
     under="/risk",
     list_page=f"{_PAGE}?box=inbox",
     urgent=True,
+    todo="Delivery has failed too many times. Try it again or give it up on the page Messages.",
 )
 
 OUTBOX: Final = Subject(
@@ -67,4 +68,5 @@ OUTBOX: Final = Subject(
     under="/risk",
     list_page=f"{_PAGE}?box=outbox",
     urgent=True,
+    todo="Delivery has failed too many times. Try it again or give it up on the page Messages.",
 )

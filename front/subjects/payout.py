@@ -49,6 +49,9 @@ def _rows() -> Select[Any]:
         trader_id=Payout.trader_id,
         amount_minor=Payout.trader_minor + Payout.refund_minor,
         currency=Payout.currency,
+        asked_by=Payout.requested_by,
+        round_now=Payout.round,
+        returned=or_(Payout.state.in_(CAME_BACK), Payout.halted.is_not(None), Payout.round > 1),
         note=case(
             (Payout.halted.is_not(None), func.concat(": ", Payout.halted)),
             (and_(for_people, Payout.escalated_at.is_not(None)), ", raised to admin"),

@@ -31,6 +31,7 @@ def _rows() -> Select[Any]:
         subject_id=PlatformChange.id,
         state=PlatformChange.state,
         since=PlatformChange.proposed_at,
+        asked_by=PlatformChange.proposed_by,
         account_id=PlatformChange.account_id,
         note=PlatformChange.from_platform + " to " + PlatformChange.to_platform,
     ).where(PlatformChange.state == "proposed")

@@ -29,6 +29,7 @@ def _rows() -> Select[Any]:
         subject_id=SurveillanceProposal.id,
         state=SurveillanceProposal.state,
         since=SurveillanceProposal.proposed_at,
+        asked_by=SurveillanceProposal.proposed_by,
         note=SurveillanceProposal.reason,
     ).where(SurveillanceProposal.state == "proposed")
 

@@ -33,6 +33,7 @@ def _rows() -> Select[Any]:
         subject_id=ProductProposal.id,
         state=ProductProposal.state,
         since=ProductProposal.proposed_at,
+        asked_by=ProductProposal.proposed_by,
         note=ProductProposal.product + " version " + cast(ProductProposal.version, Text),
     ).where(ProductProposal.state.in_(("proposed", "approved")))
 

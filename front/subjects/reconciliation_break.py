@@ -37,6 +37,7 @@ def _rows() -> Select[Any]:
         account_id=ReconciliationBreak.account_id,
         amount_minor=ReconciliationBreak.amount_minor,
         currency=ReconciliationBreak.currency,
+        round_now=ReconciliationBreak.round,
         note=ReconciliationBreak.kind,
     ).where(ReconciliationBreak.state == "open")
 

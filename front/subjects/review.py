@@ -1,17 +1,22 @@
 """Reviews: something doubtful about an account, a payment or the feed. A doubtful breach is confirmed or dismissed by
-risk; every other review is closed by a person who has looked at it."""
+risk; every other review is closed by a person who has looked at it.
+
+Open reviews that say the same of one account or one symbol are one item of the queue, under the id of the oldest."""
 
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import DECIDERS, STAFF
+from domain.errors import ChangedMeanwhile
 from domain.reviews import KINDS
 from firm import reviews
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Review
+from store.read import reviews as read
 from store.read.pages import View
 from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
@@ -29,18 +34,37 @@ class ReviewClosed(View):
 
 
 def _rows() -> Select[Any]:
-    return waiting_rows(
-        subject_id=Review.id,
-        state=Review.status,
-        since=Review.occurred_at,
-        deadline=by_calendar("doubtful_breach", Review.id),
-        account_id=Review.account_id,
-        note=Review.kind,
-    ).where(Review.status == "open")
+    each = (
+        select(
+            Review.id,
+            Review.kind,
+            Review.status,
+            Review.account_id,
+            Review.occurred_at,
+            by_calendar("doubtful_breach", Review.id).label("deadline"),
+            read.symbol_of(Review).label("symbol"),
+            read.likeness(Review).label("likeness"),
+        )
+        .where(Review.status == "open")
+        .subquery()
+    )
+    oldest = func.array_agg(aggregate_order_by(each.c.id, each.c.occurred_at, each.c.id))[1]
+    note = func.concat_ws(" ", each.c.kind, each.c.symbol)
+    rows = waiting_rows(
+        subject_id=oldest,
+        state=each.c.status,
+        since=func.min(each.c.occurred_at),
+        deadline=func.min(each.c.deadline),
+        account_id=each.c.account_id,
+        note=note,
+        alike=func.count(),
+    )
+    return rows.group_by(each.c.likeness, each.c.kind, each.c.status, each.c.account_id, each.c.symbol)
 
 
 def _words(row: Row) -> str:
-    return f"Review: {KINDS[str(row.note)].words}"
+    kind, _, symbol = str(row.note).partition(" ")
+    return f"Review: {KINDS[kind].words}" + (f" on {symbol}" if symbol else "")
 
 
 async def decide(session: AsyncSession, decision: Decision) -> Taken:
@@ -57,9 +81,18 @@ async def decide(session: AsyncSession, decision: Decision) -> Taken:
 
 
 async def close(session: AsyncSession, decision: Decision) -> Taken:
-    """Close a review that asks for no decision. Raises what `firm.reviews` refuses with."""
-    await reviews.close(session, review_id=decision.subject_id, actor=decision.actor, reason=decision.reason)
-    return Taken("closed", ReviewClosed(id=decision.subject_id, status="closed"))
+    """Close a review that asks for no decision, and those of its kind that the person saw with it (`seen`). Raises what
+    `firm.reviews` refuses with, and ChangedMeanwhile when there are others now."""
+    review_id, actor, reason = decision.subject_id, decision.actor, decision.reason
+    alike = await read.alike(session, review_id) if decision.seen else read.Alike((review_id,))
+    if decision.seen and alike.digest != decision.seen:
+        raise ChangedMeanwhile(
+            "Another review of the same kind was opened or closed since you opened the page.",
+            remedy="Nothing was closed. Go back, read them again and decide.",
+        )
+    for each in alike.ids:
+        await reviews.close(session, review_id=each, actor=actor, reason=reason)
+    return Taken("closed", ReviewClosed(id=review_id, status="closed"))
 
 
 REVIEW: Final = Subject(

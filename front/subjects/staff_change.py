@@ -26,7 +26,11 @@ class StaffChanged(View):
 
 def _rows() -> Select[Any]:
     return waiting_rows(
-        subject_id=StaffChange.id, state=StaffChange.state, since=StaffChange.proposed_at, note=StaffChange.kind
+        subject_id=StaffChange.id,
+        state=StaffChange.state,
+        since=StaffChange.proposed_at,
+        asked_by=StaffChange.proposed_by,
+        note=StaffChange.kind,
     ).where(StaffChange.state == "proposed")
 
 

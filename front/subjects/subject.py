@@ -103,6 +103,7 @@ class Subject:
     `read`: who may open it. `under`: the page of the left rail that it belongs to. `page`: the address of one of them,
     without the id. `list_page`: the page that lists what waits, for a subject that is not decided in the queue.
     `lock` makes two people who decide at once wait for each other, where `carry_out` does not refuse the second.
+    `todo`: what a person does with one, for a subject that is not decided in the queue.
     """
 
     name: str
@@ -120,10 +121,11 @@ class Subject:
     lock: Callable[[AsyncSession, str], Awaitable[object]] | None = None
     api: str | None = None
     find: Findable | None = None
+    todo: str = ""
 
     def href(self, subject_id: str) -> str:
-        """The page of one of them; the page that it belongs to when it has none of its own."""
-        return f"{self.page}/{subject_id}" if self.page else self.under
+        """The page of one of them; the page that lists them, or that it belongs to, when it has none of its own."""
+        return f"{self.page}/{subject_id}" if self.page else self.list_page or self.under
 
     def verb(self, name: str) -> Verb:
         """Raises KeyError."""
@@ -151,6 +153,16 @@ class Subjects:
     def decided(self) -> tuple[Subject, ...]:
         """What people decide in the work queue."""
         return tuple(subject for subject in self.all if subject.verbs)
+
+    def readable_by(self, actor: Actor) -> "Subjects":
+        """What this person may open."""
+        return Subjects(tuple(subject for subject in self.all if not subject.read.refusal(actor)))
+
+    def decided_by(self, actor: Actor) -> frozenset[str]:
+        """The names of what this person may decide in the work queue."""
+        return frozenset(
+            each.name for each in self.decided if any(not verb.right.refusal(actor) for verb in each.verbs)
+        )
 
     def findable(self, actor: Actor) -> dict[str, Findable]:
         """What search shows to this person."""

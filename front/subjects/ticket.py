@@ -21,6 +21,8 @@ def _rows() -> Select[Any]:
         deadline=Ticket.due_at,
         account_id=Ticket.account_id,
         trader_id=Ticket.trader_id,
+        holder_id=Ticket.assignee_id,
+        held_until=Ticket.lease_until,
     ).where(Ticket.state == "open", Ticket.snoozed_at.is_(None))
 
 
@@ -38,5 +40,6 @@ TICKET: Final = Subject(
     under="/tickets",
     page="/tickets",
     list_page="/tickets?state=open",
+    todo="Answer this ticket on its own page. It leaves the queue once it is answered, solved or put aside there.",
     find=Findable("tkt", Ticket, lambda scope: scope.own(Ticket.trader_id)),
 )

@@ -125,6 +125,7 @@ from store.models.programs import (
     WebhookTry,
 )
 from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
+from store.models.queue import SavedFilter, WorkLook, WorkMark
 from store.models.reconciliation import OpenLine, ReconciliationBreak, StatementBalanceRow, VenueCheck, VenueLimits
 from store.models.screening import (
     IdentityCheck,
@@ -259,6 +260,7 @@ __all__ = [
     "SanctionsKey",
     "SanctionsName",
     "SanctionsVersion",
+    "SavedFilter",
     "ScalingRow",
     "Screening",
     "ScreeningHit",
@@ -308,4 +310,6 @@ __all__ = [
     "WebhookTry",
     "WhatIf",
     "WhatIfAnswer",
+    "WorkLook",
+    "WorkMark",
 ]

@@ -1,15 +1,16 @@
 """All work that waits for a person, most urgent first. For staff. The order is explained in domain/work_queue.py.
 
-The caller says which kinds of work there are: each kind is a `Waiting`, under its name.
+The caller says which kinds of work there are: each kind is a `Waiting`, under its name. What somebody has put aside is
+in no list and no count but those of what is put aside. It comes back two hours before its deadline.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import (
-    CompoundSelect,
+    Boolean,
     DateTime,
     Integer,
     Interval,
@@ -17,27 +18,33 @@ from sqlalchemy import (
     String,
     Subquery,
     Text,
+    and_,
     case,
     cast,
     func,
     literal,
     null,
+    or_,
     select,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
+from domain.approvals import RETRACT, Actor
 from domain.money import Money
 from domain.work_queue import SOON
-from store.clock import market_now
-from store.models import Account, ServiceDeadline, Trader
+from store.clock import WATERMARK, market_now
+from store.models import Account, Decision, ServiceDeadline, Trader, User, WorkMark
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
 
 
 class QueueItem(View):
     """`subject_id` is what a decision names (the trader for kind identity). `due` is the deadline, or, without one,
-    `since` plus the target age of the kind; it orders the list. Times are market time."""
+    `since` plus the target age of the kind; it orders the list. Times are market time.
+
+    `alike`: how many of the same thing this one item stands for. `holder` has claimed it until `held_until`, a time of
+    the service clock."""
 
     kind: str
     subject_id: str
@@ -53,6 +60,30 @@ class QueueItem(View):
     since: datetime
     deadline: datetime | None
     due: datetime
+    alike: int = 1
+    holder_id: str | None = None
+    holder: str | None = None
+    held_until: datetime | None = None
+
+
+# mine: to be checked by this person. made: they asked for it or approved it, and it waits for somebody else.
+# returned: it came back after a decision. aside: put aside for a while.
+Part = Literal["", "mine", "made", "returned", "aside"]
+
+
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The part of the work that is asked for. `decides`: the kinds of work that `actor` may decide."""
+
+    part: Part = ""
+    actor: Actor | None = None
+    decides: frozenset[str] = frozenset()
+
+
+ALL: Final = Chosen()
 
 
 @dataclass(frozen=True)
@@ -83,6 +114,7 @@ Kinds = Mapping[str, Waiting]
 _MOMENT: Final = DateTime(timezone=True)
 _NO_TIME: Final = cast(null(), _MOMENT)
 _NO_TEXT: Final = cast(null(), String)
+_ONE: Final = literal(1, Integer)
 
 
 def waiting_rows(
@@ -96,8 +128,19 @@ def waiting_rows(
     amount_minor: Any = None,
     currency: Any = _NO_TEXT,
     note: Any = _NO_TEXT,
+    asked_by: Any = _NO_TEXT,
+    round_now: Any = None,
+    returned: Any = None,
+    alike: Any = _ONE,
+    holder_id: Any = _NO_TEXT,
+    held_until: Any = _NO_TIME,
 ) -> Select[Any]:
-    """A SELECT of the columns that every kind of work has; the caller adds its joins and conditions."""
+    """A SELECT of the columns that every kind of work has; the caller adds its joins and conditions.
+
+    `asked_by`: the user who asked for it. `round_now`: decisions of other rounds no longer count. `returned`: it came
+    back after a decision. `alike`: of how many this row is made. `holder_id`, `held_until`: a claim that the kind
+    keeps itself.
+    """
     return select(
         cast(subject_id, String).label("subject_id"),
         state.label("state"),
@@ -108,6 +151,12 @@ def waiting_rows(
         (cast(null(), BigInteger) if amount_minor is None else amount_minor).label("amount_minor"),
         currency.label("currency"),
         cast(note, Text).label("note"),
+        asked_by.label("asked_by"),
+        (cast(null(), Integer) if round_now is None else round_now).label("round"),
+        (cast(literal(False), Boolean) if returned is None else returned).label("returned"),
+        cast(alike, Integer).label("alike"),
+        holder_id.label("own_holder_id"),
+        held_until.label("own_held_until"),
     )
 
 
@@ -124,8 +173,55 @@ def by_calendar(kind: str, subject_id: Any, first: Any = None) -> Any:
     return stamped if first is None else func.coalesce(first, stamped)
 
 
-def _all(kinds: Kinds) -> CompoundSelect[Any]:
-    return union_all(*(_of_kind(name, waiting) for name, waiting in kinds.items()))
+def _work(kinds: Kinds) -> Subquery:
+    """The items of these kinds with their claims, and whether each is put aside."""
+    every = union_all(*(_of_kind(name, waiting) for name, waiting in kinds.items())).subquery("every")
+    mark, now = WorkMark, func.service_now()
+    market_time = func.coalesce(WATERMARK.scalar_subquery(), func.now())
+    far = or_(every.c.deadline.is_(None), every.c.deadline > market_time + literal(SOON, Interval()))
+    claims = (
+        (mark.held_until > now, mark.holder_id, mark.held_until),
+        (every.c.own_held_until > now, every.c.own_holder_id, every.c.own_held_until),
+    )
+    rows = select(
+        every,
+        and_(func.coalesce(mark.aside_until > now, False), far).label("aside"),
+        case(*((lasts, who) for lasts, who, _ in claims)).label("holder_id"),
+        case(*((lasts, until) for lasts, _, until in claims)).label("held_until"),
+    )
+    return rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id)).subquery("work")
+
+
+def _within(work: Subquery, chosen: Chosen) -> Any:
+    """Whether an item belongs to the part that is asked for."""
+    if chosen.part == "aside":
+        return work.c.aside
+    if chosen.part == "returned":
+        return and_(~work.c.aside, work.c.returned)
+    if chosen.part == "" or chosen.actor is None:
+        return ~work.c.aside
+    involved = _involved(work, chosen.actor)
+    if chosen.part == "made":
+        return and_(~work.c.aside, involved)
+    return and_(~work.c.aside, work.c.kind.in_(sorted(chosen.decides)), ~involved)
+
+
+def _involved(work: Subquery, actor: Actor) -> Any:
+    """Whether this person asked for an item, or has decided on it so that it waits for somebody else."""
+    own = select(User.id).where(User.person_id == actor.person_id)
+    said = (
+        select(Decision.decision)
+        .where(
+            Decision.subject_kind == work.c.kind,
+            Decision.subject_id == work.c.subject_id,
+            Decision.person_id == actor.person_id,
+            or_(work.c.round.is_(None), Decision.round == work.c.round),
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return or_(func.coalesce(work.c.asked_by.in_(own), False), func.coalesce(said, RETRACT) != RETRACT)
 
 
 def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
@@ -135,35 +231,36 @@ def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
     return select(literal(name).label("kind"), due.label("due"), rows)
 
 
-async def page(session: AsyncSession, window: Window, kinds: Kinds) -> Page[QueueItem]:
+async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chosen = ALL) -> Page[QueueItem]:
     """The items of these kinds, most urgent first.
 
     Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
     pages continue in the same order.
     """
-    work = _all(kinds).subquery("work")
+    work = _work(kinds)
     as_of = _as_of(window.cursor) or await market_now(session)
     close = case((work.c.deadline <= as_of + SOON, 0), else_=1)
     order = [cast(literal(as_of, _MOMENT), _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
-    rows, cursor = await keyset(session, _named(work), order, window, descending=False)
+    rows, cursor = await keyset(session, _named(work).where(_within(work, chosen)), order, window, descending=False)
     items = tuple(_item(row._asdict(), kinds) for row in rows)
     return Page[QueueItem](items=items, next_cursor=cursor)
 
 
 async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: str) -> QueueItem | None:
-    """One item of a kind; None when it does not wait."""
+    """One item of a kind, also when it is put aside; None when it does not wait."""
     kinds = {name: waiting}
-    work = _all(kinds).subquery("work")
+    work = _work(kinds)
     row = (await session.execute(_named(work).where(work.c.subject_id == subject_id))).one_or_none()
     return None if row is None else _item(row._asdict(), kinds)
 
 
 def _named(work: Subquery) -> Select[Any]:
-    """The items with the number and the platform of the account, and the trader's name."""
+    """The items with the number and the platform of the account, the trader's name, and that of who has the item."""
     return (
-        select(work, Account.number, Account.platform, Trader.name)
+        select(work, Account.number, Account.platform, Trader.name, User.name.label("holder"))
         .outerjoin(Account, Account.id == work.c.account_id)
         .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
+        .outerjoin(User, User.id == work.c.holder_id)
     )
 
 
@@ -177,9 +274,10 @@ def _as_of(cursor: str | None) -> datetime | None:
 
 def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
     number = None if row["number"] is None else account_number(row["number"])
-    read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency")
+    read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency", "alike")
+    claim = ("holder_id", "holder", "held_until")
     return QueueItem(
-        **{name: row[name] for name in (*read, "since", "deadline", "due")},
+        **{name: row[name] for name in (*read, *claim, "since", "deadline", "due")},
         words=_words(row, kinds[row["kind"]], number),
         account_number=number,
         platform=row["platform"],
@@ -196,6 +294,15 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
 
 async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:
     """How many items of each kind wait; every kind is in it."""
-    work = _all(kinds).subquery("work")
-    rows = await session.execute(select(work.c.kind, func.count()).group_by(work.c.kind))
-    return dict.fromkeys(kinds, 0) | {str(kind): int(count) for kind, count in rows}
+    return {kind: parts[""] for kind, parts in (await table(session, kinds, ALL, ("",))).items()}
+
+
+async def table(
+    session: AsyncSession, kinds: Kinds, chosen: Chosen, parts: Sequence[Part] = PARTS
+) -> dict[str, dict[Part, int]]:
+    """How many items of each kind wait in each part, for the person in `chosen`; every kind is in it."""
+    work = _work(kinds)
+    numbers = (func.count().filter(_within(work, replace(chosen, part=part))) for part in parts)
+    rows = await session.execute(select(work.c.kind, *numbers).group_by(work.c.kind))
+    found = {str(kind): dict(zip(parts, map(int, of_part), strict=True)) for kind, *of_part in rows}
+    return {kind: found.get(kind, dict.fromkeys(parts, 0)) for kind in kinds}

@@ -1,12 +1,16 @@
 """Reviews: doubts about the feed, an account or a payment. For staff."""
 
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from domain.reviews import KINDS
 from store.models import Account, Review
 from store.read.pages import Page, View, Window, account_number, keyset
 
@@ -60,3 +64,42 @@ async def one(session: AsyncSession, review_id: str) -> ReviewView:
     if row is None:
         raise NotFound
     return _view(row)
+
+
+_APART: Final = [name for name, kind in KINDS.items() if kind.closed_by != "person"]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Open reviews that say the same, the oldest first."""
+
+    ids: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256("/".join(self.ids).encode()).hexdigest()[:32]
+
+
+def symbol_of(review: type[Review]) -> Any:
+    """The symbol that a review is about, or NULL."""
+    return review.detail["symbol"].astext
+
+
+def likeness(review: type[Review]) -> Any:
+    """What is equal for reviews that say the same of one account or one symbol. One that asks for a decision, or is
+    about neither, is like no other."""
+    alone = or_(review.kind.in_(_APART), func.coalesce(review.account_id, symbol_of(review)).is_(None))
+    shared = func.concat_ws("/", review.kind, func.coalesce(review.account_id, ""), symbol_of(review))
+    return case((alone, review.id), else_=shared)
+
+
+async def alike(session: AsyncSession, review_id: str) -> Alike:
+    """The open reviews that say the same as this one, itself included; without any when it is closed."""
+    same = select(likeness(Review)).where(Review.id == review_id).scalar_subquery()
+    found = await session.scalars(
+        select(Review.id)
+        .where(Review.status == "open", likeness(Review) == same)
+        .order_by(Review.occurred_at, Review.id)
+    )
+    ids = tuple(found)
+    return Alike(ids if review_id in ids else ())

@@ -33,7 +33,7 @@ async def test_the_queue_opens_nothing_that_nobody_chose(world: ConsoleWorld) ->
         for path in ("/queue", "/queue?kind=payout", f"/queue?kind=payout&item={world.firm.payout}"):
             html = await shown(browser, path)
             assert FORM not in html and "data-selected" not in html and "Open the most urgent item" in html, path
-        for path in ("/queue/payout/pay_unknown", f"/queue/ticket/{world.firm.ticket}", "/queue/payouts/x"):
+        for path in ("/queue/payout/pay_unknown", "/queue/ticket/tkt_unknown", "/queue/inbox/x", "/queue/payouts/x"):
             assert (await browser.get(path)).status_code == 404, path
 
 
@@ -65,22 +65,23 @@ async def test_a_decided_item_says_who_decided_it_and_never_offers_another(world
         assert f'href="/queue/payout/{firm.big_payout}?kind=payout"' in html and "data-selected" not in html
 
 
-async def test_the_next_item_is_the_one_after_the_decided_one(world: ConsoleWorld) -> None:
+async def test_the_next_item_that_this_person_can_decide_opens_by_itself(world: ConsoleWorld) -> None:
     firm = world.firm
     async with world.browser("finn@firm.example") as browser:
         first = await shown(browser, f"/queue/case/{firm.case}")
-        order = re.findall(r'<tr data-row.*?href="/queue/([^"]+)"', first)
-        after = order[order.index(f"case/{firm.case}") + 1]
-        assert f'name="next" value="{after}"' not in first, "finance does not decide cases, so there is no form"
-        assert f'href="/queue/{after}"' in first and "your role is finance" in first and "Next item" in first
+        assert FORM not in first and "your role is finance" in first and "Next item" in first
         answer = await browser.post(
-            f"/payouts/{firm.payout}/decision", decision="approve", reason=REASON, tab="all", next=after
+            f"/payouts/{firm.payout}/decision", decision="approve", reason=REASON, tab="all", next="case/cas_unknown"
         )
-        assert answer.headers["Location"].startswith(f"/queue/payout/{firm.payout}?next=")
-        landed = await shown(browser, answer.headers["Location"])
-        assert f'class="btn primary" href="/queue/{after}"' in landed
-        gone = await shown(browser, f"/queue/payout/{firm.payout}?next=case/cas_unknown")
-        assert 'class="btn primary" href="/queue/' in gone, "the most urgent item, where the one named is gone"
+        assert answer.headers["Location"] == f"/queue/payout/{firm.big_payout}"
+        assert f'name="item" value="payout/{firm.big_payout}"' in await shown(browser, answer.headers["Location"])
+        gone = await shown(browser, f"/queue/payout/{firm.payout}")
+        assert f'class="btn primary" href="/queue/payout/{firm.big_payout}"' in gone and "Approved by Finn" in gone
+        last = await browser.post(
+            f"/payouts/{firm.big_payout}/decision", decision="reject", reason=REASON, tab="payout"
+        )
+        assert last.headers["Location"] == "/queue?kind=payout", "nothing else waits in this list"
+        assert "Nothing is waiting" in await shown(browser, last.headers["Location"])
 
 
 async def test_the_form_of_one_item_never_decides_another(world: ConsoleWorld) -> None:
@@ -113,8 +114,8 @@ async def test_a_last_approval_is_not_given_on_a_page_that_says_nothing_leaves_y
         fields = {"tab": "payout", "next": f"payout/{world.firm.payout}"}
         landed = await ana.post(path, decision="approve", reason=REASON, **fields)
         html = await shown(ana, landed.headers["Location"])
-        assert "It has 1 of 2 approvals" in html and "Next item" in html
-        assert f'href="/queue/payout/{world.firm.payout}?kind=payout"' in html
+        assert "It has 1 of 2 approvals" in html
+        assert f'name="item" value="payout/{world.firm.payout}"' in html, "the next one is open"
         refused = await finn.post(path, decision="approve", reason=REASON, **stale)
         assert refused.status_code == 409 and "This payout has changed since you opened the page" in refused.text
         assert "Approving sends 4,320.00 USD" in await shown(finn, f"/payouts/{world.firm.big_payout}")

@@ -51,15 +51,16 @@ async def test_a_payout_is_approved_by_a_plain_form_and_its_result_is_shown(worl
         answer = await browser.post(
             f"/payouts/{firm.payout}/decision", decision="approve", reason="Statement checked.", **fields
         )
-        landed = f"/queue/payout/{firm.payout}?kind=payout&next=payout%2F{firm.big_payout}"
+        landed = f"/queue/payout/{firm.big_payout}?kind=payout"
         assert (answer.status_code, answer.headers["Location"]) == (303, landed)
         assert [(sent[0], sent[1]) for sent in world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
         shown = (await browser.get(landed)).text
         assert "Decision recorded. The payout is now approved." in shown
-        assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in shown
-        assert 'value="approve"' not in shown, "nothing is ready to be approved"
-        assert f'href="/queue/payout/{firm.big_payout}?kind=payout"' in shown and "Next item" in shown
+        decided = f"/queue/payout/{firm.payout}?kind=payout"
+        assert f'<a href="{decided}">Payout 1,116.00 USD, Mara Lindqvist</a></p>' in shown
+        assert f'name="item" value="payout/{firm.big_payout}"' in shown, "the next one is open"
         assert "Decision recorded" not in (await browser.get(landed)).text
+        assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in (await browser.get(decided)).text
 
 
 async def test_sending_a_form_twice_decides_once(world: ConsoleWorld) -> None:

@@ -98,8 +98,9 @@ def _counts(html: str) -> dict[str, int]:
 
 
 def _tabs(html: str) -> dict[str, int]:
+    nav = html[html.index('id="work-tabs"') : html.index("</nav>", html.index('id="work-tabs"'))]
     found = re.findall(
-        r'<a href="(/queue[^"]*)"(?: aria-current="true")?>[^<]+(?: <span class="count">(\d+)</span>)?</a>', html
+        r'<a href="(/queue[^"]*)"(?: aria-current="true")?>[^<]+(?: <span class="count">(\d+)</span>)?</a>', nav
     )
     return {href: int(count or 0) for href, count in found}
 
@@ -109,7 +110,7 @@ async def test_a_new_kind_of_work_is_one_entry(world: ConsoleWorld) -> None:
     async with world.browser("sam@firm.example") as sam, world.browser("finn@firm.example") as finn:
         assert _counts(await _text(sam, "/"))["/queue?kind=call"] == _rows_of(await _text(sam, "/queue?kind=call"))
         listed = await _text(sam, "/queue?kind=call")
-        assert f'href="/queue/call/{trader}?kind=call"' in listed and "welcome calls" in listed
+        assert f'href="/queue/call/{trader}?kind=call"' in listed and "Welcome calls" in listed
         assert "Welcome calls to make" in await _text(sam, "/tickets")
         for path in (f"/calls/{trader}", f"/queue/call/{trader}"):
             assert "Mark as called" in await _text(sam, path) and 'name="decision"' not in await _text(finn, path)
@@ -123,7 +124,7 @@ async def test_a_new_kind_of_work_is_one_entry(world: ConsoleWorld) -> None:
         assert answer.status_code == 303, answer.text
         landed = await _text(sam, answer.headers["Location"])
         assert "Decision recorded. The welcome call is now called." in landed
-        assert f'href="/queue/call/{trader}?kind=call"' not in landed
+        assert f'id="row/call/{trader}"' not in landed
         assert _rows_of(await _text(sam, "/queue?kind=call")) == len(api) - 1
         paths = (await sam.get("/v1/openapi.json")).json()["paths"]
         assert "/v1/calls/{id}/make" in paths
@@ -156,11 +157,12 @@ async def test_the_rail_counts_what_its_page_leads_to(world: ConsoleWorld) -> No
     async with world.browser("ana@firm.example") as ana:
         for place, label in (("/risk", "risk"), ("/payouts", "payouts"), ("/tickets", "tickets")):
             html = await _text(ana, place)
-            badge = re.search(rf'id="count-{label}">.*?</span>(\d+)</span>', html)
+            badge = re.search(rf'id="count-{label}" href="([^"]+)">.*?</span>(\d+)</a>', html)
             shown = re.search(r'aria-label="Open work of this page">(.*?)</nav>', html)
             assert badge is not None and shown is not None, place
             links = re.findall(r'<a href="([^"]+)" data-count="(\d+)">', shown.group(1))
-            assert int(badge.group(1)) == sum(int(count) for _, count in links)
+            assert int(badge.group(2)) == sum(int(count) for _, count in links)
+            assert int(badge.group(2)) == _rows_of(await _text(ana, badge.group(1))), "its own link"
             for href, count in links:
                 assert _rows_of(await _text(ana, href)) == int(count), href
 
@@ -170,8 +172,8 @@ async def test_a_review_that_is_no_doubtful_breach_is_closed_from_the_queue(worl
     async with world.browser("rosa@firm.example") as rosa:
         assert "Close the review" in await _text(rosa, f"/queue/review/{review}")
         answer = await rosa.post(f"/reviews/{review}/decision", decision="close", reason="A misprint.", tab="review")
-        assert answer.headers["Location"] == f"/queue/review/{review}?kind=review"
-        assert "Closed: A misprint." in await _text(rosa, answer.headers["Location"])
+        assert answer.headers["Location"] == f"/queue/review/{world.firm.doubtful}?kind=review"
+        assert "Closed: A misprint." in await _text(rosa, f"/queue/review/{review}")
 
 
 def test_a_subject_without_a_page_leads_to_the_page_it_belongs_to() -> None:

@@ -1,0 +1,193 @@
+"""What people do in the work queue besides deciding: claim and snooze items, save filters, export a list."""
+
+import csv
+import io
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console import templating
+from console.desk import Desk, Posted, redirect
+from console.pages.mine import Made
+from console.queries.work import items, read_filter
+from console.views.work import WorkFilter
+from domain.approvals import Actor
+from domain.errors import BadInput, NotAllowed, NotFound
+from domain.money import from_minor
+from firm import saved_filters, work_marks
+from front.auth import COOKIE
+from front.exports import defused, log_export, prove_export
+from front.once import Once
+from store.read import queue
+from store.read.pages import Window
+from store.read.queue import QueueItem
+
+_HOURS: Final = {"1", "4", "24", "72"}
+_PAGE: Final = 200
+_MOST: Final = 10_000
+_COLUMNS: Final = (
+    "kind", "id", "subject", "state", "account", "trader", "amount", "currency", "count", "waiting_since", "deadline",
+    "due", "claimed_by",
+)  # fmt: skip
+Work = Callable[[AsyncSession], Awaitable[object]]
+
+
+class QueueWorkPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/queue/export", self.export, methods=["GET", "POST"], response_model=None)
+        router.add_api_route("/queue/filters", self.save_filter, methods=["POST"], response_model=None)
+        router.add_api_route("/queue/filters/delete", self.forget_filter, methods=["POST"], response_model=None)
+        for verb in ("claim", "take-over", "release", "snooze", "wake"):
+            router.add_api_route(f"/queue/{{kind}}/{{id}}/{verb}", self._marks(verb), methods=["POST"])
+
+    def _marks(self, verb: str) -> Callable[[Request], Awaitable[Response]]:
+        async def post(request: Request) -> Response:
+            posted = await self._desk.posted(request, "queue.read")
+            kind, subject_id = request.path_params["kind"], request.path_params["id"]
+            self._check(posted.actor, kind)
+            hours = _hours(posted) if verb == "snooze" else 0
+            chosen = read_filter({name: posted.form.text(name) for name in ("kind", "show")}, self._desk.deps.subjects)
+
+            async def work(session: AsyncSession) -> Made:
+                waiting = self._desk.deps.subjects.by_name[kind].waiting
+                if await queue.one(session, kind, waiting, subject_id) is None:
+                    raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
+                return Made(id=subject_id, text=await _mark(session, verb, kind, subject_id, posted.actor, hours))
+
+            made = await posted.once.write(Made, Made(id=subject_id, text=f"{verb} {hours}"), work)
+            item = f"{kind}/{subject_id}"
+            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text)
+
+        return post
+
+    def _check(self, actor: Actor, kind: str) -> None:
+        """Raises NotFound, or NotAllowed for who may decide nothing about this kind of work."""
+        subjects = self._desk.deps.subjects
+        if kind not in subjects.by_name:
+            raise NotFound
+        if kind not in subjects.decided_by(actor):
+            raise NotAllowed("Only people who can decide this item can claim or snooze it.")
+
+    async def save_filter(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "queue.read")
+        name = posted.form.needed("name", longest=60)
+        fields = {field: posted.form.text(field) for field in ("kind", "show")}
+        chosen = read_filter(fields, self._desk.deps.subjects.readable_by(posted.actor))
+
+        async def work(session: AsyncSession) -> Made:
+            await saved_filters.save(session, posted.actor, name, chosen.query)
+            return Made(text=name)
+
+        await posted.once.write(Made, Made(text=f"{name} {chosen.query}"), work)
+        return redirect(chosen.href(), "ok", f"The filter {name} is saved.")
+
+    async def forget_filter(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "queue.read")
+        name = posted.form.needed("name", longest=60)
+
+        async def work(session: AsyncSession) -> Made:
+            await saved_filters.forget(session, posted.actor, name)
+            return Made(text=name)
+
+        await posted.once.write(Made, Made(text=name), work)
+        return redirect("/queue", "ok", f"The filter {name} is deleted.")
+
+    async def export(self, request: Request) -> Response:
+        """The items of a filter as CSV or JSON, after a proof of the person. The audit trail says who took it."""
+        deps, params = self._desk.deps, dict(request.query_params)
+        if request.method == "POST":  # the proof comes back here, with what was asked for
+            posted = await self._desk.posted(request, "queue.read")
+            params = {name: posted.form.text(name) for name in ("kind", "show", "format")}
+            actor, once = posted.actor, posted.once
+        else:
+            async with self._desk.visit(request) as visit:
+                actor, key = visit.actor, secrets.token_hex(20)
+                once = Once(deps, actor, f"GET {request.url.path}", key, request.cookies.get(COOKIE, ""))
+        subjects = deps.subjects.readable_by(actor)
+        chosen, form = read_filter(params, subjects), params.get("format", "")
+        if form not in ("csv", "json"):
+            raise BadInput("The queue is exported as csv or json.", field="format", remedy="Use one of the two.")
+        async with deps.db.transaction() as session:
+            await prove_export(session, once, f"queue {chosen.query} {form}")
+            found = list[QueueItem]()
+            cursor: str | None = None
+            while len(found) < _MOST:
+                page, cursor = await items(session, chosen, subjects, actor, Window(limit=_PAGE, cursor=cursor))
+                found += page
+                if cursor is None:
+                    break
+            evidence = {"query": chosen.query, "format": form, "rows": len(found)}
+            await log_export(session, actor, "queue", evidence)
+        return _file(found, chosen, form)
+
+
+async def _mark(session: AsyncSession, verb: str, kind: str, subject_id: str, actor: Actor, hours: int) -> str:
+    """Does it, and returns what the person is told."""
+    if verb in ("claim", "take-over"):
+        until = await work_marks.claim(session, kind, subject_id, actor, take_over=verb == "take-over")
+        return f"This is yours until {until:%H:%M} UTC."
+    if verb == "release":
+        await work_marks.release(session, kind, subject_id, actor)
+        return "Released."
+    if verb == "wake":
+        await work_marks.bring_back(session, kind, subject_id, actor)
+        return "Back in the queue."
+    until = await work_marks.put_aside(session, kind, subject_id, actor, timedelta(hours=hours))
+    return f"Snoozed until {until:%Y-%m-%d %H:%M} UTC. It comes back two hours before its deadline at the latest."
+
+
+def _hours(posted: Posted) -> int:
+    text = posted.form.text("hours")
+    if text not in _HOURS:
+        raise BadInput("This is not a time of the list.", field="hours", remedy="Choose one of the list.")
+    return int(text)
+
+
+def _file(found: Sequence[QueueItem], chosen: WorkFilter, form: str) -> Response:
+    rows = [_record(item) for item in found]
+    if form == "json":
+        text, media = json.dumps({"items": rows}, indent=2, ensure_ascii=False), "application/json"
+    else:
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(_COLUMNS)
+        writer.writerows([_cell(row[name]) for name in _COLUMNS] for row in rows)
+        text, media = out.getvalue(), "text/csv; charset=utf-8"
+    name = "-".join(filter(None, ("queue", chosen.tab.replace(",", "-"), chosen.part)))[:80]
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', **templating.HEADERS}
+    return Response(text, media_type=media, headers=headers)
+
+
+def _cell(value: str | int | None) -> str:
+    return "" if value is None else defused(str(value))
+
+
+def _record(item: QueueItem) -> dict[str, str | int | None]:
+    """Amounts are decimal numbers beside their currency; times are UTC."""
+    amount = None
+    if item.amount_minor is not None and item.currency is not None:
+        amount = str(from_minor(item.amount_minor, item.currency))
+    return {
+        "kind": item.kind,
+        "id": item.subject_id,
+        "subject": item.words,
+        "state": item.state,
+        "account": item.account_number,
+        "trader": item.trader_name,
+        "amount": amount,
+        "currency": item.currency,
+        "count": item.alike,
+        "waiting_since": item.since.isoformat(),
+        "deadline": item.deadline.isoformat() if item.deadline else None,
+        "due": item.due.isoformat(),
+        "claimed_by": item.holder,
+    }

@@ -1,0 +1,57 @@
+/** The work queue stays current without moving: rows change where they are, rows that are gone say so, and new ones
+ *  wait behind a button. The open item, its form and the typed text are never replaced. */
+const rows = (place) => [...(place?.querySelectorAll("tr[data-row]") ?? [])];
+const link = (row) => row.querySelector("a[data-stamp]");
+
+function refresh(old, fresh) {
+  if (link(old)?.dataset.stamp === link(fresh)?.dataset.stamp && !old.hasAttribute("data-gone")) return;
+  const focused = old.contains(document.activeElement);
+  const chosen = old.hasAttribute("data-selected");
+  old.innerHTML = fresh.innerHTML;
+  old.removeAttribute("data-gone");
+  if (chosen) link(old)?.setAttribute("aria-current", "true");
+  window.htmx.process(old);
+  if (focused) link(old)?.focus({ preventScroll: true });
+}
+
+function leave(row) {
+  if (row.hasAttribute("data-gone")) return;
+  row.setAttribute("data-gone", "");
+  const cell = row.cells[0];
+  cell.innerHTML = '<span class="pill" data-tone="mute">no longer waiting</span>';
+}
+
+/** Takes over the rows that the poll brought. Rows after the first page are only there to tell moved from gone. */
+function merge(template) {
+  const list = document.getElementById("work-list");
+  const fresh = new Map(rows(template.content).map((row) => [link(row).id, row]));
+  template.remove();
+  if (!list || list.dataset.live !== "yes") return;
+  const here = rows(list);
+  const known = new Set(here.map((row) => link(row)?.id));
+  for (const row of here) {
+    const now = fresh.get(link(row)?.id);
+    if (now) refresh(row, now);
+    else leave(row);
+  }
+  const longest = Math.max(here.length, 60);
+  const added = [...fresh.keys()].slice(0, longest).filter((id) => !known.has(id)).length;
+  const news = document.getElementById("work-news");
+  if (!news) return;
+  news.hidden = added === 0;
+  news.textContent = added ? `Show ${added} new` : "";
+}
+
+/** An item that somebody else has decided, changed or claimed cannot be decided with this form. */
+function close() {
+  const closed = document.querySelector("#item-news[data-closed]") !== null;
+  for (const button of document.querySelectorAll("#panel form.decide button[name=decision]")) button.disabled = closed;
+}
+
+export function watchQueue() {
+  document.addEventListener("htmx:afterSettle", () => {
+    const template = document.getElementById("work-fresh");
+    if (template) merge(template);
+    close();
+  });
+}

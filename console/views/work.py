@@ -1,0 +1,111 @@
+"""The work queue as it is shown: which part of it, its rows, its tabs, and what is new about the open item."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from console.addresses import queue_href
+from store.read.queue import Part, QueueItem
+
+PART_WORDS: Final[dict[Part, str]] = {
+    "": "All",
+    "mine": "To check",
+    "made": "Waiting on others",
+    "returned": "Returned",
+    "aside": "Snoozed",
+}
+
+
+@dataclass(frozen=True)
+class WorkFilter:
+    """The part of the queue that the address asks for. `tab`: kinds of work, separated by commas; empty: every kind."""
+
+    tab: str = ""
+    part: Part = ""
+
+    def href(self, ref: str = "") -> str:
+        return queue_href(self.tab, ref, self.part)
+
+    @property
+    def query(self) -> str:
+        return urlencode({name: value for name, value in (("kind", self.tab), ("show", self.part)) if value}, safe=",")
+
+
+@dataclass(frozen=True)
+class WorkRow:
+    """One row; `current` is the item beside the list."""
+
+    item: QueueItem
+    label: str
+    href: str
+    current: bool = False
+    mine: bool = False  # the reader has claimed it
+
+    @property
+    def ref(self) -> str:
+        return f"{self.item.kind}/{self.item.subject_id}"
+
+    @property
+    def stamp(self) -> str:
+        """Changes with anything that the row says."""
+        item = self.item
+        said = (item.words, item.state, item.due, item.deadline, item.alike, item.holder, item.amount_minor)
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class WorkTab:
+    name: str
+    label: str
+    href: str
+    count: int
+    current: bool
+
+
+@dataclass(frozen=True)
+class WorkList:
+    """A page of the queue. `total`: how many items its filter has on all pages."""
+
+    filter: WorkFilter
+    rows: Sequence[WorkRow]
+    tabs: Sequence[WorkTab]
+    parts: Sequence[WorkTab]
+    total: int
+    cursor: str | None = None
+    next_cursor: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        return self.filter.href() if self.cursor else None
+
+    @property
+    def next(self) -> str | None:
+        here = self.filter.href()
+        mark = "&" if "?" in here else "?"
+        return f"{here}{mark}{urlencode({'cursor': self.next_cursor})}" if self.next_cursor else None
+
+
+@dataclass(frozen=True)
+class ItemBar:
+    """What a person can do with the open item besides deciding it. `holder`: empty when nobody has claimed it; `mine`:
+    the reader has."""
+
+    ref: str
+    holder: str = ""
+    mine: bool = False
+    until: datetime | None = None
+    aside_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ItemNews:
+    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made."""
+
+    ref: str
+    looking: Sequence[str] = ()
+    held: str = ""
+    changed: str = ""
+    gone: bool = False

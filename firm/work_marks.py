@@ -1,0 +1,178 @@
+"""What people do with an item of the work queue besides deciding it: claim it, put it aside, and see who looks at it.
+
+Times are those of the service clock. A claim is a courtesy between people of the firm: it ends by itself, and whoever
+needs the item takes it over. Tickets have claims of their own (`firm.ticket_desk`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor
+from domain.errors import BadInput, Conflict
+from firm.service import policy as policies
+from store import audit
+from store.clock import market_now
+from store.models import User, WorkLook, WorkMark
+from store.service_time import service_now
+
+LONGEST_ASIDE: Final = timedelta(days=30)
+_NOTED_AFTER: Final = timedelta(seconds=10)  # a look is written again after this time
+_FORGOTTEN_AFTER: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who has an item, and until when."""
+
+    holder_id: str
+    holder: str
+    until: datetime
+
+
+async def claim_of(session: AsyncSession, kind: str, subject_id: str) -> Claim | None:
+    """The claim that lasts now."""
+    found = await session.execute(
+        select(WorkMark.holder_id, User.name, WorkMark.held_until)
+        .join(User, User.id == WorkMark.holder_id)
+        .where(*_at(kind, subject_id), WorkMark.held_until > await service_now(session))
+    )
+    row = found.one_or_none()
+    return None if row is None else Claim(row[0], row[1], row[2])
+
+
+async def check_free(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> None:
+    """Raises Conflict while somebody else has the item."""
+    claim = await claim_of(session, kind, subject_id)
+    if claim is not None and claim.holder_id != actor.user_id:
+        raise Conflict(
+            f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC.",
+            remedy="Nothing was recorded. Go back and take it over, or choose another item.",
+        )
+
+
+async def claim(
+    session: AsyncSession, kind: str, subject_id: str, actor: Actor, *, take_over: bool = False
+) -> datetime:
+    """Takes an item for some minutes, or prolongs the claim. `take_over`: also from somebody who has it. Returns until
+    when. Raises Conflict (somebody else has it)."""
+    mark, now = await _locked(session, kind, subject_id), await service_now(session)
+    held = mark.holder_id if mark.held_until is not None and mark.held_until > now else None
+    if held is not None and held != actor.user_id:
+        if not take_over:
+            await check_free(session, kind, subject_id, actor)
+        await _record(session, kind, subject_id, actor, "work.taken_over", {"from": held})
+    _, policy = await policies.in_force(session)
+    mark.holder_id, mark.held_until, mark.aside_until = actor.user_id, now + policy.lease, None
+    return mark.held_until
+
+
+async def release(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> None:
+    """Gives an item back. Nothing happens when somebody else has it."""
+    mark = await _locked(session, kind, subject_id)
+    if mark.holder_id == actor.user_id:
+        mark.holder_id = mark.held_until = None
+
+
+async def put_aside(session: AsyncSession, kind: str, subject_id: str, actor: Actor, length: timedelta) -> datetime:
+    """Takes an item out of the queue for a while, for everybody. It comes back two hours before its deadline at the
+    latest. Returns until when. Raises BadInput, and Conflict (somebody else has it)."""
+    if not timedelta(0) < length <= LONGEST_ASIDE:
+        raise BadInput("An item can be snoozed for up to 30 days.", field="hours", remedy="Choose a time of the list.")
+    mark, now = await _locked(session, kind, subject_id), await service_now(session)
+    await check_free(session, kind, subject_id, actor)
+    mark.holder_id = mark.held_until = None
+    mark.aside_until = now + length
+    await _record(session, kind, subject_id, actor, "work.snoozed", {"until": mark.aside_until.isoformat()})
+    return mark.aside_until
+
+
+async def bring_back(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> None:
+    """Ends the time for which an item was put aside."""
+    mark = await _locked(session, kind, subject_id)
+    if mark.aside_until is not None:
+        mark.aside_until = None
+        await _record(session, kind, subject_id, actor, "work.brought_back", {})
+
+
+async def aside_until(session: AsyncSession, kind: str, subject_id: str) -> datetime | None:
+    """Until when an item is put aside now."""
+    now = await service_now(session)
+    statement = select(WorkMark.aside_until).where(*_at(kind, subject_id), WorkMark.aside_until > now)
+    found: datetime | None = await session.scalar(statement)
+    return found
+
+
+async def done(session: AsyncSession, kind: str, subject_id: str) -> None:
+    """Forgets the marks of an item that was decided: whoever comes next starts afresh."""
+    await session.execute(delete(WorkMark).where(*_at(kind, subject_id)))
+
+
+async def look(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> Sequence[str]:
+    """Notes that this person has the item open, which prolongs their own claim. Returns the names of who else has."""
+    now = await service_now(session)
+    seen = select(WorkLook.seen_at).where(
+        WorkLook.kind == kind, WorkLook.subject_id == subject_id, WorkLook.user_id == actor.user_id
+    )
+    before = await session.scalar(seen)
+    if before is None or not now - _NOTED_AFTER < before <= now:
+        await session.execute(
+            delete(WorkLook).where(WorkLook.user_id == actor.user_id, WorkLook.seen_at < now - _FORGOTTEN_AFTER)
+        )
+        row = insert(WorkLook).values(kind=kind, subject_id=subject_id, user_id=actor.user_id, seen_at=now)
+        await session.execute(
+            row.on_conflict_do_update(index_elements=["kind", "subject_id", "user_id"], set_={"seen_at": now})
+        )
+        claim_now = await claim_of(session, kind, subject_id)
+        if claim_now is not None and claim_now.holder_id == actor.user_id:
+            await claim(session, kind, subject_id, actor)
+    return await looking(session, kind, subject_id, actor)
+
+
+async def looking(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> Sequence[str]:
+    """The names of the others who have the item open now."""
+    _, policy = await policies.in_force(session)
+    since = await service_now(session) - timedelta(seconds=policy.looking_seconds)
+    found = await session.scalars(
+        select(User.name)
+        .join(WorkLook, WorkLook.user_id == User.id)
+        .where(
+            WorkLook.kind == kind,
+            WorkLook.subject_id == subject_id,
+            WorkLook.user_id != actor.user_id,
+            WorkLook.seen_at > since,
+        )
+        .order_by(User.id)
+    )
+    return found.all()
+
+
+def _at(kind: str, subject_id: str) -> tuple[Any, ...]:
+    return WorkMark.kind == kind, WorkMark.subject_id == subject_id
+
+
+async def _locked(session: AsyncSession, kind: str, subject_id: str) -> WorkMark:
+    """The marks of an item, made when there are none; whoever comes second waits."""
+    await session.execute(insert(WorkMark).values(kind=kind, subject_id=subject_id).on_conflict_do_nothing())
+    statement = select(WorkMark).where(*_at(kind, subject_id)).with_for_update()
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+
+
+async def _record(
+    session: AsyncSession, kind: str, subject_id: str, actor: Actor, action: str, evidence: dict[str, str]
+) -> None:
+    await audit.record(
+        session,
+        action=action,
+        subject_kind=kind,
+        subject_id=subject_id,
+        occurred_at=await market_now(session),
+        actor=actor.user_id,
+        role=actor.role,
+        evidence=evidence,
+    )
