@@ -1,5 +1,6 @@
 """Surveillance cases with their alerts, evidence, accounts, hold and decisions. For staff."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from domain.errors import NotFound
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import Action
 from store import case_evidence
-from store.models import Alert, Case, CaseAccount, User
+from store.models import Account, Alert, Case, CaseAccount, Trader, User
 from store.read import case_parts, deductions, history
 from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, NoteView, SimilarCase
 from store.read.deductions import CaseTradeView
@@ -22,8 +23,8 @@ from store.scope import FIRM
 
 class CaseRow(View):
     """`score` (0..1) is that of the first alert, None while it is hidden from whoever decides; `sentence` describes it.
-    `outcome` and `action` are empty until it is decided. `assigned_to`: a user's id, with the name; empty for nobody.
-    """
+    `account_numbers`: those that it blames first; `trader_name`: of the first. `outcome` and `action` are empty until
+    it is decided. `assigned_to`: a user's id, with the name; empty for nobody."""
 
     id: str
     alert_id: str
@@ -31,6 +32,8 @@ class CaseRow(View):
     family: str
     score: Decimal | None
     sentence: str
+    account_numbers: tuple[str, ...]
+    trader_name: str
     state: str
     outcome: str
     action: str
@@ -89,7 +92,22 @@ def _hides_score(case: Case) -> bool:
     return case.is_blind and case.state == "open"
 
 
-def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, Any]:
+async def _about(session: AsyncSession, case_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Returns (account number, trader's name) of the accounts of each case, those that it blames first."""
+    rows = await session.execute(
+        select(CaseAccount.case_id, Account.number, Trader.name)
+        .join(Account, Account.id == CaseAccount.account_id)
+        .join(Trader, Trader.id == Account.trader_id)
+        .where(CaseAccount.case_id.in_(case_ids))
+        .order_by(CaseAccount.blamed.desc(), Account.number)
+    )
+    found = dict[str, list[tuple[str, str]]]()
+    for case_id, number, name in rows:
+        found.setdefault(case_id, []).append((account_number(number), name))
+    return found
+
+
+def _fields(case: Case, alert: Alert, assigned_name: str | None, about: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {
         "id": case.id,
         "alert_id": alert.id,
@@ -97,6 +115,8 @@ def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, An
         "family": case.family,
         "score": None if _hides_score(case) else alert.score,
         "sentence": alert.sentence,
+        "account_numbers": tuple(number for number, _ in about),
+        "trader_name": about[0][1] if about else "",
         "state": case.state,
         "outcome": case.outcome or "",
         "action": case.action or "",
@@ -129,7 +149,8 @@ async def page(
             Case.id.in_(select(CaseAccount.case_id).where(CaseAccount.account_id == account_id))
         )
     rows, cursor = await keyset(session, statement, [Case.recorded_at, Case.id], window)
-    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name)) for row in rows)
+    about = await _about(session, [row.Case.id for row in rows])
+    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name, about.get(row.Case.id, ()))) for row in rows)
     return Page[CaseRow](items=items, next_cursor=cursor)
 
 
@@ -152,7 +173,7 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
     alerts = case_parts.alerts(frozen, hides_score=_hides_score(case))
     first, proposal = frozen.findings[0], await case_parts.proposal(session, case_id, frozen)
     return CaseView(
-        **_fields(case, row.Alert, row.name),
+        **_fields(case, row.Alert, row.name, (await _about(session, [case_id])).get(case_id, ())),
         detector_version=first.detector_version,
         thresholds_version=first.thresholds_version,
         alerts=alerts,

@@ -148,7 +148,7 @@ def test_the_day_begins_at_midnight_of_the_account() -> None:
         (finding,) = found(rows)
         return finding.sentence
 
-    assert "65 % of the room left" in lost_before("Europe/Prague")
+    assert "65 % of the 4,600.00 USD left" in lost_before("Europe/Prague")
     assert "60 % of the room left" in lost_before("UTC")
 
 

@@ -55,7 +55,8 @@ def test_two_legs_that_open_and_close_together_are_found() -> None:
     assert finding.key == "hedging/one"
     assert finding.in_role("leg") == finding.blamed == ("one", "other")
     assert finding.sentence == (
-        "other opened 10 trades opposite to trades of one, each within 2.25 seconds; 100 % of the pairs closed together."
+        "other opened 10 trades opposite to trades of one, each within 2.25 seconds; 100 % of the pairs closed "
+        "together."
     )
     assert finding.score > Decimal("0.9")
     assert (finding.relation, finding.severity) == ("stranger", "hold")
