@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import isnan, log10
+from math import isnan
 from typing import Final, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from domain.surveillance.evidence import Figure, Table
 from domain.surveillance.findings import Relation
 from surveillance.book import NEVER, Book
+from surveillance.market.judging import one_in
 from surveillance.matching import Field, Matched
 from surveillance.surprise import Odds
 
@@ -51,11 +52,10 @@ def weakest(relations: Sequence[tuple[Relation, float]]) -> tuple[Relation, floa
 
 def chance_words(seen: int, odds: Odds) -> str:
     """Returns what was seen and what chance alone gives, in sentences."""
-    rare = f"about 1 in 10^{max(round(-log10(odds.p_value)), 0)}" if odds.p_value > 0 else "less than 1 in 10^300"
     return (
         f"Chance alone would give about {words(odds.expected)} of these {seen} matching trades, going by when other "
         f"accounts of the firm open trades. The probability of {seen} matches with such closing times by chance is "
-        f"{rare}; {odds.tests:,.0f} pairs of accounts could have matched."
+        f"{one_in(odds.p_value)}; {odds.tests:,.0f} pairs of accounts could have matched."
     )
 
 

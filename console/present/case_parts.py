@@ -26,7 +26,6 @@ from store.read.pages import account_number
 from store.read.precision import PrecisionRow, ShareView
 
 _RELATION = {
-    "one_account": "one account",
     "same_owner": "accounts of the same trader",
     "linked": "accounts of traders who share personal details",
     "stranger": "accounts of traders with no known link",
@@ -85,11 +84,13 @@ def _alert(
         ("Time", f"{alert.occurred_at:%Y-%m-%d %H:%M} UTC"),
         ("Score", score),
         ("Alert level", _LEVEL.get(alert.severity, alert.severity)),
-        ("Accounts involved", _RELATION[alert.relation]),
     ]
-    if alert.relation != "one_account":
+    if relation := _RELATION.get(alert.relation):
         strength = f"{number(alert.link_strength)} of 1"
-        facts.append(("Strength of the weakest link between the accounts", strength))
+        facts += [
+            ("Accounts involved", relation),
+            ("Strength of the weakest link between the accounts", strength),
+        ]
     if alert.chance:
         facts.append(("How common this is", written(alert.chance, names)))
     return AlertPart(

@@ -17,6 +17,7 @@ from domain.surveillance.findings import Finding
 from surveillance.book import Book
 from surveillance.groups import Edge, Group, groups
 from surveillance.links import Link, Links, LinkWeights, links_of
+from surveillance.market.judging import one_in
 from surveillance.pair_evidence import figure, moment, score_of, words
 from surveillance.pattern import Judged, Pattern
 
@@ -27,7 +28,6 @@ _KIND_NAMES: Final[Mapping[str, str]] = {
     "address": "postal address",
     "document": "identity document",
 }
-_RAREST: Final = 40.0  # bits: what is rarer is not told in figures
 
 
 class SharedIdentityThresholds(Thresholds):
@@ -147,9 +147,8 @@ def _masked(book: Book, value: int) -> str:
 
 def _chance(weakest: Link, links: Links) -> str:
     told = sum(shared.bits for shared in weakest.shared)
-    rare = f"about 1 in {2**told:,.0f}" if told < _RAREST else "less than 1 in a trillion"
     return (
-        f"The probability that two unrelated traders among {links.owners:,} share all these details is {rare}. The "
+        f"The probability that two unrelated traders among {links.owners:,} share all these details is {one_in(2**-told)}. The "
         f"evidence for a pair starts at {words(weakest.bits - told)} bits, because most pairs of traders are unrelated."
     )
 
