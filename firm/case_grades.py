@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.surveillance.casework import ACTION_WORDS, CASE, ProposedAction
+from domain.surveillance.names import family_name
 from firm import surveillance_policies
 from store.case_evidence import Evidence
 from store.models import Account, Case, CaseAccount
@@ -50,7 +51,6 @@ async def suggested(session: AsyncSession, case: Case, known: Evidence) -> Sugge
     action = policy.action_for(case.family, product or "", before + 1)
     ordinal = _ORDINALS.get(before + 1, f"{before + 1}th")
     reason = (
-        f"It is the {ordinal} offence of this kind ({case.family.replace('_', ' ')}), so the policy proposes to"
-        f" {ACTION_WORDS[action]}."
+        f"{ordinal.capitalize()} offence in {family_name(case.family)}: the policy proposes to {ACTION_WORDS[action]}."
     )
     return Suggestion(action, before + 1, reason)

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain import keys
 from domain.surveillance import repeats, stored
@@ -117,6 +118,7 @@ def confirmed_query(challenge_id: Param[str]) -> Select[tuple[str]]:
 
 def holding_query(challenge_id: Param[str]) -> Select[Any]:
     """The open cases that hold payouts of this challenge, with what operators read: what was found, and until when.
+    `numbers`: account id -> number of the accounts that the case names.
     Each phase has an account of its own: a case about any of them holds, and about one of a challenge that this one
     goes on from."""
     holding = (
@@ -124,8 +126,16 @@ def holding_query(challenge_id: Param[str]) -> Select[Any]:
         .join(Account, Account.id == CaseAccount.account_id)
         .where(CaseAccount.holds, Account.challenge_id.in_(chains.back_query(challenge_id)))
     )
+    named = aliased(Account)
+    numbers = (
+        select(func.json_object_agg(named.id, named.number))
+        .join(CaseAccount, CaseAccount.account_id == named.id)
+        .where(CaseAccount.case_id == Case.id)
+        .correlate(Case)
+        .scalar_subquery()
+    )
     return (
-        select(Case.id, Alert.sentence, Case.hold_until, Case.escalated_at)
+        select(Case.id, Alert.sentence, Case.hold_until, Case.escalated_at, numbers.label("numbers"))
         .join(Alert, Alert.id == Case.alert_id)
         .where(Case.id.in_(holding), Case.state == "open", Case.hold_ended_at.is_(None))
         .order_by(Case.id)

@@ -1,9 +1,9 @@
-"""What findings about pairs of accounts show: figures beside thresholds, matches, chance, in words."""
+"""What findings about pairs of accounts show: figures with their thresholds, matches, chance, in words."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import isnan, log10
+from math import isnan
 from typing import Final, Literal
 
 import numpy as np
@@ -11,10 +11,14 @@ import numpy as np
 from domain.surveillance.evidence import Figure, Table
 from domain.surveillance.findings import Relation
 from surveillance.book import NEVER, Book
+from surveillance.market.judging import one_in
 from surveillance.matching import Field, Matched
 from surveillance.surprise import Odds
 
 NOTED: Final = 0.4  # the score of what is on the record only, below the line of 0.5
+BUSY_MINUTE: Final = (
+    "A busy minute: the probability goes by how often other accounts open this symbol and side at that time."
+)
 MOST_ROWS: Final = 100  # of a table; the trades of a finding are all named in `deals`
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WEAKEST_FIRST: Final[tuple[Relation, ...]] = ("stranger", "linked", "same_owner", "one_account")
@@ -47,12 +51,11 @@ def weakest(relations: Sequence[tuple[Relation, float]]) -> tuple[Relation, floa
 
 
 def chance_words(seen: int, odds: Odds) -> str:
-    """Returns one sentence: what was seen beside what chance alone gives."""
-    rare = f"about 1 in 10^{max(round(-log10(odds.p_value)), 0)}" if odds.p_value > 0 else "less than 1 in 10^300"
+    """Returns what was seen and what chance alone gives, in sentences."""
     return (
-        f"By chance {words(odds.expected)} of these {seen} matches would be expected, going by when the rest of the "
-        f"firm opens; so many, and their closes, have a chance of {rare}, and {odds.tests:,.0f} pairs of accounts "
-        f"could have matched."
+        f"Chance alone would give about {words(odds.expected)} of these {seen} matching trades, going by when other "
+        f"accounts of the firm open trades. The probability of {seen} matches with such closing times by chance is "
+        f"{one_in(odds.p_value)}; {odds.tests:,.0f} pairs of accounts could have matched."
     )
 
 
@@ -83,7 +86,7 @@ def matches_table(field: Field, pairs: Sequence[Matched], title: str, names: tup
                 close_lag,
             )
             rows.append((opened, row))
-    columns = ("Opened, UTC", names[0], names[1], "Lag, s", "Lots", "Lag of the close, s")
+    columns = ("Opened, UTC", names[0], names[1], "Delay at the opening, s", "Lots", "Delay at the close, s")
     return Table(title=title, columns=columns, rows=tuple(row for _, row in sorted(rows)[:MOST_ROWS]))
 
 

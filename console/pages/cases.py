@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.desk import Desk, redirect
-from console.formats import words
 from console.pages.mine import Made
 from console.present.case_parts import share
 from console.views.case import PrecisionLine
 from console.views.frame import Crumb
 from domain.errors import BadInput
 from domain.surveillance.casework import ACTION_WORDS, TWO_PEOPLE, ProposedAction
+from domain.surveillance.names import pattern_name
 from firm import case_actions, cases
 from store.read import precision
 
@@ -74,7 +74,9 @@ class CasePages:
             return sent.model_copy(update={"id": row.id})
 
         await posted.once.write(Proposed, sent, work)
-        follows = "Somebody else must approve it." if action in TWO_PEOPLE else "Read the message, then send it."
+        follows = (
+            "A second person must approve this." if action in TWO_PEOPLE else "Read the message, then send the warning."
+        )
         return redirect(href("case", case_id), "ok", f"Proposed: {ACTION_WORDS[action]}. {follows}")
 
     async def note(self, request: Request) -> Response:
@@ -85,7 +87,7 @@ class CasePages:
             return Made(id=(await cases.note(session, case_id, body=body, actor=posted.actor)).id)
 
         await posted.once.write(Made, Made(text=body), work)
-        return redirect(href("case", case_id), "ok", "The note is kept.")
+        return redirect(href("case", case_id), "ok", "Note added.")
 
     async def assign(self, request: Request) -> Response:
         posted, case_id = await self._desk.posted(request, "cases.decide"), request.path_params["id"]
@@ -95,15 +97,15 @@ class CasePages:
             return Made(id=(await cases.assign(session, case_id, to=to, actor=posted.actor)).id)
 
         await posted.once.write(Made, Made(text=to), work)
-        text = "The case is yours." if to == posted.actor.user_id else "The case is handed over."
-        return redirect(href("case", case_id), "ok", text if to else "The case is nobody's.")
+        text = "The case is assigned to you." if to == posted.actor.user_id else "The case is assigned."
+        return redirect(href("case", case_id), "ok", text if to else "The case is assigned to nobody.")
 
     async def precision(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request) as visit:
             found = await precision.by_pattern(visit.session)
             lines = [
                 PrecisionLine(
-                    pattern=words(row.pattern),
+                    pattern=pattern_name(row.pattern),
                     version=row.thresholds_version,
                     confirmed=row.above.confirmed,
                     false_positive=row.above.false_positive,
@@ -115,9 +117,7 @@ class CasePages:
                 )
                 for row in found.items
             ]
-            return await visit.render(
-                "precision.html", [Crumb("Risk", "/risk"), Crumb("How often alerts were right")], lines=lines
-            )
+            return await visit.render("precision.html", [Crumb("Risk", "/risk"), Crumb("Alert precision")], lines=lines)
 
 
 def _action(text: str) -> ProposedAction:

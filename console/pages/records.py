@@ -12,6 +12,7 @@ from console.desk import Desk, redirect
 from console.formats import detail, words
 from console.lists import Table
 from console.pages.mine import Made
+from console.present.case_parts import heading
 from console.views.frame import Crumb
 from console.views.parts import Link
 from domain.approvals import PEOPLE
@@ -20,6 +21,7 @@ from firm.reviews import DOUBTFUL_BREACH
 from front import compensating, permissions
 from front.fields import ungrouped
 from store.read import audit, cases, disputes, reviews, search
+from store.read.named import in_texts, written
 from store.read.pages import Window
 
 _EVERYBODY = PEOPLE
@@ -42,6 +44,7 @@ class RecordPages:
         window = Window(limit=_SHOWN)
         async with self._desk.visit(request) as visit:
             named = (await cases.page(visit.session, window)).items
+            known = await in_texts(visit.session, [row.sentence for row in named])
             disputed = (await disputes.page(visit.session, visit.scope, window)).items
             doubts = (await reviews.page(visit.session, window)).items
             asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
@@ -49,7 +52,13 @@ class RecordPages:
                 "risk.html",
                 [Crumb("Risk")],
                 cases=[
-                    Link(row.sentence, href("case", row.id), row.state, f"{row.opened_at:%m-%d %H:%M}") for row in named
+                    Link(
+                        heading(row),
+                        href("case", row.id),
+                        row.state,
+                        f"{row.opened_at:%m-%d %H:%M} · {written(row.sentence, known)}",
+                    )
+                    for row in named
                 ],
                 disputes=[
                     Link(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from console.formats import counted, words
+from console.formats import counted
 from console.views.case import Edge, Graph, Node
 from console.views.parts import Grid
+from domain.surveillance.names import pattern_name, role_name
 from store.read.case_parts import LinkView
 from store.read.cases import CaseAccountView
 
@@ -26,7 +27,7 @@ def graph(accounts: Sequence[CaseAccountView], links: Sequence[LinkView]) -> Gra
             x=at[account.account_id][0],
             y=at[account.account_id][1],
             label=account.number,
-            role=words(account.role) if account.role else "named",
+            role=role_name(account.role) if account.role and account.role != "trader" else "",
             tone="bad" if account.blamed else "mute",
             href=f"/accounts/{account.number}",
         )
@@ -38,7 +39,7 @@ def graph(accounts: Sequence[CaseAccountView], links: Sequence[LinkView]) -> Gra
         if link.first in at and link.second in at
     ]
     linked = f"{counted(len(accounts), 'account')} and {counted(len(edges), 'link')}"
-    return Graph(_WIDTH, height, nodes, edges, f"Drawing of {linked}; the table below says the same.")
+    return Graph(_WIDTH, height, nodes, edges, f"Drawing of {linked}; the table below lists the links.")
 
 
 def _places(number: int) -> list[tuple[float, float]]:
@@ -55,8 +56,13 @@ def _places(number: int) -> list[tuple[float, float]]:
 def table(accounts: Sequence[CaseAccountView], links: Sequence[LinkView]) -> Grid:
     named = {account.account_id: account.number for account in accounts}
     rows = [
-        (named[link.first], named[link.second], words(link.kind), f"{link.strength:.2f}")
+        (named[link.first], named[link.second], _kind(link.kind), f"{link.strength:.2f} of 1")
         for link in links
         if link.first in named and link.second in named
     ]
-    return Grid("Links", ("Account", "Linked with", "By", "Strength, 0 to 1"), rows, "Nothing links it to others.")
+    columns = ("Account", "Linked account", "Linked by", "Strength of the link")
+    return Grid("Links", columns, rows, "This account has no known link to other accounts.")
+
+
+def _kind(name: str) -> str:
+    return "Same trader" if name == "same owner" else pattern_name(name)

@@ -1,11 +1,11 @@
 """The parts of a case's page: alerts, the hold, linked accounts, notes, the message to the trader, what is proposed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.formats import number, percent, words
+from console.formats import counted, number, percent, words
 from console.present import case_graph, evidence
 from console.views.case import AlertPart, CaseParts, LetterPart, NotePart, OpenPayout
 from console.views.parts import Grid
@@ -14,21 +14,35 @@ from domain.money import Money
 from domain.surveillance.casework import ACTION_WORDS
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import CloseChallenges
+from domain.surveillance.names import pattern_name
 from firm import case_actions, case_grades, case_messages
 from store import case_evidence
 from store.models import Account, Case, Payout, User
 from store.read import precision
 from store.read.case_parts import AlertView, SimilarCase
-from store.read.cases import CaseView
+from store.read.cases import CaseRow, CaseView
+from store.read.named import in_texts, written
 from store.read.pages import account_number
 from store.read.precision import PrecisionRow, ShareView
 
 _RELATION = {
-    "one_account": "one account",
-    "same_owner": "accounts of one owner",
-    "linked": "linked owners",
-    "stranger": "strangers",
+    "same_owner": "accounts of the same trader",
+    "linked": "accounts of traders who share personal details",
+    "stranger": "accounts of traders with no known link",
 }
+_LEVEL = {
+    "note": "Note: recorded, no case and no hold",
+    "review": "Review: a person decides, no payout is held",
+    "hold": "Hold: payouts wait until a person decides",
+}
+
+
+def heading(row: CaseRow) -> str:
+    """ "All-in trade · A-10003, Leila Rahimi": the pattern, the first account and its trader."""
+    more = len(row.account_numbers) - 1
+    about = ", ".join(part for part in (*row.account_numbers[:1], row.trader_name) if part)
+    others = f", and {counted(more, 'more account')}" if more > 0 else ""
+    return f"{pattern_name(row.detector)} · {about}{others}"
 
 
 async def parts(session: AsyncSession, row: CaseView, *, acts: bool) -> CaseParts:
@@ -37,13 +51,15 @@ async def parts(session: AsyncSession, row: CaseView, *, acts: bool) -> CasePart
     suggestion = await case_grades.suggested(session, case, known) if acts and known.is_about_trading else None
     hold, tone = _hold(row)
     judged = await precision.by_pattern(session, sorted({alert.detector for alert in row.alerts}))
+    told = [text for alert in row.alerts for text in (alert.sentence, alert.chance, *alert.ruled_out)]
+    names = await in_texts(session, [*told, *(one.sentence for one in row.similar)])
     return CaseParts(
-        alerts=[_alert(alert, judged.items, hides_score=row.score is None) for alert in row.alerts],
+        alerts=[_alert(alert, judged.items, names, hides_score=row.score is None) for alert in row.alerts],
         hold=hold,
         hold_tone=tone,
         graph=case_graph.graph(row.accounts, row.links),
         links=case_graph.table(row.accounts, row.links),
-        similar=_similar(row.similar),
+        similar=_similar(row.similar, names),
         exculpatory=await _exculpatory(session, row.exculpatory),
         notes=[NotePart(note.by_name, note.at, note.body) for note in row.notes],
         letters=await _letters(session, row),
@@ -60,22 +76,28 @@ async def parts(session: AsyncSession, row: CaseView, *, acts: bool) -> CasePart
     )
 
 
-def _alert(alert: AlertView, judged: Sequence[PrecisionRow], *, hides_score: bool) -> AlertPart:
-    score = "hidden until it is decided" if hides_score or alert.score is None else f"{alert.score:.2f} of 1"
+def _alert(
+    alert: AlertView, judged: Sequence[PrecisionRow], names: Mapping[str, str], *, hides_score: bool
+) -> AlertPart:
+    score = "hidden until the case is decided" if hides_score or alert.score is None else f"{alert.score:.2f} of 1"
     facts = [
-        ("At", f"{alert.occurred_at:%Y-%m-%d %H:%M} UTC"),
+        ("Time", f"{alert.occurred_at:%Y-%m-%d %H:%M} UTC"),
         ("Score", score),
-        ("Accounts of", _RELATION[alert.relation]),
-        ("Weakest link", f"{number(alert.link_strength)} of 1"),
-        ("Treated as", alert.severity),
+        ("Alert level", _LEVEL.get(alert.severity, alert.severity)),
     ]
+    if relation := _RELATION.get(alert.relation):
+        strength = f"{number(alert.link_strength)} of 1"
+        facts += [
+            ("Accounts involved", relation),
+            ("Strength of the weakest link between the accounts", strength),
+        ]
     if alert.chance:
-        facts.append(("Beside chance", alert.chance))
+        facts.append(("How common this is", written(alert.chance, names)))
     return AlertPart(
-        title=words(alert.detector),
-        sentence=alert.sentence,
+        title=pattern_name(alert.detector),
+        sentence=written(alert.sentence, names),
         facts=facts,
-        ruled_out=alert.ruled_out,
+        ruled_out=[written(reading, names) for reading in alert.ruled_out],
         precision=_precision(alert, judged),
         is_intact=alert.is_intact,
     )
@@ -86,9 +108,9 @@ def _precision(alert: AlertView, judged: Sequence[PrecisionRow]) -> str:
     wanted = alert.detector, alert.thresholds_version
     row = next((each for each in judged if (each.pattern, each.thresholds_version) == wanted), None)
     if row is None or row.above.precision is None:
-        return "No case of this version is decided yet."
+        return "No case of this pattern and threshold version is decided yet."
     decided = row.above.confirmed + row.above.false_positive
-    return f"Right in {row.above.confirmed} of {decided} decided cases: {share(row.above.precision)}."
+    return f"Confirmed in {row.above.confirmed} of {decided} decided cases: {share(row.above.precision)}."
 
 
 def share(found: ShareView | None) -> str:
@@ -102,38 +124,42 @@ def _hold(row: CaseView) -> tuple[str, str]:
     """The sentence about the hold, and its tone."""
     hold = row.hold
     if hold.ended_at is not None:
-        return f"Its hold ended on {hold.ended_at:%Y-%m-%d %H:%M} UTC, because nobody decided it.", "warn"
+        return f"The hold ended on {hold.ended_at:%Y-%m-%d %H:%M} UTC because nobody decided the case in time.", "warn"
     if not hold.accounts:
-        return "It holds no payout: the alerts are for review, or name their accounts by weak links.", "mute"
+        return "This case holds no payout: its alerts ask for a review only.", "mute"
     named = ", ".join(hold.accounts)
     if row.state != "open":
-        return f"It held payouts of {named} until it was decided.", "mute"
-    until = "until it is decided" if hold.until is None else f"until {hold.until:%Y-%m-%d %H:%M} UTC at the latest"
+        return f"This case held payouts of {named} until the decision.", "mute"
+    until = (
+        "until the case is decided" if hold.until is None else f"until {hold.until:%Y-%m-%d %H:%M} UTC at the latest"
+    )
     raised = ""
     if hold.escalated_at is not None:
-        raised = f" It was raised to admin on {hold.escalated_at:%Y-%m-%d %H:%M} UTC."
+        raised = f" The case was raised to admin on {hold.escalated_at:%Y-%m-%d %H:%M} UTC."
     elif hold.escalate_at is not None:
-        raised = f" It is raised to admin on {hold.escalate_at:%Y-%m-%d %H:%M} UTC."
-    return f"It holds payouts of {named} and of later phases {until}, because of its evidence.{raised}", "warn"
+        raised = f" Without a decision the case is raised to admin on {hold.escalate_at:%Y-%m-%d %H:%M} UTC."
+    return f"This case holds payouts of {named}, and of later phases of the same challenge, {until}.{raised}", "warn"
 
 
-def _similar(found: Sequence[SimilarCase]) -> Grid:
+def _similar(found: Sequence[SimilarCase], names: Mapping[str, str]) -> Grid:
     rows = [
         (
-            one.sentence,
-            "this owner" if one.same_owner else "another owner",
+            pattern_name(one.detector),
+            written(one.sentence, names),
+            "the same trader" if one.same_owner else "another trader",
             words(one.outcome or one.state),
             "overturned by an appeal" if one.state == "overturned" else ACTION_WORDS[one.action or "none"],
             f"{one.closed_at:%Y-%m-%d}" if one.closed_at else "",
         )
         for one in found
     ]
-    return Grid("Similar cases", ("Case", "About", "Outcome", "Action", "Decided"), rows, "None was decided yet.")
+    columns = ("Pattern", "Alert", "Trader", "Outcome", "Action", "Decided")
+    return Grid("Similar cases", columns, rows, "No similar case is decided yet.")
 
 
 async def _exculpatory(session: AsyncSession, items: Sequence[Evidence]) -> list[Grid]:
     shown = await evidence.show(session, items)
-    facts = [Grid("What speaks for the accounts", ("What", "Value"), shown.facts)] if shown.facts else []
+    facts = [Grid("Facts", ("Fact", "Value"), shown.facts)] if shown.facts else []
     return [*facts, *shown.grids]
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.addresses import href
 from console.formats import counted, words
 from console.present import case_parts, closed, evidence
+from console.present.case_parts import heading
 from console.present.decisions import choice, decision_rows, step_entries
 from console.present.refusals import may
 from console.views.decision import Check, Choice, DecisionView, TradeRow
@@ -15,18 +16,21 @@ from domain.approvals import Actor
 from domain.money import Money
 from domain.surveillance.casework import ACTION_WORDS, TWO_PEOPLE, VERB_OF
 from domain.surveillance.findings import CloseChallenges, DisputeBreach
+from domain.surveillance.names import pattern_name, role_name
 from front.subjects.case import CASE
 from store.read import cases
 from store.read.case_parts import ActionView
 from store.read.cases import CaseAccountView, CaseView
+from store.read.named import in_texts, written
 
-_CHANGED = "The evidence of this case changed after it was recorded. Nothing can be decided on it."
+_CHANGED = "The evidence of this case changed after it was recorded. The case cannot be decided."
 
 
 async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionView:
     """Raises NotFound."""
     row = await cases.one(session, case_id)
     shown = await evidence.show(session, row.evidence)
+    sentence = written(row.sentence, await in_texts(session, [row.sentence]))
     held = [named for named in row.accounts if named.held_payout_id and named.holds and row.hold.is_on]
     refusal = may(actor, "cases.decide") or ("" if row.is_intact else _CHANGED)
     is_open, made = row.state == "open", decision_rows(row.decisions)
@@ -34,9 +38,9 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     return DecisionView(
         kind="case",
         subject_id=row.id,
-        title=f"Case: {words(row.detector)}",
+        title=heading(row),
         state=row.state,
-        effect=f"{row.sentence} {_effect(row, len(held)) if is_open else f'This case is {words(row.state)}.'}",
+        effect=f"{sentence} {_effect(row, len(held)) if is_open else f'This case is {words(row.state)}.'}",
         lines=[*shown.lines, *_deducted(row.proposal)],
         facts=[*shown.facts, *_facts(row)],
         checks=[_payout_of(row, named) for named in row.accounts],
@@ -67,35 +71,36 @@ def _effect(row: CaseView, held: int) -> str:
     match row.if_confirmed:
         case DisputeBreach():
             return (
-                "Nothing has changed by itself. Clearing leaves the verdict as it is. Confirming disputes a breach in "
-                "the trader's name, and the dispute decides whether the account is reinstated."
+                "Keep the verdict: nothing changes. Dispute the verdict: a dispute is opened for the trader, and its "
+                "decision says whether the account is reinstated."
             )
         case CloseChallenges():
-            frees = (
-                f"releases {counted(held, 'held payout')}" if held else "changes nothing else, since no payout is held"
-            )
-            return f"Clearing {frees}. {_proposed(row)}"
+            frees = f"{counted(held, 'held payout')} can be paid" if held else "no payout is held, so nothing changes"
+            return f"Clear suspicion: {frees}. {_proposed(row)}"
 
 
 def _proposed(row: CaseView) -> str:
     made = row.proposal
     if made is None:
-        return "To act on it, propose an action below; what costs the trader money needs a second person."
+        return (
+            "To warn the trader, deduct profit, deny a payout or close the account, propose the action on the page of "
+            "the case. A second person must approve every action except a warning."
+        )
     what = _does(made, row.accounts)
-    needs = "once somebody else approves" if made.action in TWO_PEOPLE else "once somebody sends it"
-    return f"{made.proposed_by_name} proposes to {ACTION_WORDS[made.action]}; {needs}, {what}"
+    needs = "Once a second person approves" if made.action in TWO_PEOPLE else "Once the warning is sent"
+    return f"{made.proposed_by_name} proposes to {ACTION_WORDS[made.action]}. {needs}, {what}"
 
 
 def _does(made: ActionView, accounts: Sequence[CaseAccountView]) -> str:
     match made.action:
         case "warn":
-            return "the trader reads the message below, and nothing is taken away."
+            return "the trader receives the message on the page of the case. No money is taken."
         case "deduct":
-            return "the profit of the trades below does not count for payouts, and the challenge goes on."
+            return "the profit of the listed trades does not count for payouts. The account stays open."
         case "deny":
-            return f"{counted(len(made.payouts), 'payout')} will be rejected, and the challenge goes on."
+            return f"{counted(len(made.payouts), 'payout')} will be rejected. The account stays open."
     blamed = ", ".join(named.number for named in accounts if named.blamed)
-    return f"the challenges of {blamed} are closed and their payouts rejected."
+    return f"the challenges of {blamed} are closed and their payouts are rejected."
 
 
 def _choices(row: CaseView, actor: Actor) -> list[Choice]:
@@ -154,22 +159,23 @@ def _facts(row: CaseView) -> list[tuple[str, str]]:
         found = [("Rule that was broken", made.rule), ("Proposed by", f"{made.proposed_by_name}: {made.reason}")]
     if row.outcome:
         found.append(("Outcome", f"{words(row.outcome)}, {ACTION_WORDS[row.action or 'none']}"))
-    score = "hidden until it is decided" if row.score is None else f"{row.score:.2f} of 1"
+    score = "hidden until the case is decided" if row.score is None else f"{row.score:.2f} of 1"
     found += [("Score", score), ("Opened", f"{row.opened_at:%Y-%m-%d %H:%M} UTC")]
     if row.closed_at:
         found.append(("Closed", f"{row.closed_at:%Y-%m-%d %H:%M} UTC"))
     if row.is_sample:
-        found.append(("Sample", "below the threshold, kept to measure what is missed"))
+        found.append(("Sample", "below the threshold; reviewed to measure missed abuse"))
     if row.thresholds_version:
-        judge = f"{words(row.detector)}, version {row.detector_version}"
-        found.append(("Detector", f"{judge}, thresholds {row.thresholds_version}"))
+        judge = f"{pattern_name(row.detector)}, version {row.detector_version}"
+        found.append(("Pattern", f"{judge}, thresholds {row.thresholds_version}"))
     return found
 
 
 def _payout_of(row: CaseView, named: CaseAccountView) -> Check:
-    who = f"{named.trader_name}, {words(named.role)}" if named.role else named.trader_name
+    is_told = named.role and named.role != "trader"
+    who = f"{named.trader_name}, {role_name(named.role)}" if is_told else named.trader_name
     if named.held_payout_id is None:
         return Check(named.number, "ok", f"{who}: no open payout")
     if named.holds and row.hold.is_on:
-        return Check(named.number, "warn", f"{who}: the open payout of its challenge is held")
-    return Check(named.number, "ok", f"{who}: the open payout of its challenge is not held")
+        return Check(named.number, "warn", f"{who}: the open payout is held by this case")
+    return Check(named.number, "ok", f"{who}: the open payout is not held by this case")

@@ -8,15 +8,20 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.formats import number
+from console.formats import number, plain_money
 from console.views.decision import DealPair
 from console.views.parts import Grid, Link, SumLine
 from domain.money import Money
 from domain.surveillance.evidence import CopiedDeals, CorrectedVerdict, Evidence, Figure, Figures, Table
 from store.models import Account, DealRow
+from store.read.named import in_texts, written
 from store.read.pages import account_number
 
-_VERDICT: Final = {True: "still stands", False: "falls", None: "cannot be computed from the sheet alone"}
+_VERDICT: Final = {
+    True: "is confirmed",
+    False: "is not confirmed",
+    None: "cannot be computed again from the proof sheet alone",
+}
 _BOUND: Final = {"at_least": "at least", "at_most": "at most"}
 
 
@@ -32,8 +37,10 @@ class ShownEvidence:
 
 
 async def show(session: AsyncSession, evidence: Sequence[Evidence]) -> ShownEvidence:
-    """Returns all items rendered, in their order."""
+    """Returns all items rendered, in their order. Tables name accounts and traders by number and name."""
     page = ShownEvidence()
+    cells = [cell for item in evidence if isinstance(item, Table) for row in item.rows for cell in row]
+    names = await in_texts(session, cells)
     for item in evidence:
         match item:
             case CopiedDeals():
@@ -43,7 +50,8 @@ async def show(session: AsyncSession, evidence: Sequence[Evidence]) -> ShownEvid
             case CorrectedVerdict():
                 _corrected_verdict(page, item)
             case Table():
-                page.grids.append(Grid(item.title, item.columns, item.rows))
+                rows = [tuple(written(cell, names) for cell in row) for row in item.rows]
+                page.grids.append(Grid(item.title, item.columns, rows))
     return page
 
 
@@ -81,7 +89,7 @@ def _figures(item: Figures) -> Grid:
         (one.name, _with_unit(one.measured, one), f"{_BOUND[one.bound]} {_with_unit(one.threshold, one)}")
         for one in item.figures
     ]
-    return Grid("Figures and thresholds", ("What", "Measured", "Threshold"), rows)
+    return Grid("Measured values", ("Measure", "Measured", "Alert threshold"), rows)
 
 
 def _with_unit(value: Decimal, figure: Figure) -> str:
@@ -95,23 +103,24 @@ def _corrected_verdict(page: ShownEvidence, item: CorrectedVerdict) -> None:
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=item.currency)
 
-    page.lines.append(SumLine("Equity as judged", money(was.equity_minor)))
+    page.lines.append(SumLine("Equity in the original verdict", money(was.equity_minor)))
     if was.level_minor is not None:
-        page.lines.append(SumLine("Level", money(was.level_minor)))
-    note = f"the verdict {_VERDICT[now.stands]}"
+        page.lines.append(SumLine("Limit", money(was.level_minor)))
+    note = f"the {was.kind} {_VERDICT[now.stands]}"
     page.lines.append(SumLine("Equity with the corrected data", money(now.equity_minor), note, total=True))
     if now.unknown:
-        page.facts.append(("Not known", "; ".join(now.unknown)))
-    page.facts.append(("Correction", _correction(item.correction)))
+        page.facts.append(("Missing data", "; ".join(now.unknown)))
+    page.facts.append(("Correction by the venue", _correction(item.correction, item.currency)))
     page.links.append(Link("Proof sheet", f"/proofs/{item.proof_id}", "", was.kind))
 
 
-def _correction(change: dict[str, Any]) -> str:
+def _correction(change: dict[str, Any], currency: str) -> str:
     seq = f"event {change['corrects_seq']:,}"
     if change["bid"] is not None:
-        sentence = f"{seq} should have been bid {change['bid']}, ask {change['ask']}"
+        sentence = f"the correct prices of {seq} are bid {change['bid']}, ask {change['ask']}"
     elif change["change_minor"] is not None:
-        sentence = f"{seq} should have changed the balance by {change['change_minor']} minor units"
+        amount = plain_money(Money(minor=change["change_minor"], currency=currency))
+        sentence = f"the correct change of the balance by {seq} is {amount}"
     else:
         sentence = f"{seq} is cancelled"
     return f"{sentence}: {change['reason']}" if change["reason"] else sentence

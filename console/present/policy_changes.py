@@ -9,6 +9,7 @@ from console.present.refusals import may
 from console.views.decision import DecisionView
 from console.views.parts import Grid
 from domain.approvals import Actor
+from domain.surveillance.names import pattern_name
 from front.subjects.policy_change import POLICY_CHANGE
 from store.read import policy_changes
 from store.read.policy_changes import PolicyChangeView
@@ -61,7 +62,7 @@ def _verbs(row: PolicyChangeView, actor: Actor) -> tuple[str, ...]:
 def _replayed(row: PolicyChangeView) -> Grid:
     rows = [
         (
-            words(each.pattern),
+            pattern_name(each.pattern),
             str(each.flagged),
             str(each.unseen),
             str(each.confirmed),

@@ -68,7 +68,7 @@ TWO_PEOPLE: Final[frozenset[ProposedAction]] = frozenset({"deduct", "deny", "clo
 ACTION_WORDS: Final[Mapping[str, str]] = {
     "none": "no action",
     "warn": "warn the trader",
-    "deduct": "deduct the profit of named trades",
+    "deduct": "deduct the profit of the listed trades",
     "deny": "deny the payout",
     "close": "close the account",
 }

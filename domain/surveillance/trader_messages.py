@@ -13,21 +13,23 @@ from domain.errors import BadInput
 from domain.surveillance.casework import ProposedAction
 
 _FACTS: Final[Mapping[str, str]] = {
-    "copying": "trades on {account} repeated or mirrored trades of an account that is not yours",
-    "identity": "{account} shares details of a person, a device or a payment with other accounts",
-    "sizing": "the sizes of trades on {account} are not those of a plan with limited risk",
-    "timing": "trades on {account} were placed for the seconds around a price gap, a release or a tick",
-    "market_data": "trades on {account} were filled at prices that the market did not trade at that moment",
-    "conduct": "trades on {account} were made only to meet a condition, or in another way than in earlier phases",
+    "copying": "trades on {account} copied the trades of another account, or were opposite to them",
+    "identity": "{account} shares personal details, a device or a payment method with other accounts",
+    "sizing": "positions on {account} risked most of the loss limit, or grew while they were losing",
+    "timing": "trades on {account} were held for seconds only, or were placed around a news release or a market close",
+    "market_data": "trades on {account} were filled at prices that the market did not quote at that moment",
+    "conduct": "trades on {account} were made only to reach a number of trading days, or in another style than before",
 }
-_OTHER_FACTS: Final = "we looked at the trading on {account}"
+_OTHER_FACTS: Final = "we reviewed the trading on {account}"
 _DOES: Final[Mapping[ProposedAction, str]] = {
-    "warn": "This is a warning: nothing is taken from your account. If it happens again, more follows.",
-    "deduct": "The profit of the trades named here does not count for payouts. Your account goes on.",
-    "deny": "The payout that you asked for is not made. Its money is back on your account, which goes on.",
-    "close": "Your account is closed, and open payouts of it are not made.",
+    "warn": "This is a warning. We take no money from your account, but we can if this happens again.",
+    "deduct": "The profit of these trades does not count for payouts. Your account stays open.",
+    "deny": "We rejected your payout request. The money is back on your account, and your account stays open.",
+    "close": "We closed your account and rejected its open payouts.",
 }
-_APPEAL: Final = "You can appeal once, on the page of the account; a person who did not decide this reads it."
+_APPEAL: Final = (
+    "You can appeal once, on the page of the account. A person who did not make this decision reviews the appeal."
+)
 PLACEHOLDERS: Final = ("{account}", "{trades}")
 _BRACES: Final = re.compile(r"\{[^{}]*\}|[{}]")
 _IDS: Final = re.compile(r"\b(?:acc|trd|cas|alr|chl|usr|act)_[0-9a-z]+")
@@ -87,4 +89,4 @@ def _has_part(text: str, name: str) -> bool:
 
 
 def _refused(why: str, remedy: str) -> BadInput:
-    return BadInput(f"The trader may not read this message: {why}.", field="message", remedy=remedy)
+    return BadInput(f"The message cannot be sent to the trader: {why}.", field="message", remedy=remedy)

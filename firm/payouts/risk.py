@@ -17,6 +17,8 @@ from firm.payouts import attempts, conversions, deducted, policies, readings, ro
 from store import clock, products, rows, surveillance
 from store.clock import market_now
 from store.models import Account, AccountLive, Beneficiary, Dispute, Payout, Trader
+from store.read.named import written
+from store.read.pages import account_number
 from store.together import ManyRows, Param, Rows
 
 _OPEN_DISPUTES: Final = ("opened", "awaiting_decision", "reinstating")
@@ -100,9 +102,10 @@ def _begun(found: Rows) -> bool:
 def _held_because(case: Mapping[str, Any]) -> str:
     """Returns why a case holds a payout and until when, as operators read it."""
     until = case["hold_until"] and datetime.fromisoformat(case["hold_until"]).astimezone(UTC)
-    ends = f" The hold ends {until:%Y-%m-%d %H:%M} UTC." if until else ""
-    raised = " It is raised to admin." if case["escalated_at"] else ""
-    return f"{case['sentence']}{ends}{raised}"
+    ends = f" The hold ends on {until:%Y-%m-%d %H:%M} UTC." if until else ""
+    raised = " The case is raised to admin." if case["escalated_at"] else ""
+    names = {account_id: account_number(number) for account_id, number in (case["numbers"] or {}).items()}
+    return f"{written(case['sentence'], names)}{ends}{raised}"
 
 
 def _ids(found: Rows) -> tuple[str, ...]:

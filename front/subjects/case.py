@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.ids import case_workflow
 from domain.approvals import DECIDERS, STAFF
 from domain.surveillance.casework import CASE as MACHINE
+from domain.surveillance.names import pattern_name
 from firm import case_actions
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb, Workflow
 from store import case_evidence
@@ -19,13 +20,21 @@ from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
 from store.scope import Scope
 
+_RAISED: Final = ", raised to admin"
+_HOLD_ENDED: Final = ", hold ended undecided"
 _DECIDE: Final = Right("cases.decide", DECIDERS["case"])
 
 
 def _rows() -> Select[Any]:
-    """The deadline is that of the hold: until it is raised to admin, and then until it ends."""
+    """The deadline is that of the hold: until it is raised to admin, and then until it ends. A case is listed under
+    the first account that it blames, or the first that it names."""
     first_account = (
-        select(func.min(CaseAccount.account_id)).where(CaseAccount.case_id == Case.id).correlate(Case).scalar_subquery()
+        select(CaseAccount.account_id)
+        .where(CaseAccount.case_id == Case.id)
+        .order_by(CaseAccount.blamed.desc(), CaseAccount.account_id)
+        .limit(1)
+        .correlate(Case)
+        .scalar_subquery()
     )
     holds = and_(Case.hold_until.is_not(None), Case.hold_ended_at.is_(None))
     hold_ends = case((and_(holds, Case.escalated_at.is_(None)), Case.escalate_at), (holds, Case.hold_until))
@@ -36,16 +45,18 @@ def _rows() -> Select[Any]:
         deadline=by_calendar("case", Case.id, hold_ends),
         account_id=first_account,
         note=case(
-            (and_(holds, Case.escalated_at.is_not(None)), func.concat("Raised to admin: ", Alert.sentence)),
-            (Case.hold_ended_at.is_not(None), func.concat("Its hold has ended: ", Alert.sentence)),
-            else_=Alert.sentence,
+            (and_(holds, Case.escalated_at.is_not(None)), func.concat(Alert.detector, _RAISED)),
+            (Case.hold_ended_at.is_not(None), func.concat(Alert.detector, _HOLD_ENDED)),
+            else_=Alert.detector,
         ),
     )
     return rows.join(Alert, Alert.id == Case.alert_id).where(Case.state == "open")
 
 
 def _words(row: Row) -> str:
-    return str(row.note)
+    """The name of the pattern, and how the hold stands."""
+    pattern, comma, hold = str(row.note).partition(",")
+    return f"{pattern_name(pattern)}{comma}{hold}"
 
 
 async def _state(session: AsyncSession, _: Scope, case_id: str) -> str:
@@ -83,7 +94,7 @@ CASE: Final = Subject(
     label="case",
     plural="cases",
     waits_as="Surveillance cases",
-    waiting=Waiting(_rows, timedelta(hours=24), _words, names_accounts=True),
+    waiting=Waiting(_rows, timedelta(hours=24), _words),
     read=Right("cases.read", STAFF),
     under="/risk",
     page="/cases",
@@ -91,17 +102,17 @@ CASE: Final = Subject(
     verbs=(
         Verb(
             "clear", "Clear suspicion", "Cleared", _DECIDE,
-            "It was a false alert: there is nothing to act on. Payouts that the case held continue.",
+            "Close the case as a false alert. No action is taken, and payouts that the case held continue.",
             path="clear",
         ),
         Verb(
             "inconclusive", "Leave inconclusive", "Left inconclusive", _DECIDE,
-            "Nobody can tell. Nothing is acted on, and payouts that the case held continue.",
+            "Close the case because the evidence does not decide it. No action is taken, and held payouts continue.",
             path="inconclusive",
         ),
         Verb(
             "warn", "Send the warning", "Warned", _DECIDE,
-            "Send the proposed warning. It takes nothing from the trader, so whoever proposed it may send it.",
+            "Send the proposed warning to the trader. A warning takes no money, so whoever proposed it may send it.",
             style="primary", path="warn",
         ),
         Verb(
@@ -125,7 +136,7 @@ CASE: Final = Subject(
         ),
         Verb(
             "withdraw", "Withdraw the proposal", "Withdrawn", _DECIDE,
-            "Take the proposed action away. The case stays open.",
+            "Withdraw the proposed action. The case stays open.",
             path="withdraw", carry_out=withdraw, answer=ActionProposed,
         ),
     ),

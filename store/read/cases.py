@@ -1,5 +1,6 @@
 """Surveillance cases with their alerts, evidence, accounts, hold and decisions. For staff."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,7 +13,7 @@ from domain.surveillance.casework import CASE
 from domain.surveillance.evidence import Evidence
 from domain.surveillance.findings import Action
 from store import case_evidence
-from store.models import Alert, Case, CaseAccount, User
+from store.models import Account, Alert, Case, CaseAccount, Trader, User
 from store.read import case_parts, deductions, history, listing
 from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, NoteView, SimilarCase
 from store.read.deductions import CaseTradeView
@@ -25,8 +26,8 @@ from store.scope import FIRM
 
 class CaseRow(View):
     """`score` (0..1) is that of the first alert, None while it is hidden from whoever decides; `sentence` describes it.
-    `outcome` and `action` are empty until it is decided. `assigned_to`: a user's id, with the name; empty for nobody.
-    """
+    `account_numbers`: those that it blames first; `trader_name`: of the first. `outcome` and `action` are empty until
+    it is decided. `assigned_to`: a user's id, with the name; empty for nobody."""
 
     id: str
     alert_id: str
@@ -34,6 +35,8 @@ class CaseRow(View):
     family: str
     score: Decimal | None
     sentence: str
+    account_numbers: tuple[str, ...]
+    trader_name: str
     state: str
     outcome: str
     action: str
@@ -92,7 +95,22 @@ def _hides_score(case: Case) -> bool:
     return case.is_blind and case.state == "open"
 
 
-def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, Any]:
+async def _about(session: AsyncSession, case_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Returns (account number, trader's name) of the accounts of each case, those that it blames first."""
+    rows = await session.execute(
+        select(CaseAccount.case_id, Account.number, Trader.name)
+        .join(Account, Account.id == CaseAccount.account_id)
+        .join(Trader, Trader.id == Account.trader_id)
+        .where(CaseAccount.case_id.in_(case_ids))
+        .order_by(CaseAccount.blamed.desc(), Account.number)
+    )
+    found = dict[str, list[tuple[str, str]]]()
+    for case_id, number, name in rows:
+        found.setdefault(case_id, []).append((account_number(number), name))
+    return found
+
+
+def _fields(case: Case, alert: Alert, assigned_name: str | None, about: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {
         "id": case.id,
         "alert_id": alert.id,
@@ -100,6 +118,8 @@ def _fields(case: Case, alert: Alert, assigned_name: str | None) -> dict[str, An
         "family": case.family,
         "score": None if _hides_score(case) else alert.score,
         "sentence": alert.sentence,
+        "account_numbers": tuple(number for number, _ in about),
+        "trader_name": about[0][1] if about else "",
         "state": case.state,
         "outcome": case.outcome or "",
         "action": case.action or "",
@@ -142,7 +162,8 @@ CASES: Final = Listing(
 
 async def page(session: AsyncSession, window: Window, asked: Asked = EVERYTHING) -> Page[CaseRow]:
     found = await listing.rows(session, CASES, _statement(), FIRM, window, asked)
-    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name)) for row in found.rows)
+    about = await _about(session, [row.Case.id for row in found.rows])
+    items = tuple(CaseRow(**_fields(row.Case, row.Alert, row.name, about.get(row.Case.id, ()))) for row in found.rows)
     return Page[CaseRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
@@ -165,7 +186,7 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
     alerts = case_parts.alerts(frozen, hides_score=_hides_score(case))
     first, proposal = frozen.findings[0], await case_parts.proposal(session, case_id, frozen)
     return CaseView(
-        **_fields(case, row.Alert, row.name),
+        **_fields(case, row.Alert, row.name, (await _about(session, [case_id])).get(case_id, ())),
         detector_version=first.detector_version,
         thresholds_version=first.thresholds_version,
         alerts=alerts,

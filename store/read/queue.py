@@ -100,13 +100,12 @@ class Waiting:
 
     `rows` returns a SELECT made by `waiting_rows`. `target`: how long an item without a deadline may wait. It orders
     the list and nothing else: nothing happens when it passes. `words` returns the heading of an item; the trader and
-    the account number follow it, unless the heading `names_accounts` itself.
+    the account number follow it.
     """
 
     rows: Callable[[], Select[Any]]
     target: timedelta
     words: Callable[[Row], str]
-    names_accounts: bool = False
 
 
 Kinds = Mapping[str, Waiting]
@@ -289,7 +288,7 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
     minor = row["amount_minor"]
     amount = None if minor is None else Money(minor=minor, currency=row["currency"])
     heading = waiting.words(Row(amount, row["note"]))
-    return heading if waiting.names_accounts else ", ".join(part for part in (heading, row["name"], number) if part)
+    return ", ".join(part for part in (heading, row["name"], number) if part)
 
 
 async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:

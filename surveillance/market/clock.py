@@ -50,10 +50,13 @@ class Clocks:
     def words(self, account: int) -> str:
         """Returns what is known of the clock of an account's venue, in one sentence."""
         offset, own = int(self.offset[account]) / 1000, int(self.own[account]) / 1000
-        said = f"The venue's clock is {offset:+.0f} ms off, known to {self.uncertainty[account] / 1000:.0f} ms"
+        off = f"{offset:+.0f} ms off, accurate to {self.uncertainty[account] / 1000:.0f} ms"
+        said = f"A wrong clock: the venue's clock is {off}, and the times are corrected for this."
         if own:
-            return f"{said}; the account's fills fit best at {own:+.0f} ms, which too few share for a venue."
-        return f"{said}: allowed for."
+            return (
+                f"{said} The fills of this account fit best at {own:+.0f} ms, but too few accounts share that offset."
+            )
+        return said
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from domain.money import from_minor, is_known
+from domain.money import Money, is_known
 from domain.surveillance.evidence import Figure, Figures, Table
 from surveillance.book import NEVER, SECOND, UNKNOWN, Book
 
@@ -22,9 +22,9 @@ def when(at: int) -> str:
 
 
 def amount(book: Book, account: int, minor: float) -> str:
-    """Returns an amount of the account as "1234.50 USD"."""
-    currency = book.accounts.currencies[book.accounts.currency[account]]
-    return f"{from_minor(round(minor), currency) if is_known(currency) else round(minor)} {currency}"
+    """Returns an amount of the account as "1,234.50 USD"; in minor units where the currency is not known."""
+    currency, whole = book.accounts.currencies[book.accounts.currency[account]], round(float(minor))
+    return str(Money(minor=whole, currency=currency)) if is_known(currency) else f"{whole:,} {currency}"
 
 
 def decimal(value: float, places: int = 2) -> Decimal:
@@ -64,8 +64,17 @@ def trade_table(title: str, book: Book, rows: Iterable[int], more: Sequence[tupl
                 *(str(values[n]) for _, values in more),
             )
         )
-    shown = title if len(told) <= MOST_ROWS else f"{title} (the first {MOST_ROWS} of {len(told)})"
-    columns = ("Trade", "Symbol", "Side", "Lots", "Opened", "Closed", "Result", *(column for column, _ in more))
+    shown = title if len(told) <= MOST_ROWS else f"{title} (first {MOST_ROWS} of {len(told):,})"
+    columns = (
+        "Trade",
+        "Symbol",
+        "Side",
+        "Lots",
+        "Opened, UTC",
+        "Closed, UTC",
+        "Net profit",
+        *(column for column, _ in more),
+    )
     return Table(title=shown, columns=columns, rows=tuple(cells))
 
 

@@ -22,7 +22,9 @@ from surveillance.positions import Positions, ideas
 _LARGE: Final = (
     0.9  # the share of the account's other ideas, of those under the line, that are smaller than its large ones
 )
-_TO_THE_STOP: Final = "to the stop"
+_TO_THE_STOP: Final = "loss at the stop loss"
+_WHILE_OPEN: Final = "largest loss while open, no stop loss"
+_WON: Final = "profit made without a stop loss"
 _MOST_DECISIONS: Final = 3  # that chance brings together within minutes
 _LEAST_SPREAD: Final = 0.3  # of the logarithms of what ideas stand to lose: nobody sizes more evenly
 _MOST_SHOWN_PCT: Final = 1000.0  # beyond it the room was all but used up
@@ -62,12 +64,13 @@ class AllInThresholds(Thresholds):
 @dataclass(frozen=True)
 class Stake:
     """An idea and what it stood to lose, in minor units. `left`: the room when it opened, the smaller of the day's and
-    the whole; `fresh`: the same with nothing won or lost. `basis`: how the loss is known."""
+    the whole, to the limit `limit`; `fresh`: the same with nothing won or lost. `basis`: how the loss is known."""
 
     idea: int
     trades: Ints
     loss: float
     left: float
+    limit: str
     fresh: float
     basis: str
 
@@ -123,7 +126,6 @@ class AllIn(Pattern[AllInThresholds]):
         losses = [told.loss[told.legs_of.of(idea)].sum() for idea in mine.tolist()]
         usual = 100 * float(np.median(losses)) / worst.fresh
         share_left, share_fresh = 100 * worst.loss / max(worst.left, 1.0), 100 * worst.loss / worst.fresh
-        symbol = book.listed(int(told.ideas.first[worst.idea]))
         trades = np.concatenate([stake.trades for stake in stakes])
         score = shown.rising(worst.share, limits.min_share_of_room_pct / 100, 1.0) + 0.05 * (len(stakes) - 1)
         return self.finding(
@@ -132,31 +134,42 @@ class AllIn(Pattern[AllInThresholds]):
             limits=limits,
             at=int(np.max(book.trades.opened[trades])),
             score=max(score, 0.5),
-            sentence=(
-                f"One idea in {symbol} stood to lose {shown.amount(book, account, worst.loss)}: "
-                f"{_of_room_left(share_left)}, {share_fresh:.0f} % of the fresh room."
-            ),
+            sentence=_sentence(book, account, worst, len(stakes)),
             roles=[(account, "trader")],
             blamed=[account],
             trades=trades,
             evidence=[
                 shown.figures(
-                    ("Share of the room left", share_left, limits.min_share_of_room_pct, "at_least", "%"),
-                    ("Share of the fresh room", share_fresh, limits.min_share_of_room_pct, "at_least", "%"),
+                    (
+                        "Amount at risk, share of the room left",
+                        share_left,
+                        limits.min_share_of_room_pct,
+                        "at_least",
+                        "%",
+                    ),
+                    (
+                        "Amount at risk, share of the full limit",
+                        share_fresh,
+                        limits.min_share_of_room_pct,
+                        "at_least",
+                        "%",
+                    ),
                 ),
                 _table(told, account, stakes),
-                shown.trade_table("Their trades", book, trades),
+                shown.trade_table("Trades in detail", book, trades),
             ],
-            chance=f"Half of the account's {len(mine)} ideas stood to lose {usual:.0f} % of the fresh room or less.",
+            chance=_chance(len(mine), usual),
             ruled_out=(
-                "What the account usually does: the idea is several times larger, or all are so large.",
-                "A small trade with little room left: the share of the fresh room is over the threshold, too.",
-                f"Size reduced at once: what was closed within {limits.reduce_seconds:g} seconds does not count.",
-                "A hedged position: opposite legs that were open as long are taken off.",
+                "The account's usual size: the trade is several times larger, or all trades are this large.",
+                "A small trade with little room left: the share of the full limit is above the threshold too.",
+                f"Size reduced at once: what was closed within {limits.reduce_seconds:g} seconds is not counted.",
+                "A hedged position: opposite trades that were open for the same time are subtracted.",
             ),
             exculpatory=[
-                shown.figures(
-                    ("Ideas under the threshold", len(mine) - len(stakes), len(mine), "at_most", f"of {len(mine)}")
+                Table(
+                    title="Trades below the threshold",
+                    columns=("Below the threshold", "All trades of the account"),
+                    rows=((f"{len(mine) - len(stakes):,}", f"{len(mine):,}"),),
                 )
             ],
         )
@@ -203,11 +216,11 @@ def _stake(told: Told, idea: int, limits: AllInThresholds) -> Stake | None:
     bare = 1 - _hedged(told, rows, limits)
     loss, basis = _at_once(book, rows, told.loss) * bare, _TO_THE_STOP
     if without_stop(book)[rows].any():
-        basis = "lost, or under water, without a stop"
+        basis = _WHILE_OPEN
         gain = float(book.trades.profit_minor[rows].sum()) * bare
         if gain >= limits.min_gain_pct / 100 * told.fresh[account]:
-            loss, basis = max(loss, gain), "won without a stop"
-    stake = Stake(idea, rows, loss, _room_left(told, idea), float(told.fresh[account]), basis)
+            loss, basis = max(loss, gain), _WON
+    stake = Stake(idea, rows, loss, *_room_left(told, idea), float(told.fresh[account]), basis)
     return stake if stake.share >= limits.min_share_of_room_pct / 100 else None
 
 
@@ -290,8 +303,9 @@ def _deviations(value: float, others: Floats, ordinary: Floats) -> float:
     return float(np.log(value / usual)) / max(spread, _LEAST_SPREAD)
 
 
-def _room_left(told: Told, idea: int) -> float:
-    """Returns the room when the idea opened, by what was closed until then; the whole room is counted from the size."""
+def _room_left(told: Told, idea: int) -> tuple[float, str]:
+    """Returns the room when the idea opened, by what was closed until then, and the limit that it is to; the whole room
+    is counted from the size."""
     book, account, opened = told.book, int(told.ideas.account[idea]), int(told.ideas.opened[idea])
     mine = told.trades_of.of(account)
     closed = mine[book.trades.closed[mine] <= opened]
@@ -299,8 +313,8 @@ def _room_left(told: Told, idea: int) -> float:
     days = local_days(book.accounts, np.full(len(moments), account), moments)
     results = book.trades.profit_minor[closed]
     daily, whole = int(book.accounts.daily_loss_minor[account]), int(book.accounts.max_loss_minor[account])
-    left = [daily + float(results[days[:-1] == days[-1]].sum())] if daily > 0 else []
-    left += [whole + float(results.sum())] if whole > 0 else []
+    left = [(daily + float(results[days[:-1] == days[-1]].sum()), "daily loss limit")] if daily > 0 else []
+    left += [(whole + float(results.sum()), "maximum loss limit")] if whole > 0 else []
     return min(left)
 
 
@@ -326,22 +340,39 @@ def _cells(told: Told, account: int, stakes: list[Stake]) -> Iterator[tuple[str,
 
 def _table(told: Told, account: int, stakes: list[Stake]) -> Table:
     columns = (
-        "Opened",
+        "Opened, UTC",
         "Symbol",
         "Side",
         "Lots",
-        "Stood to lose",
-        "By",
-        "Room left",
-        "Share",
-        "Fresh room",
-        "Share of fresh",
-        "Result",
+        "Amount at risk",
+        "Measured by",
+        "Room left to the limit",
+        "Share of the room left",
+        "Full loss limit",
+        "Share of the full limit",
+        "Net profit",
     )
-    return Table(
-        type="stakes", title="Ideas beside the room", columns=columns, rows=tuple(_cells(told, account, stakes))
-    )
+    title = "Trades compared with the room to the limit"
+    return Table(type="stakes", title=title, columns=columns, rows=tuple(_cells(told, account, stakes)))
 
 
-def _of_room_left(share_pct: float) -> str:
-    return f"{share_pct:.0f} % of the room left" if share_pct <= _MOST_SHOWN_PCT else "next to no room was left"
+def _sentence(book: Book, account: int, worst: Stake, count: int) -> str:
+    symbol, legs = book.listed(int(worst.trades[0])), len(worst.trades)
+    trade = f"one {symbol} trade" if legs == 1 else f"{legs} {symbol} trades opened together"
+    risked = shown.amount(book, account, worst.loss)
+    if worst.basis == _WON:
+        did = f"Won {risked} on {trade} without a stop loss"
+    elif worst.basis == _WHILE_OPEN:
+        did = f"Lost or was down {risked} on {trade} without a stop loss"
+    else:
+        did = f"Risked {risked} on {trade}"
+    share, left = 100 * worst.loss / max(worst.left, 1.0), shown.amount(book, account, max(worst.left, 0.0))
+    room = f": {share:.0f} % of the {left} left" if share <= _MOST_SHOWN_PCT else f" with {left} left"
+    more = f" The account made {count} such trades." if count > 1 else ""
+    return f"{did}{room} to the {worst.limit}.{more}"
+
+
+def _chance(count: int, usual_pct: float) -> str:
+    if count == 1:
+        return "The account made no other trade to compare with."
+    return f"The median of the account's {count:,} trades put {usual_pct:.0f} % of the full loss limit at risk."

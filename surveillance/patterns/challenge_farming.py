@@ -134,15 +134,16 @@ class ChallengeFarming(Pattern[ChallengeFarmingThresholds]):
             limits=limits,
             at=max([int(firsts.opened[each]) for each in accounts if firsts.row[each] != UNKNOWN], default=0),
             score=score_of(farm.points, limits.min_points, _MOST_POINTS),
-            sentence=f"{len(accounts)} challenges bought within {days} {'day' if days == 1 else 'days'}; {bets} were "
-            f"bet on their first trade or first day (at least {limits.bet_pct_of_daily_loss} % of the daily loss "
-            f"limit), {opposite} began with the opposite of another, and {short} ended soon or hardly traded.",
+            sentence=f"Bought {len(accounts)} challenges within {days} {'day' if days == 1 else 'days'}: {bets} risked "
+            f"at least {limits.bet_pct_of_daily_loss} % of the daily loss limit on the first trade or day, {opposite} "
+            f"opened opposite to another of these accounts, and {short} ended within {limits.short_life_days} days or "
+            f"made at most {limits.few_ideas} trades.",
             roles=[(each, "farmed") for each in accounts],
             blamed=accounts,
             trades=rows,
             evidence=[_figures(farm, limits), _table(book, farm, firsts, limits)],
-            chance=f"{as_many} of {len(book.accounts.owners):,} owners, counted with those linked to them, bought so "
-            f"many challenges within {limits.window_days} days.",
+            chance=f"{as_many} of {len(book.accounts.owners):,} traders, counted together with linked traders, bought "
+            f"{len(accounts)} or more challenges within {limits.window_days} days.",
             ruled_out=_ruled_out(farm),
             relation=relation,
             severity=severity,
@@ -278,11 +279,11 @@ def _figures(farm: Farm, limits: ChallengeFarmingThresholds) -> Figures:
     count = len(farm.accounts)
     return Figures(
         figures=(
-            figure(f"Purchases within {limits.window_days} days", count, limits.min_purchases),
-            figure("Accounts bet on their first trade or first day", sum(farm.bets), 0),
-            figure("Accounts whose first trade was opposite to another's", sum(farm.opposite), 0),
-            figure("Accounts that ended soon or hardly traded", sum(farm.short), 0),
-            figure("Points", farm.points, limits.min_points),
+            figure(f"Challenges bought within {limits.window_days} days", count, limits.min_purchases),
+            figure("Accounts with a large bet on the first trade or day", sum(farm.bets), 0),
+            figure("Accounts that opened opposite to another of these accounts", sum(farm.opposite), 0),
+            figure("Accounts that ended soon or made few trades", sum(farm.short), 0),
+            figure("Evidence points", farm.points, limits.min_points),
         )
     )
 
@@ -305,14 +306,22 @@ def _table(book: Book, farm: Farm, firsts: Firsts, limits: ChallengeFarmingThres
                 OUTCOMES[book.accounts.outcome[each]],
             )
         )
-    columns = ("Account", "Owner", "Bought, UTC", "Lived, days", "First trade", "Risk of daily limit", "Outcome")
+    columns = (
+        "Account",
+        "Trader",
+        "Bought, UTC",
+        "Lifetime, days",
+        "First trade",
+        "Risk, share of the daily limit",
+        "Outcome",
+    )
     return Table(title="Challenges bought", columns=columns, rows=tuple(rows))
 
 
 def _ruled_out(farm: Farm) -> list[str]:
     told = []
     if sum(farm.short) >= 0.5 * len(farm.accounts):
-        told.append("A trader who is unlucky and buys again: most of these accounts hardly traded before they ended.")
+        told.append("An unlucky trader who buys again: most of these accounts made few trades before they ended.")
     if sum(farm.bets) >= 0.5 * max(farm.judged, 1):
-        told.append("One account of each product, traded as usual: most of these were bet at once.")
+        told.append("A trader who tries several products: most of these accounts made a large bet at once.")
     return told

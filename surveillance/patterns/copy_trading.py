@@ -21,6 +21,7 @@ from surveillance.book import DAY, SECOND, Book, Ints
 from surveillance.links import Links, links_of
 from surveillance.matching import NO_MARKS, Field, Marks, Matched, candidates, marks, matched
 from surveillance.pair_evidence import (
+    BUSY_MINUTE,
     NOTED,
     chance_words,
     figure,
@@ -199,7 +200,7 @@ class CopyTrading(Pattern[CopyTradingThresholds]):
             evidence=[_figures(best, limits), _followers(book, star), _matches(field, star)],
             chance=chance_words(len(best.pair), best.odds),
             ruled_out=_ruled_out(best, len(star)),
-            exculpatory=_exculpatory(star),
+            exculpatory=_exculpatory(book, star),
             relation=relation,
             severity=severity,
             link_strength=strength,
@@ -295,33 +296,46 @@ def _head(copy: Copy, above: Mapping[int, int]) -> int:
 
 
 def _sentence(book: Book, leader: int, star: list[Copy], *, own: bool) -> str:
-    best = star[0]
-    whose = "the owner's own account" if own else "account"
+    best, ids, more = star[0], book.accounts.id, len(star) - 1
+    whose = ", an account of the same trader" if own else ""
     what = (
-        f"{len(best.pair)} of {best.pair.openings} openings of account {book.accounts.id[best.follower]} repeat those "
-        f"of {whose} {book.accounts.id[leader]}, about {words(best.marks.lag)} seconds later at "
-        f"{best.marks.ratio:.2f} times the size"
+        f"{ids[best.follower]} copies {ids[leader]}{whose}: {len(best.pair)} of {best.pair.openings} trades opened "
+        f"about {words(best.marks.lag)} seconds after the same trade of {ids[leader]}, at {best.marks.ratio:.2f} times "
+        f"the size."
     )
-    return f"{what}, and {len(star) - 1} more accounts do the same." if len(star) > 1 else f"{what}."
+    also = f" {more} more accounts copy" if more > 1 else " 1 more account copies"
+    return f"{what}{also} {ids[leader]}." if more else what
 
 
 def _figures(best: Copy, limits: CopyTradingThresholds) -> Figures:
     told = [
-        figure("Openings that repeat the leader", len(best.pair), limits.min_matches),
-        figure("Share of the follower's openings", 100 * best.pair.share, limits.min_share_pct, "%"),
-        figure("Typical lag", best.marks.lag, limits.max_lag_seconds, "s", "at_most"),
+        figure("Copied trades", len(best.pair), limits.min_matches),
+        figure("Share of the copying account's trades", 100 * best.pair.share, limits.min_share_pct, "%"),
+        figure("Typical delay", best.marks.lag, limits.max_lag_seconds, "s", "at_most"),
     ]
     if not isnan(best.second):
-        told.append(figure("Follower comes second", 100 * best.second, limits.min_second_pct, "%"))
+        told.append(
+            figure("Matches in which the copying account was second", 100 * best.second, limits.min_second_pct, "%")
+        )
     if best.marks.closes_tell:
-        told.append(figure("Closes at one lag", 100 * best.marks.closes, 100 * best.marks.closes_by_chance, "%"))
-    return Figures(figures=(*told, figure("Points", best.points, limits.min_points)))
+        closes, by_chance = 100 * best.marks.closes, 100 * best.marks.closes_by_chance
+        told.append(figure("Closes at the same delay (threshold: by chance)", closes, by_chance, "%"))
+    return Figures(figures=(*told, figure("Evidence points", best.points, limits.min_points)))
 
 
 def _followers(book: Book, star: list[Copy]) -> Table:
     return Table(
-        title="Followers",
-        columns=("Account", "Repeats", "By chance", "Share", "Lag, s", "Spread, s", "Size", "Closes at one lag"),
+        title="Copying accounts",
+        columns=(
+            "Account",
+            "Copied trades",
+            "Expected by chance",
+            "Share of all trades",
+            "Delay, s",
+            "Spread of the delay, s",
+            "Size ratio",
+            "Closes at the same delay",
+        ),
         rows=tuple(
             (
                 str(book.accounts.id[copy.follower]),
@@ -339,23 +353,27 @@ def _followers(book: Book, star: list[Copy]) -> Table:
 
 
 def _matches(field: Field, star: list[Copy]) -> Table:
-    return matches_table(field, [copy.pair for copy in star], "Openings that repeat", ("Leader", "Follower"))
+    names = ("Copied account", "Copying account")
+    return matches_table(field, [copy.pair for copy in star], "Copied trades", names)
 
 
 def _ruled_out(best: Copy, followers: int) -> list[str]:
-    told = ["A busy minute: chance goes by how often the rest of the firm opens this symbol and side at that time."]
+    told = [BUSY_MINUTE]
     if best.marks.closes_follow >= _CLOSES_FOLLOW:
-        told.append("Two followers of one signal who close on their own: these closes go together, too.")
+        told.append("Two traders with the same signal: such traders close on their own, these accounts close together.")
     if best.second >= 0.95:
-        told.append(f"A cloud round a signal: the follower comes second in {100 * best.second:.0f} % of the cases.")
+        told.append(
+            f"Traders who answer the same signal: this account was second in {100 * best.second:.0f} % of cases."
+        )
     if followers > 1:
-        told.append(f"A cloud round a signal: all {followers} followers come after the same account.")
+        told.append(f"Traders who answer the same signal: all {followers} copying accounts trade after one account.")
     return told
 
 
-def _exculpatory(star: list[Copy]) -> list[Table]:
-    own = [copy for copy in star if copy.pair.share < 0.7]
-    if not own:
-        return []
-    rows = tuple((f"{copy.pair.openings - len(copy.pair)} of {copy.pair.openings}",) for copy in own)
-    return [Table(title="Openings of the followers that repeat nothing", columns=("Openings",), rows=rows)]
+def _exculpatory(book: Book, star: list[Copy]) -> list[Table]:
+    rows = tuple(
+        (str(book.accounts.id[copy.follower]), f"{copy.pair.openings - len(copy.pair)} of {copy.pair.openings}")
+        for copy in star
+        if copy.pair.share < 0.7
+    )
+    return [Table(title="Trades that copy nothing", columns=("Account", "Trades"), rows=rows)] if rows else []

@@ -125,10 +125,15 @@ class DayPadding(Pattern[DayPaddingThresholds]):
         minimum, count = int(book.accounts.min_days[account]), len(padding.days)
         reached = padding.target_day is not None
         asked = limits.min_token_days_pct if reached else limits.min_token_days_before_target_pct
-        when = f"After the target was reached on {_date(padding.target_day)}" if reached else "With no target reached"
-        how = f"of at most {share:.1f} % of the account's usual size"
+        when = "Before reaching the profit target"
+        if reached:
+            when = f"After reaching the profit target on {_date(padding.target_day)}"
+        how = f"very small trades only: at most {share:.1f} % of the account's usual size"
         if padding.flips:
-            how = f"{padding.flips} of them closed at once and near even"
+            how = (
+                f"very small or very short trades only: {padding.flips} closed within {limits.flip_seconds:g} seconds "
+                "near break-even"
+            )
         score = (
             (0.0 if padding.flips else shown.rising(share, padding.most_pct, 0.0))
             + shown.rising(100 * count / padding.needed, asked, 100.0)
@@ -141,7 +146,8 @@ class DayPadding(Pattern[DayPaddingThresholds]):
             at=int(np.max(book.trades.opened[trades])),
             score=max(score, 0.5),
             sentence=(
-                f"{when}, {count} of {padding.needed} days up to the minimum of {minimum} had token trades only, {how}."
+                f"{when}, {count} of the {padding.needed} days that count towards the minimum of {minimum} trading "
+                f"days had {how}."
             ),
             roles=[(account, "trader")],
             blamed=[account],
@@ -149,36 +155,36 @@ class DayPadding(Pattern[DayPaddingThresholds]):
             evidence=[
                 _figures(padding, limits, share, asked),
                 _days_table(book, account, mine, padding),
-                shown.trade_table("Token trades", book, trades),
+                shown.trade_table("Trades on these days", book, trades),
             ],
-            chance=_chance(padding, share) + f"Days are those of {_zone(book, account)}.",
+            chance=_chance(padding, share) + f"Days are counted in the time zone {_zone(book, account)}.",
             ruled_out=(
-                "Caution near the target: a cautious trader trades smaller, not a tenth of the usual size or less.",
-                "Days beyond what is needed: only days up to the minimum count.",
-                "Tests of the platform: token days before the first real day do not count.",
+                "A cautious trader near the target: such a trader trades smaller, but not a tenth of the usual size.",
+                "Extra trading days: only days that count towards the minimum are included.",
+                "A test of the platform: days before the first day of normal trading are not counted.",
             ),
         )
 
 
 def _figures(padding: Padding, limits: DayPaddingThresholds, share: float, asked: float) -> Figures:
-    """`share`: the largest token beside the usual size, `asked`: the least share of token days, both percent."""
+    """`share`: the largest token over the usual size, `asked`: the least share of token days, both percent."""
     count = len(padding.days)
     rows: list[tuple[str, float, float, Literal["at_least", "at_most"], str]] = [
-        ("Token days", count, limits.min_token_days, "at_least", ""),
-        ("Share of the days up to the minimum", 100 * count / padding.needed, asked, "at_least", "%"),
+        ("Days with very small trades only", count, limits.min_token_days, "at_least", ""),
+        ("Share of the days that count towards the minimum", 100 * count / padding.needed, asked, "at_least", "%"),
     ]
     if padding.largest:
-        rows.append(("Largest token beside the usual size", share, padding.most_pct, "at_most", "%"))
+        rows.append(("Largest of these trades, share of the usual size", share, padding.most_pct, "at_most", "%"))
     if padding.flips:
-        rows.append(("Trades closed at once and near even", padding.flips, 1, "at_least", ""))
+        rows.append(("Trades closed at once near break-even", padding.flips, 1, "at_least", ""))
     return shown.figures(*rows)
 
 
 def _chance(padding: Padding, share: float) -> str:
     if not padding.largest:
         return ""
-    what = "usual idea" if padding.target_day is not None else "largest idea usually"
-    return f"On its other days the account's {what} is {100 / max(share, 0.01):.0f} times the largest token. "
+    usual = "the usual trade" if padding.target_day is not None else "the largest trade of a usual day"
+    return f"On other days of the account, {usual} is {100 / max(share, 0.01):.0f} times the largest of these trades. "
 
 
 def _candidates(
@@ -309,12 +315,12 @@ def _days_table(book: Book, account: int, mine: Ideas, padding: Padding) -> Tabl
                 str(int(np.sum(of_day))),
                 f"{100 * np.max(mine.size[of_day]) / padding.usual:.1f} %",
                 shown.amount(book, account, float(mine.profit[of_day].sum())),
-                "token" if day in padding.days else "",
+                "very small only" if day in padding.days else "",
             )
         )
     return Table(
         type="trading_days",
         title="Trading days",
-        columns=("Day", "Date", "Ideas", "Largest beside usual", "Result", "Kind"),
+        columns=("Day", "Date", "Trades", "Largest, share of the usual size", "Net profit", "Trades of the day"),
         rows=tuple(rows),
     )

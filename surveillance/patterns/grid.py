@@ -127,30 +127,37 @@ class Grid(Pattern[GridThresholds]):
             at=int(np.max(levels.closed[np.concatenate([each.levels for each in found])])),
             score=max(score, 0.5),
             sentence=(
-                f"{len(found)} basket{'s' * (len(found) > 1)} of up to {most} levels in {', '.join(symbols)} averaged "
-                f"down at near-equal price steps (variation {variation:.2f}) and closed together."
+                f"{len(found)} basket{'s' * (len(found) > 1)} of up to {most} positions in {', '.join(symbols)}, "
+                f"opened at nearly equal steps against the price (steps vary by {100 * variation:.0f} %) and closed "
+                "together."
             ),
             roles=[(account, "trader")],
             blamed=[account],
             trades=trades,
             evidence=[
                 shown.figures(
-                    ("Levels of the largest basket", most, limits.min_levels, "at_least", ""),
-                    ("Variation of the steps", variation, limits.max_step_variation, "at_most", ""),
-                    ("Chance of it", 100 * chance, 100 * limits.max_chance, "at_most", "%"),
-                    ("Baskets with regular steps", 100 * len(found) / seen, limits.min_regular_pct, "at_least", "%"),
+                    ("Positions in the largest basket", most, limits.min_levels, "at_least", ""),
+                    ("Variation of the price steps", variation, limits.max_step_variation, "at_most", ""),
+                    ("Probability by chance", 100 * chance, 100 * limits.max_chance, "at_most", "%"),
+                    (
+                        "Share of baskets with regular steps",
+                        100 * len(found) / seen,
+                        limits.min_regular_pct,
+                        "at_least",
+                        "%",
+                    ),
                 ),
                 _ladder(book, levels, found),
             ],
             chance=(
-                f"Entries that lie anywhere between the first and the last have steps so regular with a chance of "
-                f"{chance:.2g}; {len(found)} of {seen} baskets against the market are so. "
-                f"Lots went from {lots.min():.2f} to {lots.max():.2f} times the first."
+                f"Entries at random prices between the first and the last have steps as regular with a probability of "
+                f"{100 * chance:.2g} %. {len(found)} of {seen} baskets opened against the price have such steps. "
+                f"Sizes are {lots.min():.2f} to {lots.max():.2f} times the first position."
             ),
             ruled_out=(
-                "A planned scale-in: there is no stop that all levels share, or the risk to it is beyond the limit.",
-                "One position closed in parts: each level is an opening of its own.",
-                "Additions to a winner: the levels were opened against the market.",
+                "A planned scale-in: the positions share no stop loss, or the risk to the stop loss is too high.",
+                "One position closed in parts: each position was opened separately.",
+                "Adding to a winner: the positions were opened as the price moved against the trader.",
             ),
         )
 
@@ -265,7 +272,7 @@ def _ladder(book: Book, levels: Positions, found: list[Basket]) -> Table:
             )
     return Table(
         type="ladder",
-        title="The levels of each basket",
-        columns=("Basket", "Opened", "Symbol", "Side", "Lots", "Price", "Step", "Closed", "Result"),
+        title="Positions of each basket",
+        columns=("Basket", "Opened, UTC", "Symbol", "Side", "Lots", "Price", "Step", "Closed, UTC", "Net profit"),
         rows=tuple(rows[: shown.MOST_ROWS]),
     )

@@ -21,6 +21,7 @@ from surveillance.groups import Edge, Group, groups
 from surveillance.links import Links, links_of
 from surveillance.matching import Field, Marks, Matched, candidates, marks
 from surveillance.pair_evidence import (
+    BUSY_MINUTE,
     NOTED,
     chance_words,
     figure,
@@ -186,7 +187,7 @@ class Hedging(Pattern[HedgingThresholds]):
             evidence=[_figures(best, limits), _legs(field, inside, used), _matches(field, inside)],
             chance=chance_words(len(best.pair), best.odds),
             ruled_out=_ruled_out(best),
-            exculpatory=_exculpatory(best),
+            exculpatory=_exculpatory(book, best),
             relation=relation,
             severity=severity,
             link_strength=strength,
@@ -261,35 +262,44 @@ def _sentence(book: Book, best: Hedge, group: Group) -> str:
     pair, ids = best.pair, book.accounts.id
     later, earlier = (pair.subject, pair.partner) if pair.centre >= 0 else (pair.partner, pair.subject)
     what = (
-        f"{len(pair)} times account {ids[later]} opened the opposite of account {ids[earlier]} within "
+        f"{ids[later]} opened {len(pair)} trades opposite to trades of {ids[earlier]}, each within "
         f"{words(abs(pair.centre) / SECOND + pair.half / SECOND)} seconds"
     )
     if best.marks.closes_tell:
-        what += f", and {100 * best.marks.closes:.0f} % of them closed together"
+        what += f"; {100 * best.marks.closes:.0f} % of the pairs closed together"
     more = len(group.members) - 2
-    return f"{what}; {more} more accounts take part." if more else f"{what}."
+    also = f" {more} more accounts take part." if more > 1 else " 1 more account takes part."
+    return f"{what}.{also}" if more else f"{what}."
 
 
 def _figures(best: Hedge, limits: HedgingThresholds) -> Figures:
     pair, found = best.pair, best.marks
     share = 100 * max(pair.share, pair.their_share)
     told = [
-        figure("Opposite openings", len(pair), limits.min_matches),
-        figure("Share of an account's openings", share, limits.min_share_pct, "%"),
-        figure("Typical lag", abs(found.lag), limits.max_lag_seconds, "s", "at_most"),
+        figure("Opposite trades", len(pair), limits.min_matches),
+        figure("Share of an account's trades", share, limits.min_share_pct, "%"),
+        figure("Typical delay", abs(found.lag), limits.max_lag_seconds, "s", "at_most"),
     ]
     if found.closes_tell:
-        told.append(figure("Closes at one lag, beside chance", 100 * found.closes, 100 * found.closes_by_chance, "%"))
+        closes, by_chance = 100 * found.closes, 100 * found.closes_by_chance
+        told.append(figure("Pairs that closed together (threshold: by chance)", closes, by_chance, "%"))
     if not isnan(best.opposite):
-        told.append(figure("Results opposed, 0 when unrelated", 100 * best.opposite, 0, "%"))
-    return Figures(figures=(*told, figure("Points", best.points, limits.min_points)))
+        told.append(figure("Opposite results (0 when unrelated)", 100 * best.opposite, 0, "%"))
+    return Figures(figures=(*told, figure("Evidence points", best.points, limits.min_points)))
 
 
 def _legs(field: Field, inside: list[Hedge], used: Ints) -> Table:
     ids = field.book.accounts.id
     return Table(
-        title=f"Pairs of legs; {100 * _net_share(field, used):.0f} % of what the accounts opened is not offset",
-        columns=("Accounts", "Opposite openings", "By chance", "Share", "Size by loss limits", "Results opposed"),
+        title=f"Hedged pairs: {100 * _net_share(field, used):.0f} % of the traded size is not hedged",
+        columns=(
+            "Accounts",
+            "Opposite trades",
+            "Expected by chance",
+            "Share of each account's trades",
+            "Size ratio by loss limit",
+            "Opposite results",
+        ),
         rows=tuple(
             (
                 f"{ids[hedge.pair.partner]}, {ids[hedge.pair.subject]}",
@@ -305,20 +315,22 @@ def _legs(field: Field, inside: list[Hedge], used: Ints) -> Table:
 
 
 def _matches(field: Field, inside: list[Hedge]) -> Table:
-    return matches_table(field, [hedge.pair for hedge in inside], "Opposite openings", ("One leg", "Other leg"))
+    return matches_table(
+        field, [hedge.pair for hedge in inside], "Opposite trades", ("First account", "Second account")
+    )
 
 
 def _ruled_out(best: Hedge) -> list[str]:
-    told = ["A busy minute: chance goes by how often the rest of the firm opens this symbol and side at that time."]
+    told = [BUSY_MINUTE]
     if best.marks.closes_follow >= 0.5:
-        told.append("A trend trader against a reversion trader: those close on their own, these close together.")
+        told.append("Two opposite strategies: such traders close on their own, these accounts close together.")
     return told
 
 
-def _exculpatory(best: Hedge) -> list[Table]:
-    pair = best.pair
-    alone = pair.openings - len(pair), pair.their_openings - len(pair)
+def _exculpatory(book: Book, best: Hedge) -> list[Table]:
+    pair, ids = best.pair, book.accounts.id
     if max(pair.share, pair.their_share) >= 0.7:
         return []
-    rows = ((f"{alone[0]} of {pair.openings}", f"{alone[1]} of {pair.their_openings}"),)
-    return [Table(title="Openings without an opposite", columns=("One account", "Other account"), rows=rows)]
+    each = ((pair.subject, pair.openings), (pair.partner, pair.their_openings))
+    rows = tuple((str(ids[account]), f"{openings - len(pair)} of {openings}") for account, openings in each)
+    return [Table(title="Trades without an opposite trade", columns=("Account", "Trades"), rows=rows)]

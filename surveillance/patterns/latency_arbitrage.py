@@ -23,6 +23,7 @@ from surveillance.market.clock import Clocks, venue_clocks
 from surveillance.market.fills import fills_of, references
 from surveillance.market.markouts import HORIZONS_MS, Curve, Entries, curve, entries_of, markout
 from surveillance.market.quotes import Reference
+from surveillance.measures.shown import amount
 from surveillance.pattern import Judged, Pattern
 
 _JUDGED: Final = 1000  # milliseconds: the horizon that decides
@@ -150,8 +151,9 @@ class LatencyArbitrage(Pattern[LatencyArbitrageThresholds]):
             limits=limits,
             at=int(book.trades.opened[own.trade].max()),
             score=score if fitted else min(score, _UNFITTED),
-            sentence=f"{100 * measured.moved:.0f} % of {measured.entries} entries came within {limits.around_ms} ms of "
-            f"a move in their direction, at prices {measured.advantage:.1f} spreads better than entries at random.",
+            sentence=f"{100 * measured.moved:.0f} % of {measured.entries:,} trades were opened within "
+            f"{limits.around_ms} ms of a price move in their direction, at prices {measured.advantage:.1f} spreads "
+            "better than random trades.",
             roles=[(account, "trader")],
             blamed=[account],
             trades=own.trade[early],
@@ -160,13 +162,13 @@ class LatencyArbitrage(Pattern[LatencyArbitrageThresholds]):
                 _curve_table(curves),
                 _entry_table(book, own, curves, early),
             ],
-            chance=f"At random moments of the same minutes and sides, {100 * measured.usual:.0f} % are so near a move: "
-            f"as many as here come by chance with {judging.one_in(measured.chance)}.",
+            chance=f"Of random trades in the same minutes and directions, {100 * measured.usual:.0f} % are this close "
+            f"to a price move. The probability of this account's share by chance is {judging.one_in(measured.chance)}.",
             ruled_out=(
-                clocks.words(account) if fitted else "The venue's clock could not be fitted, which lowers the score.",
-                "Not the news: entering at random in the same minutes does not gain so much.",
-                f"Not momentum: after {_GROWN // 1000} s the advantage is {measured.late:.1f} spreads.",
-                "Not limit orders: entries by resting orders, as far as they are known, are left out.",
+                clocks.words(account) if fitted else "A wrong clock: not ruled out, which lowers the score.",
+                "News trading: random trades in the same minutes gain less.",
+                f"Momentum trading: after {_GROWN // 1000} seconds the advantage is {measured.late:.1f} spreads.",
+                "Limit orders: trades from resting orders, as far as they are known, are not counted.",
             ),
             severity="hold" if fitted else "review",
         )
@@ -231,17 +233,20 @@ def _is_found(measured: _Account, limits: LatencyArbitrageThresholds) -> bool:
 def _figures(measured: _Account, limits: LatencyArbitrageThresholds) -> Figures:
     return Figures(
         figures=(
-            judging.figure("Entries", measured.entries, limits.min_entries),
+            judging.figure("Trades compared", measured.entries, limits.min_entries),
             judging.figure(
-                "Markout after one second, above the controls",
+                "Markout after one second, above random trades",
                 measured.advantage,
                 limits.min_advantage_spreads,
                 unit="spreads",
             ),
-            judging.figure("Standard errors from the controls", measured.deviations, limits.deviations_if_large),
-            judging.figure("Entries near a move", 100 * measured.moved, limits.min_moved_pct, unit="%"),
+            judging.figure("Standard errors above random trades", measured.deviations, limits.deviations_if_large),
+            judging.figure("Trades close to a price move", 100 * measured.moved, limits.min_moved_pct, unit="%"),
             judging.figure(
-                "Growth until momentum shows", measured.late / measured.advantage, limits.max_growth, at_most=True
+                f"Growth of the advantage after {_GROWN // 1000} seconds",
+                measured.late / measured.advantage,
+                limits.max_growth,
+                at_most=True,
             ),
         )
     )
@@ -253,8 +258,8 @@ def _curve_table(curves: Curve) -> MarkoutCurve:
         (f"{mine:+.2f}", f"{random:+.2f}", f"{mine - random:+.2f}") for mine, random in zip(own, control, strict=True)
     ]
     return MarkoutCurve(
-        title="Mean markout, in spreads",
-        columns=("After", "Entries", "At random, same minute and side", "Apart"),
+        title="Average markout, in spreads",
+        columns=("After", "Trades of the account", "Random trades, same minute and side", "Difference"),
         rows=tuple(
             (f"{ms} ms" if ms < 1000 else f"{ms // 1000} s", *row) for ms, row in zip(HORIZONS_MS, told, strict=True)
         ),
@@ -274,16 +279,16 @@ def _entry_table(book: Book, own: Entries, curves: Curve, early: Ints) -> Table:
     closed, opened = book.trades.closed, book.trades.opened
     return Table(
         type="stale_entries",
-        title="Entries near a move, at better prices than a second later",
+        title="Trades close to a price move, at better prices than one second later",
         columns=(
             "Trade",
             "Symbol",
             "Side",
-            "Opened",
+            "Opened, UTC",
             "Price",
             "Markout after one second, spreads",
             "Held",
-            "Profit, minor units",
+            "Net profit",
         ),
         rows=tuple(
             (
@@ -294,7 +299,7 @@ def _entry_table(book: Book, own: Entries, curves: Curve, early: Ints) -> Table:
                 judging.price(float(book.trades.open_price[trade]), float(book.symbols.point[own.symbol[row]])),
                 f"{curves.markout[row, _COLUMN]:+.2f}",
                 "open" if closed[trade] == NEVER else judging.lasted(int(closed[trade] - opened[trade])),
-                str(book.trades.profit_minor[trade]),
+                amount(book, int(book.trades.account[trade]), float(book.trades.profit_minor[trade])),
             )
             for row, trade in zip(shown.tolist(), own.trade[shown].tolist(), strict=True)
         ),

@@ -139,23 +139,23 @@ class Martingale(Pattern[MartingaleThresholds]):
             at=int(np.max(book.trades.opened[trades])),
             score=max(sum(parts) / len(parts), 0.5),
             sentence=(
-                f"The size rose after losses in {len(steps)} streaks, up to {largest:.1f} times the streak's first: "
-                f"after {chains.after_loss:.0%} of losses, but after {chains.after_win:.0%} of wins."
+                f"Raised the size in {len(steps)} losing streaks, up to {largest:.1f} times the first trade of the "
+                f"streak: after {100 * chains.after_loss:.0f} % of losses and {100 * chains.after_win:.0f} % of wins."
             ),
             roles=[(account, "trader")],
             blamed=[account],
             trades=trades,
             evidence=_evidence(book, told, limits, chains, ideas),
             chance=(
-                f"Measured {chains.view}; the same sizes in random order rise so after losses with a chance of "
-                f"{chains.chance:.4%}."
+                f"Measured {chains.view}. The same sizes in random order rise as much after losses with a probability "
+                f"of {100 * chains.chance:.4f} %."
             ),
             ruled_out=(
-                f"Size rises as often after wins: it rose after {chains.rises_won} of {chains.wins} wins.",
-                "One mistake after a loss: it happened in several streaks."
+                f"Sizes that rise as often after wins: the size rose after {chains.rises_won} of {chains.wins} wins.",
+                "A single mistake after a loss: the size rose in several losing streaks."
                 if len(steps) >= limits.min_chains
-                else "One mistake after a loss: the size rose many times.",
-                "Size follows volatility or a planned total risk: where stops are told, the risk rose with the lots.",
+                else "A single mistake after a loss: the size rose many times.",
+                "Sizes by volatility or by a planned total risk: where a stop loss is known, the risk rose too.",
             ),
         )
 
@@ -277,16 +277,16 @@ def _evidence(
             )
     return [
         shown.figures(
-            ("Streaks with a rising size", len(ideas), limits.min_chains, "at_least", ""),
-            ("Most steps up in one streak", chains.longest, limits.min_steps_of_one_chain, "at_least", ""),
-            ("Size rose after a loss", 100 * chains.after_loss, 0, "at_least", "%"),
-            ("Size rose after a win", 100 * chains.after_win, 50 * chains.after_loss, "at_most", "%"),
-            ("Chance of it", 1e6 * chains.chance, 1e6 * limits.max_chance, "at_most", "in a million"),
+            ("Losing streaks with rising size", len(ideas), limits.min_chains, "at_least", ""),
+            ("Most increases in one streak", chains.longest, limits.min_steps_of_one_chain, "at_least", ""),
+            ("Losses followed by a larger trade", 100 * chains.after_loss, 0, "at_least", "%"),
+            ("Wins followed by a larger trade", 100 * chains.after_win, 50 * chains.after_loss, "at_most", "%"),
+            ("Probability by chance", 1e6 * chains.chance, 1e6 * limits.max_chance, "at_most", "in a million"),
         ),
         Table(
             type="ladder",
-            title="The ladders",
-            columns=("Streak", "Opened", "Symbol", "Side", "Lots", "Times the first", "Result"),
+            title="Losing streaks with rising size",
+            columns=("Streak", "Opened, UTC", "Symbol", "Side", "Lots", "Multiple of the first", "Net profit"),
             rows=tuple(rows[: shown.MOST_ROWS]),
         ),
     ]

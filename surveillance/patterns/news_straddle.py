@@ -38,6 +38,7 @@ from surveillance.market.releases import (
     traders,
     trades_of_order,
 )
+from surveillance.measures.shown import amount
 from surveillance.pattern import Judged, Pattern
 
 _HIGHEST_WITHOUT_ORDERS: Final = 0.7
@@ -154,11 +155,11 @@ class NewsStraddle(Pattern[NewsStraddleThresholds]):
         after = float(np.median([each.filled_after for each in made])) / SECOND
         figures = Figures(
             figures=(
-                judging.figure("Releases straddled", len(made), limits.min_straddles),
+                judging.figure("News releases with an order pair", len(made), limits.min_straddles),
                 judging.figure(
-                    "Orders placed before the release", waited, limits.placed_minutes * 60, at_most=True, unit="s"
+                    "Orders placed before the release by", waited, limits.placed_minutes * 60, at_most=True, unit="s"
                 ),
-                judging.figure("Filled after it", after, limits.filled_seconds, at_most=True, unit="s"),
+                judging.figure("Filled after the release by", after, limits.filled_seconds, at_most=True, unit="s"),
             )
         )
         score = judging.score(
@@ -166,25 +167,25 @@ class NewsStraddle(Pattern[NewsStraddleThresholds]):
             (0.2, judging.beyond(waited, limits.placed_minutes * 60, 0)),
             (0.2, judging.beyond(after, limits.filled_seconds, 0)),
         )
-        times = "release" if len(made) == 1 else "releases"
+        releases = "1 news release" if len(made) == 1 else f"{len(made)} news releases"
         return self.finding(
             book,
             _name(book, accounts[0]),
             limits=limits,
             at=max(int(orders.done[each.filled]) for each in made),
             score=score,
-            sentence=f"Stop orders were placed on both sides of the price {waited:.0f} s before {len(made)} {times}; "
-            "one side was filled, the other ended.",
+            sentence=f"Placed a buy stop and a sell stop around the price {waited:.0f} seconds before {releases}; one "
+            "order was filled, the other ended.",
             roles=[(account, "trader") for account in accounts],
             blamed=accounts,
             trades=np.concatenate(filled) if filled else [],
             evidence=[figures, _straddle_table(book, limits, made)],
-            chance=f"Placed at any time, {pairs} such pairs of orders would meet {expected:.2g} releases; {len(made)} "
-            f"come by chance with {judging.one_in(chance)}.",
+            chance=f"If {pairs} such pairs of orders were placed at random times, {expected:.2g} would meet a release. "
+            f"The probability of {len(made)} by chance is {judging.one_in(chance)}.",
             ruled_out=(
-                "Not a bet on one side: there was an order on each side of the price.",
-                f"Not an old breakout order: none was older than {limits.placed_minutes} minutes at the release.",
-                "Not a release of other currencies: each moves the symbol that was traded.",
+                "A bet on one direction: there was an order on each side of the price.",
+                f"An older breakout order: no order was older than {limits.placed_minutes} minutes at the release.",
+                "An unrelated release: each release is about a currency of the traded symbol.",
             ),
             relation="one_account" if len(accounts) == 1 else "same_owner",
             severity="hold" if len(made) >= limits.min_straddles else "review",
@@ -233,8 +234,8 @@ class NewsStraddle(Pattern[NewsStraddleThresholds]):
         )
         figures = Figures(
             figures=(
-                judging.figure("Releases with an opening in the first seconds", hit, limits.min_first_fills),
-                judging.figure("Releases with both sides filled", both, limits.min_whipsaws),
+                judging.figure("News releases with a trade in the first seconds", hit, limits.min_first_fills),
+                judging.figure("News releases with trades in both directions", both, limits.min_whipsaws),
             )
         )
         return self.finding(
@@ -243,21 +244,22 @@ class NewsStraddle(Pattern[NewsStraddleThresholds]):
             limits=limits,
             at=int(book.trades.opened[news.trade[early]].max()),
             score=min(score, _HIGHEST_WITHOUT_ORDERS),
-            sentence=f"At {hit} of {due} releases the account opened within {found.within / SECOND:g} s, as stop "
-            f"orders that waited for them do; at {both} of them on both sides.",
+            sentence=f"Opened trades within {found.within / SECOND:g} seconds of {hit} of {due} news releases, as "
+            f"fast as waiting stop orders; in both directions at {both} of these releases.",
             roles=[(account, "trader")],
             blamed=[account],
             trades=news.trade[early],
             evidence=[figures, _first_fill_table(book, limits, news, early)],
-            chance=f"Of the openings in the minute after a release {100 * found.usual:.0f} % are expected to be so "
-            f"early, and {100 * found.usual_brief:.0f} % to be closed within {limits.brief_minutes} minutes: {hit} of "
-            f"{due}, {found.brief} of them closed so soon, come by chance with {judging.one_in(found.chance)}.",
-            ruled_out=("Not trading by hand on the news: that takes longer than these openings did.",),
+            chance=f"Of the trades opened in the minute after a release, {100 * found.usual:.0f} % are expected this "
+            f"early and {100 * found.usual_brief:.0f} % are expected to close within {limits.brief_minutes} minutes. "
+            f"The probability of {hit} of {due} releases, with {found.brief} trades closed as soon, by chance is "
+            f"{judging.one_in(found.chance)}.",
+            ruled_out=("Manual trading on the news: a person takes longer than these trades did.",),
             exculpatory=(
                 Table(
-                    title="What is not known",
-                    columns=("Fact", "What it would tell"),
-                    rows=(("Orders", "A stop order on one side only leaves the same traces and is no straddle."),),
+                    title="Missing data",
+                    columns=("Missing", "Why this matters"),
+                    rows=(("Orders", "A stop order in one direction only looks the same and is not a straddle."),),
                 ),
             ),
             severity="review",
@@ -315,8 +317,16 @@ def _straddle_table(book: Book, limits: NewsStraddleThresholds, made: list[Strad
             )
         )
     return Straddles(
-        title="Orders on both sides before releases",
-        columns=("Release", "Symbol", "Buy stop", "Sell stop", "Placed before", "Filled", "The other order"),
+        title="Order pairs before news releases",
+        columns=(
+            "News release, UTC",
+            "Symbol",
+            "Buy stop",
+            "Sell stop",
+            "Placed before the release",
+            "Filled",
+            "Other order",
+        ),
         rows=tuple(rows),
         orders=tuple((str(orders.id[each.bought]), str(orders.id[each.sold])) for each in made),
     )
@@ -326,8 +336,8 @@ def _first_fill_table(book: Book, limits: NewsStraddleThresholds, news: NewsTrad
     events, trades = book.events, book.trades
     assert events is not None
     return FirstFillTable(
-        title="Openings in the first seconds after releases",
-        columns=("Trade", "Release", "Symbol", "Side", "After", "Profit, minor units"),
+        title="Trades opened in the first seconds after news releases",
+        columns=("Trade", "News release, UTC", "Symbol", "Side", "Opened after", "Net profit"),
         rows=tuple(
             (
                 str(trades.id[trade]),
@@ -335,7 +345,7 @@ def _first_fill_table(book: Book, limits: NewsStraddleThresholds, news: NewsTrad
                 book.listed(trade),
                 judging.side_word(int(trades.side[trade])),
                 judging.lasted(after),
-                str(trades.profit_minor[trade]),
+                amount(book, int(trades.account[trade]), float(trades.profit_minor[trade])),
             )
             for trade, release, after in zip(
                 news.trade[early].tolist(), news.release[early].tolist(), news.after[early].tolist(), strict=True

@@ -148,12 +148,14 @@ class OffMarketFill(Pattern[OffMarketFillThresholds]):
         )
         figures = Figures(
             figures=(
-                judging.figure("Fills outside the market, in favour", len(rows), limits.min_fills),
+                judging.figure("Fills outside the market, in the trader's favour", len(rows), limits.min_fills),
                 judging.figure(
-                    "Median distance beyond the band", float(np.median(favour)), bands.beyond, unit="spreads"
+                    "Median distance from the quoted range", float(np.median(favour)), bands.beyond, unit="spreads"
                 ),
-                judging.figure("Largest distance", percent, limits.gross_pct, unit="% of the price"),
-                judging.figure("Fills outside, against the trader", against, len(rows) / 2, at_most=True),
+                judging.figure(
+                    "Largest distance from the quoted range", percent, limits.gross_pct, unit="% of the price"
+                ),
+                judging.figure("Fills outside the market, against the trader", against, len(rows) / 2, at_most=True),
             )
         )
         return self.finding(
@@ -162,14 +164,14 @@ class OffMarketFill(Pattern[OffMarketFillThresholds]):
             limits=limits,
             at=int(fills.at[rows].max()),
             score=score,
-            sentence=f"{len(rows)} of {int(own.sum())} fills had prices better than any that the market quoted around "
-            f"their time, by {np.median(favour):.1f} spreads in the median.",
+            sentence=f"{len(rows)} of {int(own.sum()):,} fills had better prices than any that the market quoted at "
+            f"that time, by {np.median(favour):.1f} spreads in the median.",
             roles=[(account, "trader")],
             blamed=[account],
             trades=fills.trade[rows],
             evidence=[figures, _table(book, fills, bands, rows, clocks, account)],
-            chance=f"{100 * usual:.2g} % of the fills of a usual account are so: {len(rows)} of {int(own.sum())} come "
-            f"by chance with {judging.one_in(chance)}.",
+            chance=f"A typical account has {100 * usual:.2g} % of such fills. The probability of {len(rows)} of "
+            f"{int(own.sum()):,} fills by chance is {judging.one_in(chance)}.",
             ruled_out=_ruled_out(limits, clocks, account, against),
             severity="hold" if percent >= limits.gross_pct or len(rows) >= 2 * limits.min_fills else "review",
         )
@@ -228,13 +230,13 @@ def _ruled_out(limits: OffMarketFillThresholds, clocks: Clocks, account: int, ag
     clock = (
         clocks.words(account)
         if clocks.fitted[account]
-        else f"The venue's clock could not be fitted; {limits.unfitted_clock_ms} ms were allowed for it."
+        else f"A wrong clock: the venue's clock is not known, so {limits.unfitted_clock_ms} ms are allowed for it."
     )
     return (
         clock,
-        f"Not noise: {against} fills were outside the market to the trader's harm.",
-        f"Not the rollover: fills within {limits.rollover_minutes} minutes of 17:00 New York were left out.",
-        f"Not a gap: the first {limits.after_gap_seconds} s after one were left out, as were stops and targets.",
+        f"Random noise: {against} fills were outside the market against the trader.",
+        f"Rollover: fills within {limits.rollover_minutes} minutes of 17:00 New York are not counted.",
+        f"Price gaps: stops, targets and the first {limits.after_gap_seconds} s after a gap are not counted.",
     )
 
 
@@ -247,12 +249,12 @@ def _table(book: Book, fills: Fills, bands: _Bands, rows: Ints, clocks: Clocks, 
             "Trade",
             "Symbol",
             "Fill",
-            "Time",
+            "Time, UTC",
             "Price",
             "Lowest bid",
             "Highest ask",
             "Venue's own quote",
-            "Beyond, spreads",
+            "Distance, spreads",
         ),
         rows=tuple(
             (
@@ -278,6 +280,6 @@ def _own_quote(book: Book, fills: Fills, row: int) -> str:
     trade = fills.trade[row]
     bid, ask = float(book.trades.bid[trade]), float(book.trades.ask[trade])
     if fills.closing[row] or not np.isfinite(bid + ask):
-        return "not told"
+        return "unknown"
     point = float(book.symbols.point[fills.symbol[row]])
     return f"{judging.price(bid, point)} / {judging.price(ask, point)}"

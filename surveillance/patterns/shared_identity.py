@@ -7,7 +7,7 @@ computers look the same, a payment company receives for many. What counts is the
 from collections import defaultdict
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field as Setting
 
@@ -17,8 +17,17 @@ from domain.surveillance.findings import Finding
 from surveillance.book import Book
 from surveillance.groups import Edge, Group, groups
 from surveillance.links import Link, Links, LinkWeights, links_of
+from surveillance.market.judging import one_in
 from surveillance.pair_evidence import figure, moment, score_of, words
 from surveillance.pattern import Judged, Pattern
+
+_KIND_NAMES: Final[Mapping[str, str]] = {
+    "ip": "IP address",
+    "card": "payment card",
+    "beneficiary": "payout recipient",
+    "address": "postal address",
+    "document": "identity document",
+}
 
 
 class SharedIdentityThresholds(Thresholds):
@@ -69,7 +78,7 @@ class SharedIdentity(Pattern[SharedIdentityThresholds]):
             limits=limits,
             at=latest,
             score=score_of(weakest.strength, limits.min_strength_pct / 100, 1.0),
-            sentence=f"{len(owners)} owners with {len(named)} accounts share {_listed(kinds)}.",
+            sentence=f"{len(owners)} traders with {len(named)} accounts share {_listed(kinds)}.",
             roles=[(row, "member") for row in named],
             blamed=named,
             trades=[],
@@ -86,16 +95,16 @@ def _age(book: Book, row: int) -> tuple[int, str]:
 
 
 def _listed(kinds: list[str]) -> str:
-    named = [f"the same {'IP address' if kind == 'ip' else kind}" for kind in kinds]
+    named = [f"the same {_KIND_NAMES.get(kind, kind)}" for kind in kinds]
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def _figures(weakest: Link, group: Group, limits: SharedIdentityThresholds) -> Figures:
     return Figures(
         figures=(
-            figure("Certainty of the weakest pair", 100 * weakest.strength, limits.min_strength_pct, "%"),
-            figure("Evidence of the weakest pair after the prior", weakest.bits, 0, "bits"),
-            figure("Pairs of owners that are tied", 100 * group.density, limits.min_density_pct, "%"),
+            figure("Link strength of the weakest pair", 100 * weakest.strength, limits.min_strength_pct, "%"),
+            figure("Evidence for the weakest pair", weakest.bits, 0, "bits"),
+            figure("Pairs of traders that are linked", 100 * group.density, limits.min_density_pct, "%"),
         )
     )
 
@@ -110,7 +119,7 @@ def _facts(book: Book, inside: list[Link], links: Links) -> Table:
             rows.append(
                 (
                     names,
-                    shared.kind,
+                    _KIND_NAMES.get(shared.kind, shared.kind),
                     _masked(book, shared.value),
                     str(shared.owners),
                     words(shared.bits),
@@ -118,8 +127,16 @@ def _facts(book: Book, inside: list[Link], links: Links) -> Table:
                     moment(last),
                 )
             )
-    columns = ("Owners", "Kind", "Value, masked", "Owners with it", "Bits", "First seen, UTC", "Last seen, UTC")
-    return Table(title="Facts that the owners share", columns=columns, rows=tuple(rows))
+    columns = (
+        "Traders",
+        "Detail",
+        "Value, masked",
+        "Traders with this value",
+        "Evidence, bits",
+        "First seen, UTC",
+        "Last seen, UTC",
+    )
+    return Table(title="Details that the traders share", columns=columns, rows=tuple(rows))
 
 
 def _masked(book: Book, value: int) -> str:
@@ -131,14 +148,14 @@ def _masked(book: Book, value: int) -> str:
 def _chance(weakest: Link, links: Links) -> str:
     told = sum(shared.bits for shared in weakest.shared)
     return (
-        f"Two strangers among {links.owners:,} owners share all this with a chance of about 1 in 2^{told:.0f}; each "
-        f"pair starts at {words(weakest.bits - told)} bits or a little less, because most pairs are strangers."
+        f"The probability that two unrelated traders among {links.owners:,} share all these details is {one_in(2**-told)}. The "
+        f"evidence for a pair starts at {words(weakest.bits - told)} bits, because most pairs of traders are unrelated."
     )
 
 
 def _ruled_out(inside: list[Link]) -> list[str]:
     most = max(shared.owners for link in inside for shared in link.shared)
-    told = [f"An office, a carrier or a payment company: no shared value belongs to more than {most} owners."]
+    told = [f"An office, a mobile carrier or a payment company: no shared detail belongs to more than {most} traders."]
     if all(len(link.proves) > 1 for link in inside):
-        told.append("A household or identical computers: different kinds of proof agree for each pair.")
+        told.append("A household or identical computers: each pair shares details of different kinds.")
     return told

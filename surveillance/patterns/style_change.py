@@ -131,20 +131,20 @@ class StyleChange(Pattern[StyleChangeThresholds]):
             at=int(np.max(book.trades.opened[trades])),
             score=max(score, 0.5),
             sentence=(
-                f"Between the phases {phases[0]} and {phases[1]} the trader's style changed: {_listed(found.changed)}."
+                f"The trading style changed between the phases {phases[0]} and {phases[1]}: {_listed(found.changed)}."
             ),
             roles=[(before.account, "phase_before"), (after.account, "phase_after")],
             blamed=[before.account, after.account],
             trades=trades,
             evidence=[_figures(found), *_histograms(book, before, after)],
             chance=(
-                f"When the days of both phases are dealt out at random, distances so large come up in "
-                f"{worst:.1%} of deals; between random days they would be {_means(effects)}."
+                f"When the days of both phases are mixed at random, a change as large appears in {100 * worst:.1f} % "
+                f"of the mixes. The average change between mixed days is {_means(effects)}."
             ),
             ruled_out=(
-                "A smaller size when funded: sizes are compared around the usual size of each phase.",
-                "A change of the clocks: hours may move by one.",
-                "A few unusual days: whole days were dealt out at random.",
+                "Smaller trades on a funded account: sizes are compared with the usual size of each phase.",
+                "Daylight saving time: trading hours may shift by one hour.",
+                "A few unusual days: whole days are mixed at random for the comparison.",
             ),
             exculpatory=[_unchanged(found)],
             relation="same_owner",
@@ -173,16 +173,16 @@ class StyleChange(Pattern[StyleChangeThresholds]):
             at=int(np.max(book.trades.opened[trades])),
             score=max(score, 0.5),
             sentence=(
-                f"{len(group)} owners traded alike in one phase (distance {alike:.2f}) and unlike in the next "
-                f"({unlike:.2f}): one hand may have passed the phase for all."
+                f"{len(group)} traders traded alike in one phase (difference {alike:.2f} of 1) and differently in the "
+                f"next ({unlike:.2f} of 1): one person may have passed the phase for all of them."
             ),
             roles=[(before, "passed_phase") for before, _ in accounts]
             + [(after, "own_phase") for _, after in accounts],
             blamed=[account for pair in accounts for account in pair],
             trades=trades,
             evidence=[_owners(book, group)],
-            chance=f"Of the other pairs of owners, {share:.1%} trade as alike in that phase.",
-            ruled_out=("One style that many share: the same owners are unlike in the next phase.",),
+            chance=f"{100 * share:.1f} % of the other pairs of traders trade as alike in that phase.",
+            ruled_out=("A popular trading style: the same traders trade differently in the next phase.",),
             relation="stranger",
             link_strength=min(max(1.0 - alike, 0.0), 1.0),
         )
@@ -266,7 +266,13 @@ def _figures(found: Found) -> Evidence:
     changes = found.phases.changes
     return shown.figures(
         *(
-            (f"Distance of {feature}, less chance", changes[feature].effect, found.lines[feature], "at_least", "")
+            (
+                f"Change of {feature} beyond chance, 0 to 1",
+                changes[feature].effect,
+                found.lines[feature],
+                "at_least",
+                "",
+            )
             for feature in found.changed
         )
     )
@@ -274,11 +280,12 @@ def _figures(found: Found) -> Evidence:
 
 def _unchanged(found: Found) -> Evidence:
     rows = [
-        (feature, f"{change.distance:.2f}", f"{change.by_chance:.2f}", f"{change.probability:.1%}")
+        (feature, f"{change.distance:.2f}", f"{change.by_chance:.2f}", f"{100 * change.probability:.1f} %")
         for feature, change in found.phases.changes.items()
         if feature not in found.changed
     ]
-    return Table(title="What stayed", columns=("Feature", "Distance", "By chance", "Probability"), rows=tuple(rows))
+    columns = ("Feature", "Change, 0 to 1", "Expected by chance", "Probability by chance")
+    return Table(title="What did not change", columns=columns, rows=tuple(rows))
 
 
 def _histograms(book: Book, before: Profile, after: Profile) -> list[Evidence]:
@@ -303,11 +310,13 @@ def _histograms(book: Book, before: Profile, after: Profile) -> list[Evidence]:
 def _histogram(name: str, labels: Sequence[str], counts: tuple[Floats, Floats]) -> Table:
     one, other = (each / max(float(each.sum()), 1.0) for each in counts)
     rows = [
-        (label, f"{first:.0%}", f"{second:.0%}")
+        (label, f"{100 * first:.0f} %", f"{100 * second:.0f} %")
         for label, first, second in zip(labels, one.tolist(), other.tolist(), strict=True)
         if first + second > 0
     ]
-    return Table(type="histogram", title=f"By {name}", columns=("Value", "Before", "After"), rows=tuple(rows))
+    return Table(
+        type="histogram", title=f"Trades by {name}", columns=("Value", "Earlier phase", "Later phase"), rows=tuple(rows)
+    )
 
 
 def _owners(book: Book, group: Sequence[Found]) -> Table:
@@ -320,4 +329,5 @@ def _owners(book: Book, group: Sequence[Found]) -> Table:
         )
         for each in group
     ]
-    return Table(title="Owners", columns=("Owner", "Phase before", "Phase after", "What changed"), rows=tuple(rows))
+    columns = ("Trader", "Account of the passed phase", "Account of the next phase", "What changed")
+    return Table(title="Traders", columns=columns, rows=tuple(rows))

@@ -126,29 +126,29 @@ class TickScalping(Pattern[TickScalpingThresholds]):
             at=int(np.max(book.trades.closed[brief])),
             score=score,
             sentence=(
-                f"{profit:.0f} % of the winnings and {trades:.0f} % of the trades lasted no longer than "
-                f"{rule.seconds:g} seconds."
+                f"{trades:.0f} % of the trades were held for at most {rule.seconds:g} seconds and made {profit:.0f} % "
+                "of the gross profit."
             ),
             roles=[(account, "trader")],
             blamed=[account],
             trades=brief,
             evidence=[
                 shown.figures(
-                    ("Share of gross winnings from brief trades", profit, rule.profit_pct, "at_least", "%"),
-                    ("Share of trades that were brief", trades, rule.trades_pct, "at_least", "%"),
-                    ("Brief trades", float(shares.brief_trades[account]), limits.min_brief_trades, "at_least", ""),
+                    ("Share of the gross profit from short trades", profit, rule.profit_pct, "at_least", "%"),
+                    ("Share of short trades", trades, rule.trades_pct, "at_least", "%"),
+                    ("Short trades", float(shares.brief_trades[account]), limits.min_brief_trades, "at_least", ""),
                 ),
-                shown.trade_table("Brief trades", book, brief, [("Seconds", [f"{lasted[row]:.1f}" for row in brief])]),
+                shown.trade_table("Short trades", book, brief, [("Held, s", [f"{lasted[row]:.1f}" for row in brief])]),
             ],
             chance=(
-                f"Brief trades won {shown.amount(book, account, brief_won)} of {shown.amount(book, account, won)}; "
-                f"net of losses {shown.amount(book, account, brief_net)} of {shown.amount(book, account, net)}. "
-                f"Half of the account's trades lasted at least {float(np.median(lasted[mine])):.0f} seconds, "
-                f"half of the firm's at least {usual:.0f}."
+                f"Short trades made {shown.amount(book, account, brief_won)} of {shown.amount(book, account, won)} "
+                f"gross profit, and {shown.amount(book, account, brief_net)} of {shown.amount(book, account, net)} net "
+                f"profit. The median holding time is {float(np.median(lasted[mine])):.0f} seconds on this account and "
+                f"{usual:.0f} seconds at the firm."
             ),
             ruled_out=(
-                "Trades that a stop ended in seconds: losers that were stopped out are not counted.",
-                "A net profit near zero makes any share large: the share is of gross winnings.",
+                "Trades that a stop loss closed within seconds: losing trades closed by a stop loss are not counted.",
+                "A net profit near zero, which makes any share large: the share is measured on gross profit.",
             ),
         )
 

@@ -97,7 +97,7 @@ async def test_the_trader_reads_facts_and_rule_and_neither_score_nor_name(firm: 
         assert await own_actions.of_account(session, "acc_leo") == ()
     assert (ticket.trader_id, ticket.subject, body) == ("trd_tina", "A warning about your trading", letter.body)
     number = f"A-{letter.account.number}"
-    assert body.startswith(f"Trades on {number} repeated or mirrored trades of an account that is not yours.")
+    assert body.startswith(f"Trades on {number} copied the trades of another account, or were opposite to them.")
     assert f"The rule: {RULE}" in body and "0.9" not in body and "leo" not in body.lower()
     assert (own.action, own.rule, own.appeal_id) == ("warn", RULE, None)
 

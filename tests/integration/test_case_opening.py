@@ -117,7 +117,7 @@ async def test_a_hold_stops_exactly_the_accounts_that_are_named_by_strong_links(
     states = {name: (await firm.activities.check_risk(ref(payout))).state for name, payout in payouts.items()}
     assert states == {"tina": "in_review", "olga": "awaiting_approval"}
     held = await firm.payout(payouts["tina"])
-    assert held.reason == f"case {case_id} is open: It copies. The hold ends 2014-05-29 21:00 UTC"
+    assert held.reason == f"case {case_id} is open: It copies. The hold ends on 2014-05-29 21:00 UTC"
     assert held.told == "The payout is under review."
     assert (await firm.payout(payouts["olga"])).checks["cases"]["ok"]
 
@@ -154,7 +154,7 @@ async def test_a_hold_is_raised_after_two_business_days_and_ends_after_five(firm
     assert await at(26) == ("26", False, datetime(2014, 5, 29, 21, tzinfo=UTC))
     payout_id = await firm.awaiting(_owner("tina"), MEDIUM)
     assert (await firm.payout(payout_id)).state == "in_review"
-    assert "It is raised to admin" in ((await firm.payout(payout_id)).reason or "")
+    assert "The case is raised to admin" in ((await firm.payout(payout_id)).reason or "")
     assert await at(29) == ("26", True, None)
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
     async with firm.db.transaction() as session:

@@ -29,17 +29,21 @@ async def test_a_warning_is_read_before_it_is_sent_and_the_trader_appeals(world:
         assert (
             "Linked accounts" in shown and "<svg class=" in shown and "the policy proposes to warn the trader" in shown
         )
-        assert "No case of this version is decided yet" in shown and "Send the warning" not in shown and follower
+        assert (
+            "No case of this pattern and threshold version is decided yet" in shown
+            and "Send the warning" not in shown
+            and follower
+        )
         fields = {"action": "warn", "rule": RULE, "reason": "8 of 9 openings."}
         told = await rosa.post(f"{page}/action", **fields, message="Otto Brandt scored 0.91.")
-        assert told.status_code == 422 and "may not read this message" in told.text
+        assert told.status_code == 422 and "The message cannot be sent to the trader" in told.text
         assert (await rosa.post(f"{page}/action", **fields)).status_code == 303
         assert (await rosa.post(f"{page}/notes", body="The trader called.")).status_code == 303
         user = re.findall(r'<option value="(usr_[0-9a-z]+)" selected>Rosa', (await rosa.get(page)).text)
         assert (await rosa.post(f"{page}/assignment", to=user[0])).status_code == 303
         shown = (await rosa.get(page)).text
         assert "Otto Brandt reads: A warning about your trading" in shown and "The trader called." in shown
-        assert "Hand over" in shown and f"The rule: {RULE}" in shown
+        assert "Reassign" in shown and f"The rule: {RULE}" in shown
         assert (await rosa.post(f"{page}/decision", decision="warn", reason="It is clear.")).status_code == 303
         assert "Warned by Rosa Lindgren (risk)" in (await rosa.get(page)).text
         figures = (await rosa.get("/risk/precision")).text
@@ -63,7 +67,7 @@ async def test_a_blind_case_hides_its_score_until_it_is_decided(world: ConsoleWo
     page = f"/cases/{world.firm.case}"
     async with world.browser("rosa@firm.example") as rosa:
         shown = (await rosa.get(page)).text
-        assert "hidden until it is decided" in shown and "0.91" not in shown
+        assert "hidden until the case is decided" in shown and "0.91" not in shown
         assert (await rosa.http.get(f"/v1/cases/{world.firm.case}")).json()["score"] is None
         assert (await rosa.post(f"{page}/decision", decision="clear", reason="One signal.")).status_code == 303
         assert "0.91 of 1" in (await rosa.get(page)).text

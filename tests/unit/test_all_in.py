@@ -37,10 +37,10 @@ def test_the_loss_to_the_stop_is_set_beside_both_rooms() -> None:
     assert finding.key == "all_in/a"
     # 8 lots x 50 pips = 4,000: of 4,000 left today after the loss of 1,000, and of 5,000 fresh
     assert finding.sentence == (
-        "One idea in EURUSD stood to lose 4000.00 USD: 100 % of the room left, 80 % of the fresh room."
+        "Risked 4,000.00 USD on one EURUSD trade: 100 % of the 4,000.00 USD left to the daily loss limit."
     )
     assert finding.deals == ("t22",)
-    assert finding.chance == "Half of the account's 22 ideas stood to lose 10 % of the fresh room or less."
+    assert finding.chance == "The median of the account's 22 trades put 10 % of the full loss limit at risk."
     assert float(finding.score) == pytest.approx(0.8)
 
 
@@ -63,7 +63,7 @@ def test_what_was_lost_without_a_stop_is_found() -> None:
     rows = ordinary()
     rows.trade("a", 21 * DAY, 3600, lots=10, profit=-4500)
     (finding,) = found(rows)
-    assert finding.evidence[1].rows[0][5] == "lost, or under water, without a stop"  # type: ignore[union-attr]
+    assert finding.evidence[1].rows[0][5] == "largest loss while open, no stop loss"  # type: ignore[union-attr]
 
 
 def test_losses_cut_anywhere_do_not_hide_a_bet_of_many_times_the_usual_lots() -> None:
@@ -82,7 +82,7 @@ def test_one_winner_without_a_stop_that_decides_is_found() -> None:
     rows = ordinary()
     rows.trade("a", 21 * DAY, 3600, lots=20, profit=8000)
     (finding,) = found(rows)
-    assert finding.evidence[1].rows[0][5] == "won without a stop"  # type: ignore[union-attr]
+    assert finding.evidence[1].rows[0][5] == "profit made without a stop loss"  # type: ignore[union-attr]
 
 
 def test_an_account_of_few_or_only_such_ideas_is_found() -> None:
@@ -127,7 +127,7 @@ def test_a_drawdown_that_the_quotes_show_is_found() -> None:
     rows.quotes["EURUSD"] = Quotes(at, low, low + 0.0001, low, high, low + 0.0001, high + 0.0001)
     rows.trade("a", 21 * DAY + 10, 3000, lots=10, open_price=1.3)
     (finding,) = found(rows)
-    assert "4500.00 USD" in finding.sentence
+    assert "4,500.00 USD" in finding.sentence
 
 
 def test_a_small_trade_with_little_room_left_is_spared() -> None:
@@ -148,7 +148,7 @@ def test_the_day_begins_at_midnight_of_the_account() -> None:
         (finding,) = found(rows)
         return finding.sentence
 
-    assert "65 % of the room left" in lost_before("Europe/Prague")
+    assert "65 % of the 4,600.00 USD left" in lost_before("Europe/Prague")
     assert "60 % of the room left" in lost_before("UTC")
 
 

@@ -41,11 +41,11 @@ def test_tokens_after_the_target_until_the_minimum_are_found() -> None:
     assert finding.key == "day_padding/a"
     # the third trade of 2,000 brings 8,000 on 2 May; 0.05 of 5 lots is 1 %
     assert finding.sentence == (
-        "After the target was reached on 2014-05-02, 3 of 3 days up to the minimum of 5 had token trades only, "
-        "of at most 1.0 % of the account's usual size."
+        "After reaching the profit target on 2014-05-02, 3 of the 3 days that count towards the minimum of 5 trading "
+        "days had very small trades only: at most 1.0 % of the account's usual size."
     )
     assert finding.deals == ("t5", "t6", "t7")
-    assert [row[5] for row in finding.evidence[1].rows] == ["", "", "token", "token", "token"]  # type: ignore[union-attr]
+    assert [row[5] for row in finding.evidence[1].rows] == ["", ""] + 3 * ["very small only"]  # type: ignore[union-attr]
 
 
 def test_one_day_that_passes_and_four_tokens_are_found() -> None:
@@ -54,7 +54,7 @@ def test_one_day_that_passes_and_four_tokens_are_found() -> None:
     for day in (1, 4, 5, 6):
         token(rows, day, lots=0.4)
     (finding,) = found(rows)
-    assert "4 of 4 days" in finding.sentence
+    assert "4 of the 4 days" in finding.sentence
 
 
 def test_tokens_between_real_days_before_the_target_are_found() -> None:
@@ -64,7 +64,7 @@ def test_tokens_between_real_days_before_the_target_are_found() -> None:
     for day in (1, 2, 5, 6, 7):
         token(rows, day)
     (finding,) = found(rows)
-    assert finding.sentence.startswith("With no target reached, 5 of 8 days up to the minimum of 8")
+    assert finding.sentence.startswith("Before reaching the profit target, 5 of the 8 days that count")
 
 
 def test_tokens_in_another_symbol_and_in_legs_are_found() -> None:
@@ -84,11 +84,11 @@ def test_positions_opened_and_closed_at_once_are_tokens_of_any_size() -> None:
     for day in (4, 5, 6):
         rows.trade("a", day * DAY + NOON, 3, lots=5, profit=-5)
     (finding,) = found(rows)
-    assert finding.sentence.endswith("had token trades only, 3 of them closed at once and near even.")
+    assert finding.sentence.endswith("very short trades only: 3 closed within 60 seconds near break-even.")
     assert [each.name for each in finding.evidence[0].figures] == [  # type: ignore[union-attr]
-        "Token days",
-        "Share of the days up to the minimum",
-        "Trades closed at once and near even",
+        "Days with very small trades only",
+        "Share of the days that count towards the minimum",
+        "Trades closed at once near break-even",
     ]
 
 
@@ -116,7 +116,7 @@ def test_before_the_target_the_figures_are_those_that_decided() -> None:
     for day in (1, 2, 5, 6):
         rows.trade("a", day * DAY + NOON, 600, lots=0.05, profit=5)
     (finding,) = found(rows)
-    assert "of at most 0.5 % of the account's usual size" in finding.sentence
+    assert "at most 0.5 % of the account's usual size" in finding.sentence
     assert [(float(each.measured), float(each.threshold)) for each in finding.evidence[0].figures] == [  # type: ignore[union-attr]
         (4, 2),
         (57.14, 40),  # of 7 days
@@ -130,7 +130,7 @@ def test_a_funded_account_with_one_real_day_and_tiny_days_is_found() -> None:
     for day in (1, 4, 5, 6):
         token(rows, day)
     (finding,) = found(rows)
-    assert "4 of 5 days" in finding.sentence
+    assert "4 of the 5 days" in finding.sentence
 
 
 def test_days_are_those_of_the_account() -> None:
@@ -147,8 +147,8 @@ def test_days_are_those_of_the_account() -> None:
         rows.trades[0]["profit"] = 7_000.0
         return found(rows, min_token_days_pct=40)[0].sentence
 
-    assert "3 of 4 days" in sentence("UTC")
-    assert "2 of 4 days" in sentence("Europe/Prague")
+    assert "3 of the 4 days" in sentence("UTC")
+    assert "2 of the 4 days" in sentence("Europe/Prague")
 
 
 @pytest.mark.parametrize("lots", [2.5, 1.2, 0.6])

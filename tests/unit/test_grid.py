@@ -54,7 +54,7 @@ def test_two_baskets_of_equal_steps_are_found_with_their_ladders() -> None:
     (finding,) = found(rows)
     assert finding.key == "grid/a"
     assert finding.sentence == (
-        "2 baskets of up to 5 levels in EURUSD averaged down at near-equal price steps (variation 0.02) "
+        "2 baskets of up to 5 positions in EURUSD, opened at nearly equal steps against the price (steps vary by 2 %) "
         "and closed together."
     )
     assert len(finding.deals) == 9
@@ -84,7 +84,7 @@ def test_legs_split_within_seconds_are_one_level() -> None:
         for leg in range(2):
             rows.trade("a", n * 1200 + 3 * leg, 20_000 - n * 1200, lots=0.5, open_price=1.3 - n * 15 * PIP)
     (finding,) = found(rows)
-    assert "1 basket of up to 5 levels" in finding.sentence
+    assert "1 basket of up to 5 positions" in finding.sentence
 
 
 def test_a_missing_level_and_closes_spread_over_minutes_are_found() -> None:

@@ -44,8 +44,8 @@ def test_doubling_after_each_loss_is_found_with_its_chains() -> None:
     assert finding.score >= 0.5
     # four streaks: 1, 2, 4, 8 twice and 1, 2, 4 twice; all ten losses are followed by a larger trade, no win is
     assert finding.sentence == (
-        "The size rose after losses in 4 streaks, up to 8.0 times the streak's first: after 100% of losses, "
-        "but after 0% of wins."
+        "Raised the size in 4 losing streaks, up to 8.0 times the first trade of the streak: after 100 % of losses and "
+        "0 % of wins."
     )
     assert len(finding.deals) == 4 + 3 + 4 + 3
     assert {"t2", "t5"} <= {*finding.deals}
@@ -84,7 +84,7 @@ def test_jittered_sizes_and_legs_split_within_seconds_are_found() -> None:
         for leg in range(3):
             rows.trade("a", n * PAUSE + 4 * leg, 600, lots=third, profit=result * third)
     (finding,) = found(rows)
-    assert "8 streaks" in finding.sentence
+    assert "8 losing streaks" in finding.sentence
 
 
 def test_chains_in_one_symbol_between_ordinary_trades_in_another_are_found() -> None:
@@ -120,7 +120,7 @@ def test_larger_and_larger_additions_to_a_losing_position_are_found() -> None:
                 profit=10,
             )
     (finding,) = found(rows)
-    assert "4 streaks" in finding.sentence
+    assert "4 losing streaks" in finding.sentence
 
 
 def test_two_chains_are_not_enough() -> None:

@@ -55,13 +55,13 @@ def test_a_farm_of_one_owner_is_found() -> None:
     (finding,) = judged(rows)
     assert finding.key == "challenge_farming/f0"
     assert finding.sentence == (
-        "6 challenges bought within 3 days; 3 were bet on their first trade or first day (at least 40 % of the daily "
-        "loss limit), 6 began with the opposite of another, and 6 ended soon or hardly traded."
+        "Bought 6 challenges within 3 days: 3 risked at least 40 % of the daily loss limit on the first trade or day, "
+        "6 opened opposite to another of these accounts, and 6 ended within 4 days or made at most 6 trades."
     )  # what the winners risked was not told: they had no stop
     assert (finding.relation, finding.severity) == ("same_owner", "hold")
     assert sorted(finding.blamed) == [f"f{n}" for n in range(6)]
     assert len(finding.deals) == 6
-    assert finding.chance.startswith("1 of 41 owners")
+    assert finding.chance.startswith("1 of 41 traders")
 
 
 def test_owners_who_share_card_and_device_farm_together() -> None:
@@ -83,8 +83,8 @@ def test_bets_without_opposites_are_found_too() -> None:
         rows.account(f"f{n}", "ann", phase="phase 1", opened=n * DAY, ended=n * DAY + HOUR, outcome="breached")
         bet(rows, f"f{n}", n * DAY + 600, -1)
     (finding,) = judged(rows)
-    assert "8 were bet" in finding.sentence
-    assert "0 began with the opposite" in finding.sentence
+    assert "8 risked" in finding.sentence
+    assert "0 opened opposite" in finding.sentence
     assert finding.score > Decimal("0.6")
 
 
@@ -165,7 +165,7 @@ def test_a_later_phase_is_no_purchase(phase: str) -> None:
 
 def test_without_a_time_of_opening_the_first_trade_stands_for_it() -> None:
     soon = PATTERN.judge(eight_bets("phase 1", opened=False, apart=HOUR).book())
-    assert soon.findings[0].sentence.startswith("8 challenges bought within 1 day; 8 were bet")
+    assert soon.findings[0].sentence.startswith("Bought 8 challenges within 1 day: 8 risked")
     late = PATTERN.judge(eight_bets("phase 1", opened=False, apart=30 * DAY).book())
     assert (late.findings, late.cannot_judge) == (
         (),
@@ -198,12 +198,12 @@ def test_accounts_that_die_on_their_first_day_are_farmed_without_one_large_bet()
     rows = Rows()
     dead_within(rows, 8, 4, 1.05)  # a quarter of the daily limit at a time
     (finding,) = judged(rows)
-    assert "8 were bet" in finding.sentence
+    assert "8 risked" in finding.sentence
     assert finding.severity == "hold"
     spread = Rows()
     dead_within(spread, 8, 9, 1.05)  # too many decisions for a bet, but none lived for a day
     (finding,) = judged(spread)
-    assert "0 were bet" in finding.sentence
+    assert "0 risked" in finding.sentence
     assert finding.severity == "review"
 
 
@@ -222,4 +222,4 @@ def test_breached_after_two_trades_is_a_bet_though_no_limit_is_told() -> None:
         bet(rows, f"f{n}", opened + 600, 1)
         bet(rows, f"f{n}", opened + 2 * HOUR, -1)
     (finding,) = judged(rows)
-    assert "8 were bet" in finding.sentence
+    assert "8 risked" in finding.sentence

@@ -56,7 +56,7 @@ def test_a_copier_is_found_with_its_model() -> None:
     (finding,) = judged(rows)
     assert finding.key == "copy_trading/leader"
     assert finding.sentence == (
-        "20 of 20 openings of account follower repeat those of account leader, about 2 seconds later at 0.50 times "
+        "follower copies leader: 20 of 20 trades opened about 2 seconds after the same trade of leader, at 0.50 times "
         "the size."
     )
     assert finding.in_role("leader") == ("leader",)
@@ -65,7 +65,7 @@ def test_a_copier_is_found_with_its_model() -> None:
     assert (finding.relation, finding.severity) == ("stranger", "hold")
     assert len(finding.deals) == 40
     assert "pairs of accounts could have matched" in finding.chance
-    assert any("closes go together" in each for each in finding.ruled_out)
+    assert any("close together" in each for each in finding.ruled_out)
 
 
 @pytest.mark.parametrize(("lag", "jitter"), [(0.3, 0.1), (8.0, 5.0), (45.0, 25.0), (180.0, 40.0)])
@@ -83,10 +83,10 @@ def test_partial_copies_among_own_trades_are_found_and_the_own_trades_told() -> 
     own = [replace(each, side=-each.side, at=each.at + 300) for each in led(18, seed=77)]
     keep(rows, "follower", sorted([*copied(led()[::2], 3.0, 1.3), *own], key=lambda each: each.at))
     (finding,) = judged(rows)
-    assert finding.sentence.startswith("10 of 28 openings of account follower repeat")
+    assert finding.sentence.startswith("follower copies leader: 10 of 28 trades")
     (exculpatory,) = finding.exculpatory
     assert isinstance(exculpatory, Table)
-    assert exculpatory.rows == (("18 of 28",),)
+    assert exculpatory.rows == (("follower", "18 of 28"),)
 
 
 def test_who_copies_openings_only_and_closes_on_its_own_is_found() -> None:
@@ -132,7 +132,7 @@ def test_split_legs_are_one_copy() -> None:
         for leg in range(3):
             rows.trade("follower", each.at + 2 + leg, each.lasted, side=each.side, lots=each.lots / 3)
     (finding,) = judged(rows)
-    assert finding.sentence.startswith("20 of 20 openings")
+    assert finding.sentence.count("20 of 20 trades")
     assert "1.00 times the size" in finding.sentence
     assert len(finding.deals) == 20 + 60
 
@@ -165,7 +165,7 @@ def test_a_large_ring_does_not_make_its_own_meetings_ordinary() -> None:
         keep(rows, f"follower{n}", copied(led(), 1.0 + n / 4, 0.5 + n / 10, jitter=0.1, seed=n))
     (finding,) = judged(rows)
     assert len(finding.blamed) == 15
-    (followers,) = [each for each in finding.evidence if getattr(each, "title", "") == "Followers"]
+    (followers,) = [each for each in finding.evidence if getattr(each, "title", "") == "Copying accounts"]
     assert isinstance(followers, Table)
     assert all(float(row[2]) < 1 for row in followers.rows)  # expected by chance, of 20
 
@@ -204,7 +204,7 @@ def test_the_clock_of_a_venue_does_not_turn_leader_and_follower_round() -> None:
     offsets[book.accounts.id == "follower"] = -5 * SECOND
     (finding,) = judged(replace(book, clock_offset=offsets))
     assert finding.in_role("leader") == ("leader",)
-    assert "about 2 seconds later" in finding.sentence
+    assert "about 2 seconds after" in finding.sentence
 
 
 def test_accounts_at_venues_whose_clocks_are_not_known_are_not_compared_with_each_other() -> None:

@@ -55,7 +55,7 @@ def test_two_legs_that_open_and_close_together_are_found() -> None:
     assert finding.key == "hedging/one"
     assert finding.in_role("leg") == finding.blamed == ("one", "other")
     assert finding.sentence == (
-        "10 times account other opened the opposite of account one within 2.25 seconds, and 100 % of them closed "
+        "other opened 10 trades opposite to trades of one, each within 2.25 seconds; 100 % of the pairs closed "
         "together."
     )
     assert finding.score > Decimal("0.9")
@@ -68,7 +68,7 @@ def test_legs_that_all_last_as_long_are_not_said_to_close_together() -> None:
     keep(rows, "one", [replace(each, lasted=1_800.0) for each in legs()])
     keep(rows, "other", mirror([replace(each, lasted=1_800.0) for each in legs()]))
     (finding,) = judged(rows)
-    assert finding.sentence == "10 times account other opened the opposite of account one within 2.25 seconds."
+    assert finding.sentence == "other opened 10 trades opposite to trades of one, each within 2.25 seconds."
 
 
 @pytest.mark.parametrize(("lag", "jitter"), [(0.5, 0.3), (20.0, 8.0), (150.0, 30.0)])
@@ -96,7 +96,7 @@ def test_hedges_among_other_trades_are_found_and_the_others_told() -> None:
     keep(rows, "one", sorted([*legs(), *[replace(t, at=t.at + 150) for t in legs(20, seed=40)]], key=lambda t: t.at))
     keep(rows, "other", sorted([*mirror(legs()), *legs(22, seed=50)], key=lambda t: t.at))
     (finding,) = judged(rows)
-    assert finding.sentence.startswith("10 times")
+    assert finding.sentence.count(" opened 10 trades opposite")
     assert finding.exculpatory
 
 
@@ -108,7 +108,7 @@ def test_a_group_that_nets_flat_is_one_finding() -> None:
         keep(rows, f"small{n}", mirror(legs(lots=3.0), 1.0 + n, 1 / 3))
     (finding,) = judged(rows)
     assert finding.in_role("leg") == ("large", "small0", "small1", "small2")
-    assert any("; 0 % of what the accounts opened is not offset" in str(each) for each in finding.evidence)
+    assert any(": 0 % of the traded size is not hedged" in str(each) for each in finding.evidence)
 
 
 def test_indices_that_move_together_hedge_each_other() -> None:
@@ -127,7 +127,7 @@ def test_sizes_are_compared_by_the_loss_limits() -> None:
     keep(rows, "one", legs(), max_loss=10_000)
     keep(rows, "other", mirror(legs(), ratio=0.5), max_loss=5_000)
     (finding,) = judged(rows)
-    (table,) = [each for each in finding.evidence if getattr(each, "title", "").startswith("Pairs of legs")]
+    (table,) = [each for each in finding.evidence if getattr(each, "title", "").startswith("Hedged pairs")]
     assert "1.00" in str(table)
 
 

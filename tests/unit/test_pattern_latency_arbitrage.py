@@ -90,7 +90,7 @@ def test_a_clock_that_is_ahead_is_no_lag() -> None:
     arbitrage(rows, clock=0.6)
     (finding,) = judge(rows.book()).findings
     assert finding.blamed == ("fast",)
-    (clock,) = [said for said in finding.ruled_out if said.startswith("The venue's clock is")]
+    (clock,) = [said for said in finding.ruled_out if said.startswith("A wrong clock: the venue's clock is")]
     assert any(f"{ms:+d} ms off" in clock for ms in range(560, 641))
 
 

@@ -66,7 +66,7 @@ def test_stops_on_both_sides_before_releases_are_found() -> None:
     assert finding.blamed == ("a",)
     assert finding.relation == "one_account"
     assert finding.sentence == (
-        "Stop orders were placed on both sides of the price 60 s before 4 releases; one side was filled, "
+        "Placed a buy stop and a sell stop around the price 60 seconds before 4 news releases; one order was filled, "
         "the other ended."
     )
     assert len(finding.deals) == 4
@@ -169,7 +169,7 @@ def test_without_orders_repeated_fills_in_the_first_seconds_score_lower() -> Non
     judged = judge(rows.book())
     (finding,) = judged.findings
     assert finding.score < 0.7
-    assert finding.sentence.startswith("At 5 of 5 releases the account opened within 3 s")
+    assert finding.sentence.startswith("Opened trades within 3 seconds of 5 of 5 news releases")
     assert judged.cannot_judge is not None and judged.cannot_judge.startswith("1 accounts have no orders")
     rows.orders = []
     judged = judge(rows.book())
@@ -188,7 +188,9 @@ def test_releases_are_compared_with_the_time_of_our_clock() -> None:
     assert judge(book).findings == ()
     offset = np.where(book.accounts.id == "a", round(HOUR) * SECOND, 0)
     (finding,) = judge(replace(book, clock_offset=offset)).findings
-    assert finding.sentence.startswith("Stop orders were placed on both sides of the price 60 s before 3 releases")
+    assert finding.sentence.startswith(
+        "Placed a buy stop and a sell stop around the price 60 seconds before 3 news releases"
+    )
 
 
 def test_seconds_after_a_release_are_not_judged_where_the_clock_is_not_known() -> None:
@@ -218,8 +220,8 @@ def test_the_few_other_straddlers_of_a_small_firm_do_not_make_it_usual() -> None
         for release in RELEASES[n % 4 : n % 4 + 2]:
             rows.trade(f"twice {n}", release + 0.6, 300)
     (finding,) = judge(rows.book()).findings
-    assert finding.sentence.startswith("At 4 of 4 releases the account opened within 0.75 s")
-    assert "2 % are expected to be so early" in finding.chance
+    assert finding.sentence.startswith("Opened trades within 0.75 seconds of 4 of 4 news releases")
+    assert "2 % are expected this early" in finding.chance
 
 
 def test_without_orders_whipsaws_are_found_and_trading_by_hand_is_not() -> None:
@@ -228,7 +230,7 @@ def test_without_orders_whipsaws_are_found_and_trading_by_hand_is_not() -> None:
         rows.trade("a", release + 1, 300, side=1)
         rows.trade("a", release + 3, 300, side=-1)
     (finding,) = judge(rows.book()).findings
-    assert "at 2 of them on both sides" in finding.sentence
+    assert "in both directions at 2 of these releases" in finding.sentence
     rows = firm()
     for n, release in enumerate(RELEASES):
         rows.trade("a", release + 3 + 10 * n, 300)

@@ -49,7 +49,7 @@ def test_fills_better_than_the_market_are_found_with_their_trades() -> None:
     (finding,) = judge(rows.book()).findings
     assert finding.key == "off_market_fill/suspect"
     assert finding.blamed == ("suspect",)
-    assert finding.sentence.startswith("5 of 50 fills had prices better than any that the market quoted")
+    assert finding.sentence.startswith("5 of 50 fills had better prices than any that the market quoted")
     assert len(finding.deals) == 5
     assert finding.score > 0.5
     figures = next(each for each in finding.evidence if isinstance(each, Figures)).figures

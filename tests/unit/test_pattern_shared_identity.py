@@ -33,7 +33,7 @@ def test_a_ring_with_one_card_and_one_device_is_found() -> None:
     rows.account("second", "o3", opened=9_999.0)
     (finding,) = judged(rows)
     assert finding.key == "shared_identity/a3"
-    assert finding.sentence == "4 owners with 5 accounts share the same card and the same device."
+    assert finding.sentence == "4 traders with 5 accounts share the same payment card and the same device."
     assert finding.in_role("member") == ("a3", "a4", "a5", "a6", "second")
     assert (finding.relation, finding.severity, finding.deals) == ("linked", "review", ())
     assert finding.link_strength > Decimal("0.9")

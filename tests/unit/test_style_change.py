@@ -73,14 +73,14 @@ def test_another_hand_is_found_and_both_histograms_are_shown() -> None:
     for name in ("symbols", "hours", "holding time"):
         assert name in finding.sentence
     assert "size" not in finding.sentence
-    by_symbol = next(item for item in finding.evidence if getattr(item, "title", "") == "By symbols")
+    by_symbol = next(item for item in finding.evidence if getattr(item, "title", "") == "Trades by symbols")
     assert [row[0] for row in by_symbol.rows] == ["EURUSD", "GBPUSD", "XAUUSD"]  # type: ignore[union-attr]
-    assert by_symbol.rows[2][1:] == ("0%", "100%")  # type: ignore[union-attr]
+    assert by_symbol.rows[2][1:] == ("0 %", "100 %")  # type: ignore[union-attr]
 
 
 def test_an_expert_in_one_phase_and_hands_in_the_next_are_found() -> None:
     (finding,) = two(Style(expert="77"), Style())
-    assert "changed: manual or expert." in finding.sentence
+    assert ": manual or expert." in finding.sentence
 
 
 def test_another_class_of_assets_is_found() -> None:

@@ -44,4 +44,4 @@ def test_alerts_name_symbols_as_the_venue_lists_them() -> None:
     names = tuple(f"{name}_m" for name in book.trades.listed_symbols)
     listed = replace(book, trades=replace(book.trades, listed_symbols=names))
     (finding,) = default_patterns()["all_in"].judge(listed).findings
-    assert finding.sentence.startswith("One idea in EURUSD_m stood to lose 4500.00 USD")
+    assert finding.sentence.startswith("Risked 4,500.00 USD on one EURUSD_m trade")

@@ -26,9 +26,11 @@ def test_both_shares_are_shown() -> None:
     # 20 brief winners of 30, 10 brief losers of 20, 10 long winners of 40: 600 of 1,000 won, 30 of 40 trades
     (finding,) = found(traded((20, 4, 30), (10, 5, -20), (10, 3600, 40)))
     assert finding.key == "tick_scalping/a"
-    assert finding.sentence == "60 % of the winnings and 75 % of the trades lasted no longer than 10 seconds."
+    assert finding.sentence == (
+        "75 % of the trades were held for at most 10 seconds and made 60 % of the gross profit."
+    )
     assert finding.chance.startswith(
-        "Brief trades won 600.00 USD of 1000.00 USD; net of losses 400.00 USD of 800.00 USD."
+        "Short trades made 600.00 USD of 1,000.00 USD gross profit, and 400.00 USD of 800.00 USD net profit."
     )
     assert len(finding.deals) == 30
 
@@ -46,7 +48,7 @@ def test_trades_under_a_minute_are_found_by_the_rule_for_a_minute() -> None:
 def test_brief_trades_that_win_little_are_a_finding_only_when_they_are_most_of_all() -> None:
     assert not found(traded((27, 4, 1), (23, 3600, 100)))
     (finding,) = found(traded((35, 4, 1), (15, 3600, 100)))
-    assert finding.sentence == "2 % of the winnings and 70 % of the trades lasted no longer than 30 seconds."
+    assert finding.sentence == ("70 % of the trades were held for at most 30 seconds and made 2 % of the gross profit.")
 
 
 def test_brief_winnings_hidden_among_long_tokens_are_found() -> None:

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0080"
-down_revision = "0076"
+down_revision = "0079"
 branch_labels = None
 depends_on = None
 
