@@ -116,7 +116,7 @@ OPEN: Final = {
     "break": "match fee suspense explain reopen lock_again push_again enable_again take",
     "case": "clear inconclusive warn withdraw",
     "chargeback": "submit",
-    "compensation": "reject",
+    "compensation": "reject withdraw",
     "dispute": "uphold reinstate",
     "identity": "verify refuse",
     "payout": "retract return_to_trader reject stop release keep cancel",
