@@ -6,6 +6,7 @@ The caller says which kinds of work there are: each kind is a `Waiting`, under i
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,6 +34,7 @@ from domain.work_queue import SOON
 from store.clock import market_now
 from store.models import Account, ServiceDeadline, Trader
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
+from store.together import OneValueEach
 
 
 class QueueItem(View):
@@ -67,9 +69,9 @@ class Row:
 class Waiting:
     """How one kind of work waits.
 
-    `rows` returns a SELECT made by `waiting_rows`. `target`: how long an item without a deadline may wait. It orders
-    the list and nothing else: nothing happens when it passes. `words` returns the heading of an item; the trader and
-    the account number follow it, unless the heading `names_accounts` itself.
+    `rows` returns a SELECT made by `waiting_rows`, the same one each time. `target`: how long an item without a
+    deadline may wait. It orders the list and nothing else: nothing happens when it passes. `words` returns the heading
+    of an item; the trader and the account number follow it, unless the heading `names_accounts` itself.
     """
 
     rows: Callable[[], Select[Any]]
@@ -196,6 +198,13 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
 
 async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:
     """How many items of each kind wait; every kind is in it."""
-    work = _all(kinds).subquery("work")
-    rows = await session.execute(select(work.c.kind, func.count()).group_by(work.c.kind))
-    return dict.fromkeys(kinds, 0) | {str(kind): int(count) for kind, count in rows}
+    found = await _counting(tuple(kinds.items())).read(session)
+    return {name: int(count) for name, count in zip(kinds, found, strict=True)}
+
+
+@cache
+def _counting(kinds: tuple[tuple[str, Waiting], ...]) -> OneValueEach:
+    """The counts of these kinds, put together once: every page of the staff shows them."""
+    return OneValueEach(
+        **{name: select(func.count()).select_from(waiting.rows().subquery()) for name, waiting in kinds}
+    )
