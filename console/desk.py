@@ -10,7 +10,6 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
@@ -28,7 +27,6 @@ from front.subjects.subject import Subjects
 from ports.capabilities import PlatformFeatures
 from store.clock import market_now
 from store.identity import CurrentSession, token_digest
-from store.models import User
 from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
@@ -125,8 +123,7 @@ class Desk:
             actor = current.actor
             if actor.role not in roles:
                 raise NotAllowed("This page is not for your role.", remedy="Ask a colleague who has the role.")
-            name = await session.scalar(select(User.name).where(User.id == actor.user_id))
-            viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, current.csrf)
+            viewer = Viewer(actor.user_id, current.name, actor.role, actor.trader_id, current.csrf)
             yield Visit(request, session, viewer, actor, self.deps.subjects, self.deps.platforms, current.id)
 
     async def _current(self, session: AsyncSession, request: Request) -> CurrentSession:

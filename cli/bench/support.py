@@ -1,6 +1,7 @@
 """`propos bench support`: lists and pages of a desk with many tickets, an answer, and mail that comes in.
 
-The requests go through the whole application in this process, with its real database; there is no network between.
+The requests go through the whole application in this process, with its real database, one after another; there is no
+network between. Mails go to a process of their own (`cli/bench/support_mail.py`).
 """
 
 import asyncio
@@ -9,17 +10,20 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import uuid4
 
 import httpx
+import uvloop
 from sqlalchemy import insert, text
 
 from api.app import create_app
 from cli.bench import payout_firm
 from cli.bench.outside import payments
 from cli.bench.servers import database
-from cli.bench.support_mail import Writer, measure_inbound
+from cli.bench.support_mail import Writer, door, measure_inbound
 from cli.bench.timing import percentile, rounded
 from cli.stack import logs
 from domain.keys import derived_id
@@ -45,13 +49,18 @@ _QUESTION: Final = "I asked for a payout on Monday and it has not arrived. Which
 def measure(tickets: int, requests: int, step: Step) -> dict[str, Any]:
     """Returns milliseconds of the server, by what was asked for."""
     logs.configure("bench", "warning")
-    crypto.install(crypto.FieldKeys.parse("k1:" + base64.b64encode(os.urandom(32)).decode()))
-    with database() as (_, url):
-        return asyncio.run(_measure(url, tickets, requests, step))
+    keys = "k1:" + base64.b64encode(os.urandom(32)).decode()
+    crypto.install(crypto.FieldKeys.parse(keys))
+    with (
+        database() as (_, url),
+        TemporaryDirectory(prefix="propos-bench-") as folder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # the loop of the API's process
+    ):
+        return runner.run(_measure(url, keys, Path(folder), tickets, requests, step))
 
 
-async def _measure(url: str, tickets: int, requests: int, step: Step) -> dict[str, Any]:
-    db = Database(url)
+async def _measure(url: str, keys: str, folder: Path, tickets: int, requests: int, step: Step) -> dict[str, Any]:
+    db, load_before = Database(url), os.getloadavg()[0]
     try:
         step("making traders")
         await payout_firm.open_firm(db)
@@ -70,8 +79,10 @@ async def _measure(url: str, tickets: int, requests: int, step: Step) -> dict[st
             http.cookies.set(COOKIE, signed_in.token)
             figures = await _requests(http, tickets, requests, step)
         step("mails")
-        figures |= await measure_inbound(db, await _writers(db, tickets), requests)
-        return {"tickets": tickets, "messages": tickets * _MESSAGES, **figures}
+        with door(folder, url, keys) as opened:
+            figures |= await measure_inbound(db, opened, await _writers(db, tickets), requests)
+        machine = {"cpus": os.cpu_count(), "load_before": rounded(load_before), "load_after": os.getloadavg()[0]}
+        return {"tickets": tickets, "messages": tickets * _MESSAGES, "at_once": 1, **figures, "machine": machine}
     finally:
         await db.close()
 
@@ -119,15 +130,22 @@ async def _requests(http: httpx.AsyncClient, tickets: int, requests: int, step: 
 
 
 async def _timed(ask: Callable[[int], Awaitable[httpx.Response]], numbers: list[int]) -> dict[str, float]:
-    taken = list[float]()
+    """Asks one after another. `cpu`: milliseconds of the processor that a request takes in this process on average;
+    those of PostgreSQL are not in it."""
+    taken, cpu = list[float](), list[float]()
     for number in numbers:
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         answer = await ask(number)
         taken.append((time.perf_counter() - started) * 1000)
+        cpu.append((time.process_time() - worked) * 1000)
         if answer.status_code >= 400:
             raise RuntimeError(f"{answer.request.url}: {answer.status_code} {answer.text[:300]}")
-    kept = taken[_WARM:]
-    return {"p50": rounded(percentile(kept, 0.5)), "p95": rounded(percentile(kept, 0.95))}
+    kept, busy = taken[_WARM:], cpu[_WARM:]
+    return {
+        "p50": rounded(percentile(kept, 0.5)),
+        "p95": rounded(percentile(kept, 0.95)),
+        "cpu": rounded(sum(busy) / len(busy)),
+    }
 
 
 def _id(number: int) -> str:
@@ -168,7 +186,8 @@ def _rows(numbers: range, now: datetime, tickets: int) -> Iterator[tuple[type[Ba
             "id": _id(number), "trader_id": trader(number), "subject": f"Payout {number}",
             "account_id": derived_id("acc", _whose(number, tickets)), "state": "open" if waits(number) else "solved",
             "opened_at": opened(number), "changed_at": opened(number), "recorded_at": opened(number),
-            "due_at": opened(number) + timedelta(days=2) if waits(number) else None, "solved_times": 0, "snoozes": 0,
+            "due_at": opened(number) + timedelta(days=2) if waits(number) else None,
+            "solved_times": int(not waits(number)), "snoozes": 0,
         }
         for number in numbers
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Select, func, select
@@ -23,6 +24,7 @@ from store.models import (
     User,
 )
 from store.read.pages import Page, View, Window, account_number, keyset
+from store.rows import keep
 from store.scope import Scope
 from store.service_time import service_now
 
@@ -126,12 +128,16 @@ class TicketView(TicketRow):
 
 
 def _statement(scope: Scope) -> Select[Any]:
+    return _all().where(scope.own(Ticket.trader_id))
+
+
+@cache
+def _all() -> Select[Any]:
     return (
         select(Ticket, Account.number, Trader.name.label("trader_name"), _Assignee.name.label("assignee"))
         .outerjoin(Trader, Trader.id == Ticket.trader_id)
         .outerjoin(Account, Account.id == Ticket.account_id)
         .outerjoin(_Assignee, _Assignee.id == Ticket.assignee_id)
-        .where(scope.own(Ticket.trader_id))
     )
 
 
@@ -203,6 +209,7 @@ async def one(session: AsyncSession, scope: Scope, ticket_id: str) -> TicketView
     if row is None:
         raise NotFound
     ticket: Ticket = row.Ticket
+    keep(session, ticket)
     merged = (await session.scalars(select(Ticket).where(Ticket.root_id == ticket_id).order_by(Ticket.id))).all()
     members = [ticket_id, *(each.id for each in merged)]
     messages = await _messages(session, scope, members, ticket.contact)
@@ -291,7 +298,7 @@ async def _desk(session: AsyncSession, ticket: Ticket, members: list[str]) -> di
 
 
 async def _rating(session: AsyncSession, ticket: Ticket) -> RatingView | None:
-    row = await session.get(TicketRating, (ticket.id, ticket.solved_times))
+    row = await session.get(TicketRating, (ticket.id, ticket.solved_times)) if ticket.solved_times else None
     if row is None:
         return None
     return RatingView(round=row.round, score=row.score, comment=row.comment, given_at=row.given_at)
