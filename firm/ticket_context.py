@@ -19,8 +19,8 @@ from firm.payouts import preview as previews
 from firm.service import clocks
 from store import products, rows
 from store.clock import market_now
-from store.models import Account, Breach, Payout, Ticket
-from store.read import accounts, breaches, payouts, people, room
+from store.models import Account, Breach, Payout, Ticket, Trader
+from store.read import accounts, breaches, payouts, room
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.pages import View, Window
@@ -73,10 +73,10 @@ async def of(
     caller has read it. Raises NotFound for a ticket of somebody who is no trader, or did not prove to be one."""
     if ticket.trader_id is None:
         raise NotFound("Nothing is known of the sender: this ticket has no context.")
-    trader = await people.one(session, FIRM, ticket.trader_id)
     account_id, chosen = await _account(session, ticket, members or await clocks.family(session, ticket.id))
     known: dict[str, Any] = {} if account_id is None else await _of_account(session, account_id, calendars)
     account: AccountView | None = known.get("account")
+    trader = await session.get_one(Trader, ticket.trader_id)
     paid = await _payout(session, ticket, account_id)
     context = TicketContext(
         as_of=await market_now(session),
@@ -119,15 +119,15 @@ async def _of_account(
     session: AsyncSession, account_id: str, calendars: Mapping[str, VenueCalendar] | None
 ) -> dict[str, Any]:
     found_rows = await accounts.loaded(session, FIRM, account_id)
-    for each in found_rows:  # what follows finds them loaded, and sees the same
-        if each is not None:
-            rows.keep(session, each)
+    for row in (found_rows.account, found_rows.live, found_rows.challenge, found_rows.trader):
+        if row is not None:
+            rows.keep(session, row)  # what follows finds them loaded, and sees the same
     account = await accounts.view(session, found_rows)
     broken = (await breaches.page(session, FIRM, _ONE, account_id=account_id)).items
     found: dict[str, Any] = {"account": account, "breach": broken[0] if broken else None}
     if broken:
-        row = await session.get_one(Breach, broken[0].id)
-        found["dispute_until"] = await challenges.dispute_until(session, found_rows.challenge, row)
+        breach = await session.get_one(Breach, broken[0].id)
+        found["dispute_until"] = await challenges.dispute_until(session, found_rows.challenge, breach)
     if account.status == "active":
         terms = await products.load(session, account.product, account.version)
         found["limits"] = room.of(found_rows.account, found_rows.live, terms, account.market_time)

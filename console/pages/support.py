@@ -18,6 +18,7 @@ from domain.approvals import PEOPLE
 from domain.errors import BadInput, Conflict
 from domain.tickets import TICKET
 from firm import held_answers, ticket_desk, tickets
+from firm.service import ahead
 from store.read import tickets as read
 from store.read.pages import Page, Window
 from store.service_time import service_now
@@ -50,6 +51,7 @@ class SupportPages:
             tabs = _TRADER_TABS if visit.viewer.is_trader else _STAFF_TABS
             if tab not in {name for name, _ in tabs} | TICKET.states:
                 raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
+            await ahead.read(visit.session)
             found = await _page(visit, tab, Window(cursor=cursor))
             looking = (
                 {}

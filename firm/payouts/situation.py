@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Row, Select, Text, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
@@ -145,9 +145,9 @@ async def _known(
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
     live = await session.get(AccountLive, account_id)
-    record = await _on_record(session, account, challenge)
+    record = await _on_record(session, account, challenge, live)
     now = await market_now(session, record.market)
-    holdings, profit = _judged(account, holdings or await _checkpoint(session, account, live), record)
+    holdings, profit = _judged(account, holdings or _checkpoint(account, live, record), record)
     terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     offences, tainted = record.deducted or {}, deducted.trades(record.tainted)
     return _Known(
@@ -213,13 +213,16 @@ def _spare(rules: AccountRules, known: PayoutFacts) -> dict[str, int]:
     }
 
 
-async def _on_record(session: AsyncSession, account: Account, challenge: Challenge) -> Row[Any]:
+async def _on_record(
+    session: AsyncSession, account: Account, challenge: Challenge, live: AccountLive | None
+) -> Row[Any]:
     return await _ON_RECORD.read(
         session,
         account=account.id,
         challenge=challenge.id,
         provider=paid.provider_of(challenge),
         initial_deposit=keys.initial_deposit(account.id),
+        checkpoint=live.at if live else None,
     )
 
 
@@ -258,21 +261,18 @@ def _check_cycle(product: Product, cycle: str | None) -> None:
         )
 
 
-async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Holdings:
+def _checkpoint(account: Account, live: AccountLive | None, record: Row[Any]) -> Holdings:
     """Returns the newest stored money, and the positions of the checkpoint with the deals after it. The hold asks the
     platform itself."""
     if live is None:
         return Holdings(account.initial_minor, account.initial_minor, 0)
     open_lots = {str(position["position_id"]): Decimal(position["lots"]) for position in live.positions}
-    newer = await session.execute(
-        select(DealRow.position_id, DealRow.entry, DealRow.lots)
-        .where(DealRow.account_id == account.id, DealRow.at > live.at)
-        .order_by(DealRow.seq)
-    )
-    for position_id, entry, lots in newer:
-        open_lots[position_id] = open_lots.get(position_id, Decimal(0)) + (lots if entry == "in" else -lots)
-    balance, equity = await payout_account.money_now(session, live)
-    return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
+    for deal in record.newer_deals or ():
+        lots = Decimal(deal["lots"])
+        before = open_lots.get(deal["position_id"], Decimal(0))
+        open_lots[deal["position_id"]] = before + (lots if deal["entry"] == "in" else -lots)
+    money = (record.newer_money or ({"balance_minor": live.balance_minor, "close_minor": live.equity_minor},))[0]
+    return Holdings(money["balance_minor"], money["close_minor"], sum(1 for lots in open_lots.values() if lots > 0))
 
 
 async def credited(session: AsyncSession, account_id: str) -> int:
@@ -333,6 +333,16 @@ def _grown_split(product: Product, account: Account) -> Decimal | None:
     return plan.split_pct if plan is not None and grown else None
 
 
+def _newer_deals_query(account_id: Param[str], after: Param[datetime]) -> Select[tuple[str, str, str]]:
+    """The deals after the checkpoint, in order. Lots are text: JSON has no exact decimals."""
+    return (
+        select(DealRow.position_id, DealRow.entry, cast(DealRow.lots, Text).label("lots"))
+        .where(DealRow.account_id == account_id, DealRow.at > after)
+        .order_by(DealRow.seq)
+    )
+
+
+_CHECKPOINT: Final = bindparam("checkpoint", type_=DateTime(timezone=True))
 _ON_RECORD: Final = OneValueEach(
     market=WATERMARK,
     credited=_credited_query(bindparam("account"), bindparam("initial_deposit")),
@@ -344,4 +354,6 @@ _ON_RECORD: Final = OneValueEach(
     first_trade=paid.first_trade_query(bindparam("account")),
     lowers_split=select(Offence.id).where(*_lowers_split(bindparam("challenge"))).limit(1),
     fee_back=paid.fee_back_query(bindparam("challenge"), bindparam("provider")),
+    newer_deals=as_list(_newer_deals_query(bindparam("account"), _CHECKPOINT)),
+    newer_money=as_list(payout_account.newer_money_query(bindparam("account"), _CHECKPOINT)),
 )

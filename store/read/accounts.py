@@ -99,12 +99,13 @@ class AccountView(AccountRow):
 
 
 class Loaded(NamedTuple):
-    """The rows of an account."""
+    """The rows of an account, and the id of its payout that is not closed."""
 
     account: Account
     live: AccountLive | None
     challenge: Challenge
     trader: Trader
+    open_payout_id: str | None
 
 
 def _statement(scope: Scope) -> Select[Any]:
@@ -196,11 +197,12 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
 
 async def loaded(session: AsyncSession, scope: Scope, account_id: str) -> Loaded:
     """Raises NotFound."""
-    statement = _statement(scope).add_columns(Challenge, Trader).where(Account.id == account_id)
-    row = (await session.execute(statement)).one_or_none()
+    payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None))
+    statement = _statement(scope).add_columns(Challenge, Trader, payout.limit(1).scalar_subquery().label("open_payout"))
+    row = (await session.execute(statement.where(Account.id == account_id))).one_or_none()
     if row is None:
         raise NotFound
-    return Loaded(row.Account, row.AccountLive, row.Challenge, row.Trader)
+    return Loaded(row.Account, row.AccountLive, row.Challenge, row.Trader, row.open_payout)
 
 
 async def view(session: AsyncSession, found: Loaded) -> AccountView:
@@ -224,9 +226,7 @@ async def view(session: AsyncSession, found: Loaded) -> AccountView:
         clock_reset=terms.clock.reset,
         next_reset=terms.clock.next_reset(now),
         market_time=now,
-        open_payout_id=await session.scalar(
-            select(Payout.id).where(Payout.account_id == account.id, Payout.closed_at.is_(None))
-        ),
+        open_payout_id=found.open_payout_id,
         positions=tuple(_position(position) for position in live.positions) if live else (),
     )
 
