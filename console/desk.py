@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
 from console import templating
+from console.formats import MOST_COUNTED
 from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
@@ -69,7 +70,9 @@ class Visit:
     ) -> HTMLResponse:
         """The whole page in its frame."""
         live = await frame.live(self.session)
-        waiting = [] if self.viewer.is_trader else await frame.waiting(self.session, self.subjects)
+        waiting = (
+            [] if self.viewer.is_trader else await frame.waiting(self.session, self.subjects, at_most=MOST_COUNTED)
+        )
         here = self.request.url.path
         flash = read_flash(self.request)
         values = {

@@ -186,13 +186,15 @@ async def _candidates(session: AsyncSession, row: IncomingMailRow) -> list[threa
     """Returns the tickets that the mail names: by token first, then by reference, the newest first."""
     named = [row.named] if row.named else []
     ids = list(dict.fromkeys([*named, *await ticket_mails.tickets_of(session, row.reference_ids.split())]))
+    if not ids:
+        return []
+    known = await session.execute(
+        select(Ticket, Trader.email).outerjoin(Trader, Trader.id == Ticket.trader_id).where(Ticket.id.in_(ids[:20]))
+    )
+    by_id = {ticket.id: (ticket, ticket.contact if ticket.trader_id is None else email) for ticket, email in known}
     found = []
-    for ticket_id in ids[:20]:
-        ticket = await session.get(Ticket, ticket_id)
-        if ticket is None:
-            continue
+    for ticket, address in (by_id[ticket_id] for ticket_id in ids if ticket_id in by_id):
         rows.keep(session, ticket)
-        address = await ticket_mails.address_of(session, ticket)
         is_solved = ticket.state == "solved"
         found.append(
             threading.Candidate(

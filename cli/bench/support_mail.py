@@ -31,9 +31,9 @@ from settings import child_environment
 from store.db import Database
 from store.models import IncomingMailRow
 
-_US: Final = "support@firm.example"
+US: Final = "support@firm.example"
 _THEM: Final = "bounces@world.example"
-_AUTHSERV: Final = "mx.firm.example"
+AUTHSERV: Final = "mx.firm.example"
 _CONNECTIONS: Final = 8  # of the firm's mail server, as many as the door works on at once
 _WARM: Final = 40  # each of the door's connections to the database has planned its statements by then
 _IN_CROWD: Final = 5
@@ -75,10 +75,10 @@ def door(folder: Path, database_url: str, keys: str) -> Iterator[Door]:
         "DATABASE_URL": database_url,
         "PROPOS_PAYLOAD_KEYS": keys,
         "PROPOS_DIGEST_KEY": None,
-        "PROPOS_MAIL_FROM": f"Support <{_US}>",
+        "PROPOS_MAIL_FROM": f"Support <{US}>",
         "PROPOS_MAIL_DOORS__BENCH__ADAPTER": "smtp",
         "PROPOS_MAIL_DOORS__BENCH__PORT": str(port),
-        "PROPOS_MAIL_DOORS__BENCH__AUTHSERV": _AUTHSERV,
+        "PROPOS_MAIL_DOORS__BENCH__AUTHSERV": AUTHSERV,
         "PROPOS_MAIL_IN_METRICS_PORT": "0",
         "PROPOS_LOG_LEVEL": "warning",
     }
@@ -97,7 +97,8 @@ async def measure_inbound(db: Database, to: Door, writers: Sequence[Writer], mai
     """Returns milliseconds from the start of a mail's delivery to the answer, one mail after another, and the mails
     taken in a second with several connections. Raises RuntimeError when the door refuses one, or when one is not on the
     record."""
-    made = [_mail(number, writers[number % len(writers)]) for number in range(_WARM + (1 + _IN_CROWD) * mails)]
+    made = [mail_of(number, writers[number % len(writers)]) for number in range(_WARM + (1 + _IN_CROWD) * mails)]
+    before = await _on_record(db)
     await _crowd(to, made[:_WARM])
     single, crowd = made[_WARM : _WARM + mails], made[_WARM + mails :]
     taken, cpu = list[float](), to.cpu_seconds()
@@ -109,8 +110,7 @@ async def measure_inbound(db: Database, to: Door, writers: Sequence[Writer], mai
     started, cpu = time.perf_counter(), to.cpu_seconds()
     await _crowd(to, crowd)
     seconds, cpu_of_crowd = time.perf_counter() - started, (to.cpu_seconds() - cpu) / len(crowd) * 1000
-    async with db.transaction() as session:
-        known = await session.scalar(select(func.count()).select_from(IncomingMailRow))
+    known = await _on_record(db) - before
     if known != len(made):
         raise RuntimeError(f"{len(made)} mails were sent, {known} are on the record.")
     return {
@@ -123,6 +123,11 @@ async def measure_inbound(db: Database, to: Door, writers: Sequence[Writer], mai
         "inbound_crowd_cpu_ms": rounded(cpu_of_crowd),
         "inbound_connections": _CONNECTIONS,
     }
+
+
+async def _on_record(db: Database) -> int:
+    async with db.transaction() as session:
+        return int(await session.scalar(select(func.count()).select_from(IncomingMailRow)) or 0)
 
 
 async def _crowd(to: Door, mails: Sequence[Sent]) -> None:
@@ -139,17 +144,17 @@ async def _bring(to: Door, mails: Sequence[Sent]) -> None:
                 raise RuntimeError(f"The door answered {answer!r} {refused}.")
 
 
-def _mail(number: int, writer: Writer) -> Sent:
-    mail = EmailMessage(policy=SMTP)
+def mail_of(number: int, writer: Writer) -> Sent:
+    made = EmailMessage(policy=SMTP)
     answers, by_trader = number % 2 == 0, number % 4 != 3
-    recipient = tagged(_US, ticket_mails.token(writer.ticket_id)) if answers else _US
-    mail["From"] = writer.address if by_trader else f"stranger{number}@world.example"
-    mail["To"] = recipient
-    mail["Subject"] = ("Re: " if answers else "") + f"Payout {number}"
-    mail["Message-ID"] = f"<{uuid4().hex}@world.example>"
-    domain = mail["From"].rpartition("@")[2]
-    mail["Authentication-Results"] = f"{_AUTHSERV}; dmarc=pass header.from={domain}"
-    mail.set_content(
-        f"Where is my payout number {number}?\n\nOn Monday, {_US} wrote:\n> It is decided today.\n> Support"
+    recipient = tagged(US, ticket_mails.token(writer.ticket_id)) if answers else US
+    made["From"] = writer.address if by_trader else f"stranger{number}@world.example"
+    made["To"] = recipient
+    made["Subject"] = ("Re: " if answers else "") + f"Payout {number}"
+    made["Message-ID"] = f"<{uuid4().hex}@world.example>"
+    domain = made["From"].rpartition("@")[2]
+    made["Authentication-Results"] = f"{AUTHSERV}; dmarc=pass header.from={domain}"
+    made.set_content(
+        f"Where is my payout number {number}?\n\nOn Monday, {US} wrote:\n> It is decided today.\n> Support"
     )
-    return Sent(recipient, mail.as_bytes())
+    return Sent(recipient, made.as_bytes())

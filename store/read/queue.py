@@ -34,7 +34,7 @@ from domain.work_queue import SOON
 from store.clock import market_now
 from store.models import Account, ServiceDeadline, Trader
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
-from store.together import OneValueEach
+from store.together import OneFixedValueEach
 
 
 class QueueItem(View):
@@ -196,15 +196,15 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
     return heading if waiting.names_accounts else ", ".join(part for part in (heading, row["name"], number) if part)
 
 
-async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:
-    """How many items of each kind wait; every kind is in it."""
-    found = await _counting(tuple(kinds.items())).read(session)
+async def counts(session: AsyncSession, kinds: Kinds, *, at_most: int | None = None) -> dict[str, int]:
+    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind."""
+    found = await _counting(tuple(kinds.items()), at_most).read(session)
     return {name: int(count) for name, count in zip(kinds, found, strict=True)}
 
 
 @cache
-def _counting(kinds: tuple[tuple[str, Waiting], ...]) -> OneValueEach:
+def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None) -> OneFixedValueEach:
     """The counts of these kinds, put together once: every page of the staff shows them."""
-    return OneValueEach(
-        **{name: select(func.count()).select_from(waiting.rows().subquery()) for name, waiting in kinds}
+    return OneFixedValueEach(
+        **{name: select(func.count()).select_from(waiting.rows().limit(at_most).subquery()) for name, waiting in kinds}
     )

@@ -4,17 +4,15 @@ Every statement of these pages is caught on its way to PostgreSQL and explained 
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
 import psycopg
 import pytest
-from sqlalchemy import event
 
 from cli.bench.payout_history import fill
-from tests import servers
 from tests.console_world import ConsoleWorld, console_world
+from tests.explained import Statement, caught, explained
 
 # Tables that only grow, of which the test makes many rows.
 GROWING: Final = (
@@ -38,7 +36,6 @@ _PAGES: Final = ("/", "/overview", "/queue", "/queue?kind=payout", "/readyz", "/
 _ROOM: Final = 300  # rows that a page may read beyond what it read before: statistics are estimates
 _SHORT, _LONG = 2_000, 20_000
 
-Statement = tuple[str, Any]
 _OLD: Final = "2013-01-01Z"
 # Table -> (the table with a row to copy, what the copies have instead, what is new in each).
 _COPIES: Final = {
@@ -71,28 +68,12 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
         yield made
 
 
-@contextmanager
-def _caught(world: ConsoleWorld) -> Iterator[list[Statement]]:
-    caught: list[Statement] = []
-    engine = world.app.state.deps.db.engine.sync_engine
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
-            caught.append((statement, values))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield caught
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
 async def _statements(world: ConsoleWorld) -> list[Statement]:
     async with world.browser("ana@firm.example") as browser:
-        with _caught(world) as caught:
+        with caught(world.db) as found:
             for page in _PAGES:
                 assert (await browser.get(page)).status_code in (200, 503), page
-    wanted = [one for one in caught if not any(part in one[0] for part in _NOT_HERE) and one[0] != _PASSES]
+    wanted = [one for one in found if not any(part in one[0] for part in _NOT_HERE) and one[0] != _PASSES]
     return list({statement: (statement, values) for statement, values in wanted}.values())
 
 
@@ -107,36 +88,11 @@ def _grow(owner_url: str, first: int, last: int) -> None:
         connection.execute("ANALYZE")
 
 
-def _explained(owner_url: str, statements: list[Statement]) -> dict[str, tuple[int, list[str]]]:
-    """Returns (rows read, growing tables read from end to end) of each statement, under row security."""
-    found = {}
-    with psycopg.connect(servers.as_app(owner_url)) as connection:
-        for statement, values in statements:
-            ((plans,),) = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).fetchall()
-            nodes = list(_nodes(plans[0]["Plan"]))
-            read = sum(_read(node) for node in nodes if "Relation Name" in node)
-            whole = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
-            found[statement] = (read, [table for table in whole if table.startswith(GROWING)])
-    return found
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from _nodes(below)
-
-
-def _read(node: dict[str, Any]) -> int:
-    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    read: int = round((node["Actual Rows"] + removed) * node["Actual Loops"])
-    return read
-
-
 async def test_pages_read_as_much_on_a_long_record_as_on_a_short_one(world: ConsoleWorld, owner_url: str) -> None:
     _grow(owner_url, 1, _SHORT)
-    short = _explained(owner_url, await _statements(world))
+    short = explained(owner_url, await _statements(world), GROWING)
     _grow(owner_url, _SHORT + 1, _LONG)
-    long = _explained(owner_url, await _statements(world))
+    long = explained(owner_url, await _statements(world), GROWING)
     grown = {one: (short.get(one, (0, []))[0], read) for one, (read, _) in long.items()}
     worse = [f"{rows}: {one}" for one, rows in grown.items() if rows[1] > rows[0] + _ROOM]
     whole = [f"{tables}: {one}" for one, (_, tables) in long.items() if tables]
