@@ -11,12 +11,12 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
 from console import templating
 from console.addresses import queue_href
+from console.formats import MOST_COUNTED
 from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
@@ -30,7 +30,6 @@ from front.subjects.subject import Subjects
 from ports.capabilities import PlatformFeatures
 from store.clock import market_now
 from store.identity import CurrentSession, token_digest
-from store.models import User
 from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
@@ -73,7 +72,9 @@ class Visit:
     ) -> HTMLResponse:
         """The whole page in its frame."""
         live = await frame.live(self.session)
-        waiting = [] if self.viewer.is_trader else await frame.waiting(self.session, self.subjects)
+        waiting = (
+            [] if self.viewer.is_trader else await frame.waiting(self.session, self.subjects, at_most=MOST_COUNTED)
+        )
         here = self.request.url.path
         flash = read_flash(self.request)
         values = {
@@ -135,8 +136,7 @@ class Desk:
             actor = current.actor
             if actor.role not in roles:
                 raise NotAllowed("This page is not for your role.", remedy="Ask a colleague who has the role.")
-            name = await session.scalar(select(User.name).where(User.id == actor.user_id))
-            viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, current.csrf)
+            viewer = Viewer(actor.user_id, current.name, actor.role, actor.trader_id, current.csrf)
             subjects = self.deps.subjects.readable_by(actor)
             yield Visit(request, session, viewer, actor, subjects, self.deps.platforms, current.id)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 
@@ -12,6 +12,7 @@ from domain.money import Money, exponent, from_minor
 from domain.work_queue import SOON
 
 _MINUS = "\u2212"
+MOST_COUNTED: Final = 1_000  # of work that waits: a page that shows more would take longer the more there is
 
 
 def digits(amount: Money | None, *, sign: bool = False) -> str:
@@ -151,6 +152,11 @@ def number(value: Decimal | int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def waiting(count: int) -> str:
+    """How much work waits, beside the name of its page. From `MOST_COUNTED` on nobody counts on."""
+    return number(count) if count < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
+
+
 _TONES = {
     "ok": {
         "active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done", "won",
@@ -199,6 +205,7 @@ def minor(value: int | None, currency: str) -> Money | None:
 
 
 FILTERS: dict[str, Any] = {
+    "waiting": waiting,
     "minor": minor,
     "lots": lots,
     "digits": digits,

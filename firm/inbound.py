@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, String, any_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys, record_keys
@@ -22,18 +21,19 @@ from domain.mail.addresses import shortened
 from domain.mail.automatic import Bounce
 from domain.mail.cleaning import without_quotes
 from domain.mail.reading import IncomingMail
-from firm import mails, people, reviews, ticket_mails, tickets
-from store import crypto, rows
+from firm import mails, reviews, ticket_mails, tickets
+from firm.service import ahead
+from store import crypto, rows, upsert
 from store.models import (
     IncomingMailRow,
     MailAttachment,
     MailAttachmentPart,
     OutgoingMailRow,
     Ticket,
-    TicketMessage,
     Trader,
     User,
 )
+from store.together import OneValueEach, as_list
 
 State = Literal["ticket", "automatic", "bounce", "ours", "held"]
 MOST_PER_HOUR: Final = 30  # mails of one sender; more are held
@@ -43,6 +43,31 @@ _ACKNOWLEDGEMENT: Final = """We have your mail, and a person will answer it.
 
 Please answer to this address, so that your mail joins the same conversation.
 """
+
+
+_SENDER: Final = any_(bindparam("sender", type_=ARRAY(String)))
+_AHEAD: Final = OneValueEach(
+    **ahead.QUERIES,
+    mails_in_hour=select(func.count()).where(
+        IncomingMailRow.sender_index == _SENDER,
+        IncomingMailRow.received_at > bindparam("since"),
+        or_(IncomingMailRow.state == "ticket", IncomingMailRow.state == "held"),
+    ),
+    users=as_list(
+        select(User.id.label("user_id"), User.person_id, User.role, User.trader_id)
+        .join(Trader, Trader.id == User.trader_id)
+        .where(Trader.email_index == _SENDER, User.active)
+        .limit(1)
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Who wrote a mail: the trader with this address, if one may sign in; how many mails came from it in this hour."""
+
+    actor: Actor | None
+    mails_in_hour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +103,21 @@ async def receive(session: AsyncSession, mail: IncomingMail, *, door: str, our_a
         "trusted": mail.trusted,
         "named": named,
     }
-    made = insert(IncomingMailRow).values(row).on_conflict_do_nothing(index_elements=["digest"])
-    kept = await session.scalar(made.returning(IncomingMailRow))
+    kept = await upsert.added(session, IncomingMailRow, row, unless=("digest",))
     if kept is None:
         known = (await session.scalars(select(IncomingMailRow).where(IncomingMailRow.digest == digest))).one()
         return Received(known.id, _state(known.state), False, known.ticket_id)
     rows.keep(session, kept)
+    sender = await _read_ahead(session, kept)
     await _keep_files(session, kept.id, mail)
     if state == "bounce" and mail.bounce is not None:
         await _bounced(session, kept, mail.bounce)
     elif state == "automatic":
-        await _put_beside(session, kept)
-    elif state == "ticket" and await _too_many(session, kept):
+        await _put_beside(session, kept, sender)
+    elif state == "ticket" and sender.mails_in_hour > MOST_PER_HOUR:
         await _hold(session, kept)
     elif state == "ticket":
-        await _converse(session, kept)
+        await _converse(session, kept, sender)
     return Received(kept.id, _state(kept.state), True, kept.ticket_id)
 
 
@@ -103,7 +128,7 @@ async def release(session: AsyncSession, *, mail_id: str, actor: Actor) -> Recei
     if row.state != "held":
         raise Conflict("This mail is not held.", remedy="Nothing is left to do.")
     row.state = "ticket"
-    await _converse(session, row)
+    await _converse(session, row, await _read_ahead(session, row))
     return Received(row.id, "ticket", False, row.ticket_id)
 
 
@@ -161,13 +186,15 @@ async def _candidates(session: AsyncSession, row: IncomingMailRow) -> list[threa
     """Returns the tickets that the mail names: by token first, then by reference, the newest first."""
     named = [row.named] if row.named else []
     ids = list(dict.fromkeys([*named, *await ticket_mails.tickets_of(session, row.reference_ids.split())]))
+    if not ids:
+        return []
+    known = await session.execute(
+        select(Ticket, Trader.email).outerjoin(Trader, Trader.id == Ticket.trader_id).where(Ticket.id.in_(ids[:20]))
+    )
+    by_id = {ticket.id: (ticket, ticket.contact if ticket.trader_id is None else email) for ticket, email in known}
     found = []
-    for ticket_id in ids[:20]:
-        ticket = await session.get(Ticket, ticket_id)
-        if ticket is None:
-            continue
+    for ticket, address in (by_id[ticket_id] for ticket_id in ids if ticket_id in by_id):
         rows.keep(session, ticket)
-        address = await ticket_mails.address_of(session, ticket)
         is_solved = ticket.state == "solved"
         found.append(
             threading.Candidate(
@@ -189,43 +216,30 @@ async def _subjects(session: AsyncSession, ticket_id: str) -> Sequence[str]:
     return (await session.scalars(found)).all()
 
 
-async def _place(session: AsyncSession, row: IncomingMailRow) -> tuple[threading.Place, Actor | None]:
-    actor = await _trader_of(session, row.sender)
-    candidates = await _candidates(session, row)
-    place = threading.place(
-        candidates, sender=row.sender, is_trusted=row.trusted, is_trader=actor is not None, subject=row.subject
+async def _read_ahead(session: AsyncSession, row: IncomingMailRow) -> _Sender:
+    """Reads in one statement who writes, and what every step of a ticket asks of the record."""
+    indexes = crypto.keys().blind_indexes(row.sender)
+    found = await _AHEAD.read(session, sender=indexes, since=datetime.now(UTC) - timedelta(hours=1))
+    await ahead.take(session, found)
+    users = [Actor(**user) for user in found.users or ()]
+    return _Sender(users[0] if users else None, found.mails_in_hour)
+
+
+async def _place(session: AsyncSession, row: IncomingMailRow, sender: _Sender) -> threading.Place:
+    return threading.place(
+        await _candidates(session, row),
+        sender=row.sender,
+        is_trusted=row.trusted,
+        is_trader=sender.actor is not None,
+        subject=row.subject,
     )
-    return place, actor
 
 
-async def _trader_of(session: AsyncSession, address: str) -> Actor | None:
-    """Returns the trader with this address as the one who writes; None when there is none who may sign in."""
-    user = await session.scalar(
-        select(User.id)
-        .join(Trader, Trader.id == User.trader_id)
-        .where(Trader.email_index.in_(crypto.keys().blind_indexes(address)), User.active)
-        .limit(1)
-    )
-    return None if user is None else await people.current_actor(session, user)
-
-
-async def _put_beside(session: AsyncSession, row: IncomingMailRow) -> None:
+async def _put_beside(session: AsyncSession, row: IncomingMailRow, sender: _Sender) -> None:
     """What no person wrote is kept beside the ticket that it names, if its sender takes part; it moves nothing."""
-    place, _ = await _place(session, row)
+    place = await _place(session, row, sender)
     if place.kind == "join":
         row.ticket_id = place.ticket_id
-
-
-async def _too_many(session: AsyncSession, row: IncomingMailRow) -> bool:
-    since = datetime.now(UTC) - timedelta(hours=1)
-    count = await session.scalar(
-        select(func.count()).where(
-            IncomingMailRow.sender_index.in_(crypto.keys().blind_indexes(row.sender)),
-            IncomingMailRow.received_at > since,
-            or_(IncomingMailRow.state == "ticket", IncomingMailRow.state == "held"),
-        )
-    )
-    return int(count or 0) > MOST_PER_HOUR
 
 
 async def _hold(session: AsyncSession, row: IncomingMailRow) -> None:
@@ -236,47 +250,48 @@ async def _hold(session: AsyncSession, row: IncomingMailRow) -> None:
     await reviews.report(session, key=key, kind=reviews.MAIL_FLOOD, detail={"mail": row.id, "hour": hour})
 
 
-async def _converse(session: AsyncSession, row: IncomingMailRow) -> None:
+async def _converse(session: AsyncSession, row: IncomingMailRow, sender: _Sender) -> None:
     """Makes the mail a message of its ticket."""
-    place, actor = await _place(session, row)
+    place, actor, message_id = await _place(session, row, sender), sender.actor, keys.new_id("msg")
     body = without_quotes(row.whole) or "(The mail has no text.)"
     if len(body) > tickets.MAX_BODY:
         body = body[: tickets.MAX_BODY - len(_CUT)].rstrip() + _CUT
     subject = shortened(row.subject) or "(no subject)"
     opened = place.kind == "new" or place.ticket_id is None
     if opened:
-        ticket = await _open(session, row, actor if place.verified else None, subject, body, place.ticket_id)
+        writes = actor if place.verified else None
+        ticket = await _open(session, row, writes, subject, body, place.ticket_id, message_id)
     else:
-        ticket = await _join(session, str(place.ticket_id), actor, body)
-    message_id = await session.scalar(
-        select(TicketMessage.id)
-        .where(TicketMessage.ticket_id == ticket.id)
-        .order_by(TicketMessage.recorded_at.desc(), TicketMessage.id.desc())
-        .limit(1)
-    )
+        ticket = await _join(session, str(place.ticket_id), actor, body, message_id)
     row.ticket_id, row.ticket_message_id = ticket.id, message_id
     await session.flush()
-    await ticket_mails.remember(session, ticket.id, [*row.reference_ids.split(), row.message_id])
+    await ticket_mails.remember(session, ticket.id, [*row.reference_ids.split(), row.message_id], is_new=opened)
     if opened and row.trusted:
         await _acknowledge(session, row, ticket)
 
 
 async def _open(
-    session: AsyncSession, row: IncomingMailRow, actor: Actor | None, subject: str, body: str, linked_to: str | None
+    session: AsyncSession,
+    row: IncomingMailRow,
+    actor: Actor | None,
+    subject: str,
+    body: str,
+    linked_to: str | None,
+    message_id: str,
 ) -> Ticket:
     if actor is None:
         return await tickets.open_for_stranger(
-            session, contact=row.sender, subject=subject, body=body, linked_to=linked_to
+            session, contact=row.sender, subject=subject, body=body, linked_to=linked_to, message_id=message_id
         )
-    ticket = await tickets.open_ticket(session, actor=actor, subject=subject, body=body)
+    ticket = await tickets.open_ticket(session, actor=actor, subject=subject, body=body, message_id=message_id)
     ticket.linked_to = linked_to
     return ticket
 
 
-async def _join(session: AsyncSession, ticket_id: str, actor: Actor | None, body: str) -> Ticket:
+async def _join(session: AsyncSession, ticket_id: str, actor: Actor | None, body: str, message_id: str) -> Ticket:
     ticket = await session.get_one(Ticket, ticket_id)
     if ticket.trader_id is None:
-        return await tickets.stranger_replied(session, ticket_id=ticket_id, body=body)
+        return await tickets.stranger_replied(session, ticket_id=ticket_id, body=body, message_id=message_id)
     if actor is None or actor.trader_id != ticket.trader_id:
         return await tickets.open_for_stranger(
             session,
@@ -284,8 +299,9 @@ async def _join(session: AsyncSession, ticket_id: str, actor: Actor | None, body
             subject=ticket.subject,
             body=body,
             linked_to=ticket_id,
+            message_id=message_id,
         )
-    return await tickets.reply(session, ticket_id=ticket_id, actor=actor, body=body)
+    return await tickets.reply(session, ticket_id=ticket_id, actor=actor, body=body, message_id=message_id)
 
 
 async def _acknowledge(session: AsyncSession, row: IncomingMailRow, ticket: Ticket) -> None:

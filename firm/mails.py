@@ -1,17 +1,16 @@
 """Mail that the firm sends. It leaves with the transaction that caused it: the relay hands it to the mail server."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain.errors import BadInput, IdempotencyMismatch, NotFound
 from domain.mail.addresses import plain_address, shortened
 from firm import messages
-from store import audit, crypto
+from store import audit, crypto, upsert
 from store.clock import market_now
 from store.models import MailAddress, OutgoingMailRow
 
@@ -47,7 +46,7 @@ async def send(
     if not body.strip() or len(body) > MAX_BODY:
         raise BadInput(f"A mail has 1 to {MAX_BODY} characters.", field="body", remedy="Shorten it.")
     index = crypto.keys().blind_index(address)
-    row = {
+    row: dict[str, Any] = {
         "id": keys.new_id("mai"),
         "key": key,
         "kind": kind,
@@ -60,9 +59,7 @@ async def send(
         "ticket_message_id": ticket_message_id,
         "not_before": not_before,
     }
-    made = insert(OutgoingMailRow).values(row).on_conflict_do_nothing(index_elements=["key"])
-    mail_id = await session.scalar(made.returning(OutgoingMailRow.id))
-    if mail_id is None:
+    if await upsert.added(session, OutgoingMailRow, row, unless=("key",)) is None:
         first = (
             await session.execute(
                 select(OutgoingMailRow.id, OutgoingMailRow.recipient).where(OutgoingMailRow.key == key)
@@ -71,8 +68,8 @@ async def send(
         if first.recipient.casefold() != address.casefold():
             raise IdempotencyMismatch(key)
         return str(first.id)
-    await messages.hand_over_mail(session, str(mail_id), after=ticket_id, not_before=not_before)
-    return str(mail_id)
+    await messages.hand_over_mail(session, str(row["id"]), after=ticket_id, not_before=not_before)
+    return str(row["id"])
 
 
 async def is_undeliverable(session: AsyncSession, address: str) -> bool:
@@ -98,7 +95,7 @@ async def mark_undeliverable(session: AsyncSession, *, address: str, code: str, 
         "code": code[:16],
         "mail_id": mail_id,
     }
-    await session.execute(insert(MailAddress).values(row).on_conflict_do_nothing(index_elements=["address_index"]))
+    await upsert.add(session, MailAddress, [row], unless=("address_index",))
 
 
 async def clear_address(session: AsyncSession, *, address: str, actor: str, role: str) -> None:

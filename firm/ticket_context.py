@@ -2,7 +2,7 @@
 every limit, a breach with its proof, the identity. The same functions answer here, on the account page and in a preview
 of a payout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ from domain.wording import money
 from firm import challenges
 from firm.payouts import preview as previews
 from firm.service import clocks
+from store import products, rows
 from store.clock import market_now
-from store.models import Account, Breach, Challenge, Payout, Ticket
-from store.read import accounts, breaches, payouts, people, room
+from store.models import Account, Breach, Payout, Ticket, Trader
+from store.read import accounts, breaches, payouts, room
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.pages import View, Window
@@ -62,16 +63,20 @@ class TicketContext(View):
 
 
 async def of(
-    session: AsyncSession, ticket: Ticket, *, calendars: Mapping[str, VenueCalendar] | None = None
+    session: AsyncSession,
+    ticket: Ticket,
+    *,
+    members: Sequence[str] | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> TicketContext:
-    """Returns the context of a ticket. For people of the firm only. Raises NotFound for a ticket of somebody who is no
-    trader, or did not prove to be one."""
+    """Returns the context of a ticket. For people of the firm only. `members`: the family of the ticket, where the
+    caller has read it. Raises NotFound for a ticket of somebody who is no trader, or did not prove to be one."""
     if ticket.trader_id is None:
         raise NotFound("Nothing is known of the sender: this ticket has no context.")
-    trader = await people.one(session, FIRM, ticket.trader_id)
-    account_id, chosen = await _account(session, ticket)
+    account_id, chosen = await _account(session, ticket, members or await clocks.family(session, ticket.id))
     known: dict[str, Any] = {} if account_id is None else await _of_account(session, account_id, calendars)
     account: AccountView | None = known.get("account")
+    trader = await session.get_one(Trader, ticket.trader_id)
     paid = await _payout(session, ticket, account_id)
     context = TicketContext(
         as_of=await market_now(session),
@@ -93,9 +98,10 @@ async def of(
     return context.model_copy(update={"answers": _answers(context)})
 
 
-async def _account(session: AsyncSession, ticket: Ticket) -> tuple[str | None, bool]:
+async def _account(session: AsyncSession, ticket: Ticket, members: Sequence[str]) -> tuple[str | None, bool]:
     """Returns the account that a ticket, one merged into it, or its payout is about; else the newest of the trader."""
-    members = await clocks.family(session, ticket.id)
+    if ticket.account_id is not None:
+        return ticket.account_id, True
     rows = await session.execute(
         select(Ticket.id, Ticket.account_id, Payout.account_id.label("of_payout"))
         .outerjoin(Payout, Payout.id == Ticket.payout_id)
@@ -112,15 +118,19 @@ async def _account(session: AsyncSession, ticket: Ticket) -> tuple[str | None, b
 async def _of_account(
     session: AsyncSession, account_id: str, calendars: Mapping[str, VenueCalendar] | None
 ) -> dict[str, Any]:
-    account = await accounts.one(session, FIRM, account_id)
+    found_rows = await accounts.loaded(session, FIRM, account_id)
+    for row in (found_rows.account, found_rows.live, found_rows.challenge, found_rows.trader):
+        if row is not None:
+            rows.keep(session, row)  # what follows finds them loaded, and sees the same
+    account = await accounts.view(session, found_rows)
     broken = (await breaches.page(session, FIRM, _ONE, account_id=account_id)).items
     found: dict[str, Any] = {"account": account, "breach": broken[0] if broken else None}
     if broken:
-        row = await session.get_one(Breach, broken[0].id)
-        challenge = await session.get_one(Challenge, account.challenge_id)
-        found["dispute_until"] = await challenges.dispute_until(session, challenge, row)
+        breach = await session.get_one(Breach, broken[0].id)
+        found["dispute_until"] = await challenges.dispute_until(session, found_rows.challenge, breach)
     if account.status == "active":
-        found["limits"] = await room.one(session, FIRM, account_id)
+        terms = await products.load(session, account.product, account.version)
+        found["limits"] = room.of(found_rows.account, found_rows.live, terms, account.market_time)
     if account.funded:
         ahead = await previews.preview(session, account_id, calendars=calendars)
         found |= {"blocks": ahead.blocks, "most_minor": ahead.most_minor, "possible_from": ahead.possible_from}

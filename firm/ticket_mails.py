@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
@@ -81,14 +81,18 @@ async def known_references(session: AsyncSession, ticket_id: str) -> list[str]:
     return list(found)
 
 
-async def remember(session: AsyncSession, ticket_id: str, values: Sequence[str]) -> None:
-    """Adds Message-IDs to those of the ticket: ancestors that we never saw too, because two mails may share one."""
-    known = set(await known_references(session, ticket_id))
-    for value in [*values[:-1][-_KEPT_REFERENCES:], *values[-1:]]:
-        if value and value not in known:
-            known.add(value)
-            session.add(MailReference(ticket_id=ticket_id, value=value, value_index=crypto.keys().blind_index(value)))
-            await session.flush()  # their order is that of their ids
+async def remember(session: AsyncSession, ticket_id: str, values: Sequence[str], *, is_new: bool = False) -> None:
+    """Adds Message-IDs to those of the ticket: ancestors that we never saw too, because two mails may share one.
+    `is_new`: the ticket has none yet."""
+    known = set() if is_new else set(await known_references(session, ticket_id))
+    wanted = dict.fromkeys([*values[:-1][-_KEPT_REFERENCES:], *values[-1:]])
+    rows = [
+        {"ticket_id": ticket_id, "value": value, "value_index": crypto.keys().blind_index(value)}
+        for value in wanted
+        if value and value not in known
+    ]
+    if rows:  # their order is that of their ids
+        await session.execute(insert(MailReference), rows)
 
 
 async def tickets_of(session: AsyncSession, references: Sequence[str]) -> list[str]:

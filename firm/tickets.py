@@ -42,11 +42,13 @@ async def open_ticket(
     body: str,
     account_id: str | None = None,
     payout_id: str | None = None,
+    message_id: str | None = None,
 ) -> Ticket:
-    """A trader asks, perhaps about an account or a payout of theirs. Raises NotAllowed, NotFound, BadInput."""
+    """A trader asks, perhaps about an account or a payout of theirs. `message_id`: of the first message, where the
+    caller has made it. Raises NotAllowed, NotFound, BadInput."""
     if actor.trader_id is None:
         raise NotAllowed("Tickets are opened by traders.", remedy="Open a ticket for a trader on the trader's page.")
-    ticket, _ = await _opened(session, actor, actor.trader_id, subject, body, account_id, payout_id)
+    ticket, _ = await _opened(session, actor, actor.trader_id, subject, body, account_id, payout_id, message_id)
     await clocks.note(session, ticket, "opened")
     return ticket
 
@@ -80,6 +82,7 @@ async def _opened(
     body: str,
     account_id: str | None,
     payout_id: str | None,
+    message_id: str | None = None,
 ) -> tuple[Ticket, TicketMessage]:
     _check_text("subject", subject, MAX_SUBJECT)
     _check_text("body", body, MAX_BODY)
@@ -91,7 +94,7 @@ async def _opened(
     if any(owner != trader_id for owner in owners):
         raise NotFound
     ticket = await _add(session, new_id("tkt"), trader_id, account_id, payout_id, subject, actor.user_id)
-    message = await say(session, ticket, actor.user_id, body)
+    message = await say(session, ticket, actor.user_id, body, message_id=message_id)
     await _note_opened(session, ticket, actor.user_id, actor.role)
     return ticket, message
 
@@ -156,23 +159,31 @@ async def tell(
 
 
 async def open_for_stranger(
-    session: AsyncSession, *, contact: str, subject: str, body: str, linked_to: str | None
+    session: AsyncSession,
+    *,
+    contact: str,
+    subject: str,
+    body: str,
+    linked_to: str | None,
+    message_id: str | None = None,
 ) -> Ticket:
     """Somebody who is no trader, or did not prove to be one, asks by mail. The ticket has no context of any account."""
     ticket = await _add(session, new_id("tkt"), None, None, None, subject, None, contact=contact, linked_to=linked_to)
-    await say(session, ticket, None, body)
+    await say(session, ticket, None, body, message_id=message_id)
     await _note_opened(session, ticket, _BY_MAIL, _BY_MAIL)
     await clocks.note(session, ticket, "opened")
     return ticket
 
 
-async def stranger_replied(session: AsyncSession, *, ticket_id: str, body: str) -> Ticket:
+async def stranger_replied(
+    session: AsyncSession, *, ticket_id: str, body: str, message_id: str | None = None
+) -> Ticket:
     """The contact of a ticket that is no trader's writes again. Raises NotFound for any other ticket."""
     ticket = await ticket_steps.locked_root(session, ticket_id)
     if ticket.contact is None:
         raise NotFound
     await held_answers.let_go(session, ticket)
-    await say(session, ticket, None, body)
+    await say(session, ticket, None, body, message_id=message_id)
     await ticket_steps.move(session, ticket, _BY_MAIL, _BY_MAIL, "trader_replied")
     await clocks.note(session, ticket, "trader_wrote")
     return ticket
@@ -187,13 +198,15 @@ async def reply(
     seen: str | None = None,
     fills: Sequence[str] = (),
     may_undo: bool = False,
+    message_id: str | None = None,
 ) -> Ticket:
     """Adds a message by the trader or the firm; the other side must act next. Returns the ticket that got it.
 
     `seen`: the newest message that the person of the firm had read; None: not asked. `fills`: what macros filled into
     the answer. `may_undo`: an answer that leaves by mail waits for some seconds, and counts once it leaves
-    (firm/held_answers.py). Raises NotFound (also for another trader's ticket), NotAllowed, BadInput, ChangedMeanwhile
-    (something arrived after `seen`), Conflict (somebody else has claimed the ticket), IllegalTransition (it is solved).
+    (firm/held_answers.py). `message_id`: of the message, where the caller has made it. Raises NotFound (also for
+    another trader's ticket), NotAllowed, BadInput, ChangedMeanwhile (something arrived after `seen`), Conflict
+    (somebody else has claimed the ticket), IllegalTransition (it is solved).
     """
     ticket = await locked(session, ticket_id, actor)
     _check_text("body", body, MAX_BODY)
@@ -206,7 +219,7 @@ async def reply(
     if not by_trader:
         TICKET.next(ticket.state, "firm_replied")  # refused now, not when a held answer leaves
     kind = held_answers.HELD if may_undo and not by_trader else PUBLIC
-    message = await say(session, ticket, actor.user_id, body, kind=kind)
+    message = await say(session, ticket, actor.user_id, body, kind=kind, message_id=message_id)
     if by_trader:
         await ticket_steps.move(session, ticket, actor.user_id, actor.role, "trader_replied")
         await clocks.note(session, ticket, "trader_wrote")
@@ -341,10 +354,11 @@ async def say(
     kind: str = PUBLIC,
     automatic: bool = False,
     desk_author: str | None = None,
+    message_id: str | None = None,
 ) -> TicketMessage:
     """Adds a message to a locked ticket; nothing follows from it. It ends a snooze, unless it is a note."""
     message = TicketMessage(
-        id=new_id("msg"),
+        id=message_id or new_id("msg"),
         ticket_id=ticket.id,
         author_id=user_id,
         body=body.strip(),

@@ -1,19 +1,24 @@
 """Whether an account is on its way to another platform: then it may not trade, and nothing of it may be paid out."""
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.platform_changes import UNDER_WAY
 from domain.platform_errors import PlatformChanges
 from store.models import PlatformChange
+from store.together import Param
 
 
 async def is_under_way(session: AsyncSession, account_id: str, *, but: str = "") -> bool:
     """`but`: the id of a change that does not count."""
-    found = select(PlatformChange.id).where(
-        PlatformChange.account_id == account_id, PlatformChange.state.in_(UNDER_WAY), PlatformChange.id != but
-    )
-    return await session.scalar(found.limit(1)) is not None
+    found = under_way_query(account_id).where(PlatformChange.id != but)
+    return await session.scalar(found) is not None
+
+
+def under_way_query(account_id: Param[str]) -> Select[tuple[str]]:
+    """The change of the account that is under way."""
+    found = select(PlatformChange.id)
+    return found.where(PlatformChange.account_id == account_id, PlatformChange.state.in_(UNDER_WAY)).limit(1)
 
 
 async def check_not(session: AsyncSession, account_id: str) -> None:

@@ -20,7 +20,11 @@ async def deadline(session: AsyncSession, challenge: Challenge, opened: Account,
 
     Extensions are added. Time lost to overturned breaches and to suspensions does not count.
     """
-    if opened.opened_at is None or await suspensions.binds(session, challenge.id):
+    limit_days = product.phase(opened.phase_index).time_limit_days
+    if opened.opened_at is None or limit_days is None:
+        return None
+    suspended = await suspensions.of_challenge(session, challenge.id)
+    if any(ended is None for _, ended in suspended):
         return None
     steps = await session.execute(
         select(Transition.trigger, Transition.occurred_at, Transition.detail)
@@ -36,6 +40,6 @@ async def deadline(session: AsyncSession, challenge: Challenge, opened: Account,
     breached = [at for trigger, at, _ in rows if trigger == "breach_detected"]
     reinstated = [at for trigger, at, _ in rows if trigger in _REINSTATED]
     spans = list(zip(breached, reinstated, strict=False))  # the last breach may not be overturned
-    spans += await suspensions.spans(session, challenge.id, opened.opened_at)
+    spans += suspensions.spans(suspended, opened.opened_at)
     extended = sum(int(detail["days"]) for trigger, _, detail in rows if trigger == "extension_granted")
-    return phase_deadline(opened.opened_at, product.phase(opened.phase_index).time_limit_days, spans, extended)
+    return phase_deadline(opened.opened_at, limit_days, spans, extended)

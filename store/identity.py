@@ -61,9 +61,10 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class CurrentSession:
-    """A valid session, with the user's current role. `id` names it in lists."""
+    """A valid session, with the user's current role and name. `id` names it in lists."""
 
     actor: Actor
+    name: str
     csrf: str
     id: str
 
@@ -381,7 +382,7 @@ async def current_session(
     if used and row.Session.used_at < now - _USE_NOTED_AFTER:
         noted = update(Session).where(Session.id == row.Session.id, Session.used_at < now)
         await session.execute(noted.values(used_at=now), execution_options={"synchronize_session": False})
-    return CurrentSession(actor=actor_of(row.User), csrf=row.Session.csrf, id=row.Session.id)
+    return CurrentSession(actor=actor_of(row.User), name=row.User.name, csrf=row.Session.csrf, id=row.Session.id)
 
 
 async def sign_out(session: AsyncSession, token: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.sql import func
 
 from domain import keys
 from domain.errors import IdempotencyMismatch
+from store import upsert
 from store.models import Intent, OutboxMessage, Wakeup
 
 START: Final = "workflow.start"
@@ -46,7 +47,7 @@ async def enqueue(
     row: dict[str, Any] = {"key": key, "topic": topic, "target": target, "name": name, "payload": payload or {}}
     if next_at is not None:
         row["next_at"] = next_at
-    await session.execute(insert(OutboxMessage).values(row).on_conflict_do_nothing(index_elements=["key"]))
+    await upsert.add(session, OutboxMessage, [row], unless=("key",))
 
 
 async def hurry(session: AsyncSession, key: str) -> None:

@@ -11,12 +11,15 @@ from store.models import ServiceTime
 
 _NOW: Final = "service_now"
 
+NOW: Final = select(func.service_now())
 
-async def service_now(session: AsyncSession) -> datetime:
-    """Returns the time of the service clock, UTC. It stays the same within a transaction."""
+
+async def service_now(session: AsyncSession, read: datetime | None = None) -> datetime:
+    """Returns the time of the service clock, UTC. It stays the same within a transaction. `read`: the time, where the
+    caller has read it with other things (`NOW`)."""
     known: datetime | None = session.info.get(_NOW)
     if known is None:
-        read: datetime = (await session.scalars(select(func.service_now()))).one()
+        read = read or (await session.scalars(NOW)).one()
         known = session.info[_NOW] = read.astimezone(UTC)
     return known
 

@@ -3,13 +3,19 @@
 A suspension belongs to the challenge of the payment. It also binds every challenge that goes on from that one.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import chains
 from store.models import Account, Suspension
+
+_OF_CHALLENGE: Final = select(Suspension.began_at, Suspension.ended_at).where(
+    Suspension.challenge_id.in_(chains.back_query(bindparam("challenge")))
+)
 
 
 async def begin(session: AsyncSession, *, challenge_id: str, chargeback_id: str, at: datetime) -> None:
@@ -29,9 +35,7 @@ def _lasting(chargeback_id: str) -> tuple[ColumnElement[bool], ...]:
 
 async def binds(session: AsyncSession, challenge_id: str) -> bool:
     """Returns whether the accounts of this challenge may not trade now."""
-    chain = await chains.back_from(session, challenge_id)
-    found = select(Suspension.id).where(Suspension.challenge_id.in_(chain), Suspension.ended_at.is_(None))
-    return await session.scalar(found.limit(1)) is not None
+    return any(ended is None for _, ended in await of_challenge(session, challenge_id))
 
 
 async def binds_account(session: AsyncSession, account_id: str) -> bool:
@@ -41,17 +45,14 @@ async def binds_account(session: AsyncSession, account_id: str) -> bool:
 
 async def count(session: AsyncSession, challenge_id: str) -> int:
     """Returns how many suspensions have bound this challenge, also those that ended."""
-    chain = await chains.back_from(session, challenge_id)
-    found = await session.scalar(select(func.count()).where(Suspension.challenge_id.in_(chain)))
-    return int(found or 0)
+    return len(await of_challenge(session, challenge_id))
 
 
-async def spans(session: AsyncSession, challenge_id: str, since: datetime) -> list[tuple[datetime, datetime]]:
-    """Returns the times after `since` that ended suspensions took from this challenge."""
-    chain = await chains.back_from(session, challenge_id)
-    rows = await session.execute(
-        select(Suspension.began_at, Suspension.ended_at).where(
-            Suspension.challenge_id.in_(chain), Suspension.ended_at > since
-        )
-    )
-    return [(max(began, since), ended) for began, ended in rows]
+async def of_challenge(session: AsyncSession, challenge_id: str) -> list[tuple[datetime, datetime | None]]:
+    """Returns when each suspension that has bound this challenge began and ended; None: it lasts."""
+    return [(began, ended) for began, ended in await session.execute(_OF_CHALLENGE, {"challenge": challenge_id})]
+
+
+def spans(known: Iterable[tuple[datetime, datetime | None]], since: datetime) -> list[tuple[datetime, datetime]]:
+    """Returns the times after `since` that those of these suspensions took that ended."""
+    return [(max(began, since), ended) for began, ended in known if ended is not None and ended > since]

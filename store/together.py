@@ -23,12 +23,14 @@ class _Together:
     def __init__(self, **queries: Select[Any]) -> None:
         self._queries = queries
 
+    _in_text: bool = False  # whether the values stand in the text
+
     def _columns(self) -> list[Any]:
         raise NotImplementedError
 
     @cached_property
     def _compiled(self) -> Compiled:
-        return select(*self._columns()).compile(dialect=_DIALECT)
+        return select(*self._columns()).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": self._in_text})
 
     async def _one(self, session: AsyncSession, values: dict[str, Any]) -> Row[Any]:
         await session.flush()
@@ -58,6 +60,13 @@ class OneValueEach(_Together):
     async def read(self, session: AsyncSession, **values: Any) -> Row[Any]:
         """`values`: of the parameters, by their names."""
         return await self._one(session, values)
+
+
+class OneFixedValueEach(OneValueEach):
+    """As `OneValueEach`, of queries in which nothing differs from call to call: their values stand in the text. So the
+    server plans it once for a connection, and can use an index of only some rows."""
+
+    _in_text = True
 
 
 def as_list(query: Select[Any]) -> Select[Any]:

@@ -9,8 +9,8 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import event
 
+from store.db import Database
 from tests import servers
-from tests.console_world import ConsoleWorld
 
 Statement = tuple[str, Any]
 # Table -> (the table with a row to copy, what the copies have instead, what is new in each).
@@ -23,10 +23,10 @@ _COPY: Final = """
 
 
 @contextmanager
-def caught_statements(world: ConsoleWorld) -> Iterator[list[Statement]]:
-    """Collects what the application reads meanwhile."""
+def caught_statements(db: Database) -> Iterator[list[Statement]]:
+    """Collects what is read through `db` meanwhile."""
     caught: list[Statement] = []
-    engine = world.app.state.deps.db.engine.sync_engine
+    engine = db.engine.sync_engine
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
         if statement.lstrip().startswith(("SELECT", "WITH")):

@@ -19,6 +19,7 @@ from domain.approvals import PEOPLE, Actor
 from domain.errors import BadInput, Conflict
 from domain.tickets import TICKET
 from firm import held_answers, ticket_desk, tickets
+from firm.service import ahead
 from front.lists import asked_from
 from store.read import tickets as read
 from store.read.listing import Asked
@@ -54,6 +55,7 @@ class SupportPages:
             tabs = _TRADER_TABS if visit.viewer.is_trader else _STAFF_TABS
             if tab not in {name for name, _ in tabs} | TICKET.states:
                 raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
+            await ahead.read(visit.session)
             wanted, desk = tab_of(asked, visit.actor)
             found = await read.page(visit.session, visit.scope, Window(cursor=cursor), wanted, desk=desk)
             totals = await read.totals(visit.session, visit.scope, wanted, desk)

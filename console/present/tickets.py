@@ -14,7 +14,8 @@ from console.views.parts import Link
 from domain.approvals import Actor
 from domain.rules.base import VenueCalendar
 from domain.tickets import TICKET
-from firm import ticket_context, ticket_desk, ticket_macros, ticket_steps
+from firm import ticket_context, ticket_desk, ticket_macros
+from firm.service import ahead
 from firm.service import policy as policies
 from firm.service import sums as clock_sums
 from firm.service.sums import ClockSum
@@ -87,11 +88,12 @@ async def page(
     calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> TicketPage:
     """Raises NotFound."""
+    await ahead.read(session)
     ticket, draft = await read.one(session, scope, ticket_id), draft or Draft()
     is_root = ticket.merged_into is None
     found = TicketPage(
         ticket=ticket,
-        mails=await mails_in.of_ticket(session, scope, ticket.id),
+        mails=await mails_in.of_visible_ticket(session, scope, ticket.id),
         now=await service_now(session),
         draft=draft,
         may_reply=is_root and permissions.may(actor, "tickets.write"),
@@ -116,9 +118,10 @@ async def _for_staff(
     calendars: Mapping[str, VenueCalendar] | None,
 ) -> TicketPage:
     ticket = found.ticket
-    row = await session.get_one(Ticket, await ticket_steps.root_of(session, ticket.id))
+    row = await session.get_one(Ticket, ticket.merged_into or ticket.id)
+    members = None if ticket.merged_into else [ticket.id, *(each.ticket_id for each in ticket.merged)]
     known = row.trader_id is not None
-    context = await ticket_context.of(session, row, calendars=calendars) if known else None
+    context = await ticket_context.of(session, row, members=members, calendars=calendars) if known else None
     there = (await ticket_desk.looking(session, [row.id])).get(row.id, [])
     of_trader = (await read.page(session, scope, _OTHERS, trader_id=row.trader_id)).items if known else ()
     return replace(
@@ -130,7 +133,7 @@ async def _for_staff(
             (each.sentence, href(each.kind, each.id) if each.kind else "")
             for each in (() if context is None else context.answers)
         ],
-        sums=await clock_sums.of_ticket(session, row.id),
+        sums=await clock_sums.of_ticket(session, row.id, members=members),
         looking=[each for each in there if each.user_id != actor.user_id],
         macros=await _macros(session) if known and found.may_reply else [],
         others=[

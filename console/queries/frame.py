@@ -51,10 +51,10 @@ async def live(session: AsyncSession) -> Live:
     return Live(min(row.watermark for row in rows), bool(stale), "; ".join(stale) or "All feeds are current.")
 
 
-async def waiting(session: AsyncSession, subjects: Subjects) -> list[Count]:
+async def waiting(session: AsyncSession, subjects: Subjects, *, at_most: int | None = None) -> list[Count]:
     """How much of each kind of work waits, with the list that shows exactly these items. `place` is the page of the
-    left rail that they belong to."""
-    counts = await queue.counts(session, kinds(subjects))
+    left rail that they belong to. `at_most`: no more are counted of a kind."""
+    counts = await queue.counts(session, kinds(subjects), at_most=at_most)
     return [
         Count(
             subject.waits_as,

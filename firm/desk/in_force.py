@@ -15,6 +15,7 @@ OWN: Final = "own"
 _IN_FORCE: Final = "ticket_desk"  # as this transaction has read it
 _READING: Final = "reads_ticket_desk"
 _ENDED: Final = ("solved", MERGED)
+NAME: Final = select(TicketDeskRow.name).where(TicketDeskRow.in_force)
 
 
 async def put_in_force(session: AsyncSession, name: str) -> None:
@@ -36,9 +37,14 @@ async def put_in_force(session: AsyncSession, name: str) -> None:
 async def in_force(session: AsyncSession) -> str | None:
     """Returns the desk where people work, the same one within a transaction; None: they work here."""
     if _IN_FORCE not in session.info:
-        session.info[_IN_FORCE] = await session.scalar(select(TicketDeskRow.name).where(TicketDeskRow.in_force))
+        take(session, await session.scalar(NAME))
     found: str | None = session.info[_IN_FORCE]
     return found
+
+
+def take(session: AsyncSession, name: str | None) -> None:
+    """Takes the desk that was read (`NAME`) as the one in force."""
+    session.info[_IN_FORCE] = name
 
 
 async def told(session: AsyncSession, ticket_id: str, *, cause: str) -> None:

@@ -125,14 +125,8 @@ def levels_beyond(
     return tuple(words for room in rooms if (words := beyond_level(room, account.currency)))
 
 
-async def money_now(session: AsyncSession, live: AccountLive) -> tuple[int, int]:
-    """(balance, equity) of the checkpoint, or of a newer one-minute bar: a merely marked account's row may wait."""
-    newest = (await session.execute(newer_money_query(live.account_id, live.at))).tuples().first()
-    return newest or (live.balance_minor, live.equity_minor)
-
-
 def newer_money_query(account_id: Param[str], after: Param[datetime]) -> Select[tuple[int, int]]:
-    """(balance, equity) of the newest bar after the checkpoint."""
+    """(balance, equity) of the newest bar after the checkpoint: a merely marked account's row may wait."""
     return (
         select(EquityBar.balance_minor, EquityBar.close_minor)
         .where(EquityBar.account_id == account_id, EquityBar.minute > after)

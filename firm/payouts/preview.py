@@ -3,7 +3,9 @@ way until when. Every figure is computed as the request itself computes it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
@@ -31,11 +33,12 @@ from firm.payouts import conversions, policies
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
 from firm.payouts.requests import Payable, sent_of
-from firm.payouts.risk import open_disputes
+from firm.payouts.risk import disputes_query
 from firm.payouts.situation import Situation
 from store import changing
 from store.models import Beneficiary, Payout
 from store.read.pages import View
+from store.together import OneValueEach, as_list
 
 
 class RoomChange(View):
@@ -91,6 +94,13 @@ class PayoutPreview(View):
     possible_from: datetime | None = None
 
 
+_IN_THE_WAY: Final = OneValueEach(
+    change=changing.under_way_query(bindparam("account")),
+    policy=policies.newest_query(),
+    disputes=as_list(disputes_query(bindparam("challenge"))),
+)
+
+
 async def preview(
     session: AsyncSession,
     account_id: str,
@@ -108,8 +118,9 @@ async def preview(
     seen.
     """
     if gross is None:
-        gross = (await payout_facts.situation(session, account_id, cycle=cycle, calendars=calendars)).most
-    current = await payout_facts.situation(session, account_id, cycle=cycle, requested=gross, calendars=calendars)
+        current, gross = await payout_facts.at_most(session, account_id, cycle=cycle, calendars=calendars)
+    else:
+        current = await payout_facts.situation(session, account_id, cycle=cycle, requested=gross, calendars=calendars)
     share, firm = split(gross, current.product.payout, current.facts)
     amount, reasons = current.amount(gross), payout_refusals.refusals(current, gross)
     paid_to = await beneficiaries.named(session, current.trader, beneficiary_id)
@@ -165,13 +176,15 @@ async def _blocks(
     if current.facts.open_payout_id is not None:
         payout = await session.get_one(Payout, current.facts.open_payout_id)
         found.append(open_payout_block(payout.id, payout.decide_by))
-    if await changing.is_under_way(session, current.account.id):
+    known = await _IN_THE_WAY.read(session, account=current.account.id, challenge=current.challenge.id)
+    if known.change is not None:
         found.append(platform_change_block())
+    policies.take_known(session, [known.policy])
     policy, now = await policies.in_force(session), current.facts.now
     waits = "" if paid_to is None else beneficiaries.why_waits(paid_to, policy, now)
     usable_at = None if paid_to is None else beneficiaries.usable_at(paid_to, policy)
     others = [identity_block(current.trader.identity), beneficiary_block(waits, usable_at)]
-    others += [dispute_block(dispute) for dispute in await open_disputes(session, current.challenge.id)]
+    others += [dispute_block(row["id"]) for row in known.disputes or ()]
     return (*found, *(block for block in others if block is not None))
 
 

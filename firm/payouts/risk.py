@@ -124,13 +124,9 @@ def _levels_beyond(
     return payout_account.levels_beyond(payout, account, product, live, money, left)
 
 
-async def open_disputes(session: AsyncSession, challenge_id: str) -> tuple[str, ...]:
-    """Returns the ids of the disputes of this challenge that are not decided."""
-    return tuple(await session.scalars(_disputes_query(challenge_id)))
-
-
-def _disputes_query(challenge_id: Param[str]) -> Select[tuple[str]]:
-    """An appeal against what was decided about a case holds no payout."""
+def disputes_query(challenge_id: Param[str]) -> Select[tuple[str]]:
+    """The ids of the disputes of this challenge that are not decided. An appeal against what was decided about a case
+    holds no payout."""
     of_breach = Dispute.breach_id.is_not(None)
     found = select(Dispute.id).where(Dispute.challenge_id == challenge_id, of_breach, Dispute.state.in_(_OPEN_DISPUTES))
     return found.order_by(Dispute.id)
@@ -164,7 +160,7 @@ _ON_RECORD: Final = ManyRows(
     cases=surveillance.holding_query(bindparam("challenge")),
     denied=surveillance.denied_query(bindparam("payout")),
     confirmed=surveillance.confirmed_query(bindparam("challenge")),
-    disputes=_disputes_query(bindparam("challenge")),
+    disputes=disputes_query(bindparam("challenge")),
     chargebacks=chargebacks.undecided_query(bindparam("trader")),
     payment_reviews=payment_reviews.holding_query(bindparam("trader")),
     attempts=attempts.states_query(bindparam("payout")),

@@ -1,33 +1,29 @@
 """All that the eligibility and the amount of a payout request depend on, from the record."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Row, Select, Text, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain.errors import BadInput, NotFound
-from domain.histories.recorded import Bar, RecordedLife, events
 from domain.money import Money
-from domain.payouts import GateFact, PayoutFacts, amounts
+from domain.payouts import PayoutFacts, amounts
 from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
-from domain.payouts.tainted import TaintedTrade, beside_tainted, total_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs.departure import Place, place_of
-from domain.rules import history
 from domain.rules.base import Consequence, VenueCalendar
-from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
 from firm.payouts import account as payout_account
-from firm.payouts import deducted, paid
+from firm.payouts import by_history, deducted, paid
+from firm.payouts.by_history import Past
 from store import products
 from store.clock import WATERMARK, market_now
 from store.models import (
@@ -36,18 +32,14 @@ from store.models import (
     BalanceOperationRow,
     Challenge,
     DealRow,
-    NewsRelease,
     Offence,
     Payout,
     Proof,
     Trader,
 )
-from store.read import impact
 from store.together import OneValueEach, Param, as_list
 
-_MINUTE: Final = timedelta(minutes=1)
 _AT_ONE_EVENT: Final = 50  # more offences than rules that one event can break
-_NEWS_BEFORE: Final = timedelta(days=1)  # a release just before the account was opened can still concern it
 
 
 class Holdings(NamedTuple):
@@ -106,48 +98,112 @@ async def situation(
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
+    known = await _known(session, account_id, holdings, judged, calendars)
+    return _situated(known, cycle, requested)
+
+
+async def at_most(
+    session: AsyncSession, account_id: str, *, cycle: str | None, calendars: Mapping[str, VenueCalendar] | None
+) -> tuple[Situation, Money]:
+    """Returns the situation in which the most that can be requested now is requested, and that amount. Raises as
+    `situation`."""
+    known = await _known(session, account_id, None, None, calendars)
+    most = _situated(known, cycle, None).most
+    return _situated(known, cycle, most), most
+
+
+class _Known(NamedTuple):
+    """What the record says of an account, whatever is asked for. `facts`: of earlier payouts."""
+
+    account: Account
+    challenge: Challenge
+    trader: Trader
+    live: AccountLive | None
+    product: Product
+    terms: PhaseTerms
+    now: datetime
+    record: Row[Any]
+    holdings: Holdings
+    profit: int
+    facts: dict[str, Any]
+    lowered_split: Decimal | None
+    last_fee: int
+    past: Past
+
+
+async def _known(
+    session: AsyncSession,
+    account_id: str,
+    holdings: Holdings | None,
+    judged: Payout | None,
+    calendars: Mapping[str, VenueCalendar] | None,
+) -> _Known:
     account = await session.get(Account, account_id)
     if account is None:
         raise NotFound
     challenge = await session.get_one(Challenge, account.challenge_id)
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
-    _check_cycle(product, cycle)
     live = await session.get(AccountLive, account_id)
-    record = await _on_record(session, account, challenge)
+    record = await _on_record(session, account, challenge, live)
     now = await market_now(session, record.market)
-    holdings, profit = _judged(account, holdings or await _checkpoint(session, account, live), record)
+    holdings, profit = _judged(account, holdings or _checkpoint(account, live, record), record)
     terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
-    is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     offences, tainted = record.deducted or {}, deducted.trades(record.tainted)
-    gates, left_out = await _judged_by_history(session, account, terms, holdings, now, requested, offences, tainted)
-    known = PayoutFacts(
-        now=now,
-        challenge_state=_challenge_state(challenge, account, record) if is_funded_phase else "in_evaluation",
+    return _Known(
+        account,
+        challenge,
+        trader,
+        live,
+        product,
+        terms,
+        now,
+        record,
+        holdings,
+        profit,
+        facts=await paid.history(session, account, product, now, judged),
+        lowered_split=await _lowered_split(session, challenge.id) if record.lowers_split else None,
+        last_fee=await paid.last_fee(session, challenge, record.fee_back),
+        past=await by_history.of(session, account, terms, now, offences, tainted),
+    )
+
+
+def _situated(known: _Known, cycle: str | None, requested: Money | None) -> Situation:
+    """Raises BadInput for a cycle that the product does not have."""
+    account, challenge, product, terms, holdings = (
+        known.account, known.challenge, known.product, known.terms, known.holdings
+    )  # fmt: skip
+    _check_cycle(product, cycle)
+    is_funded_phase = challenge.account_id == account.id and account.phase_index == product.funded_index
+    money = holdings.balance_minor, holdings.equity_minor
+    gates, left_out = by_history.judged(known.past, terms, money, known.now, requested)
+    facts = PayoutFacts(
+        now=known.now,
+        challenge_state=_challenge_state(challenge, account, known.record) if is_funded_phase else "in_evaluation",
         funded_at=account.opened_at,
         balance_minor=holdings.balance_minor,
         equity_minor=holdings.equity_minor,
         initial_minor=account.initial_minor,
         open_positions=holdings.open_positions,
-        open_payout_id=record.open_payout,
-        beneficiary_known=trader.beneficiary is not None,
-        first_trade_at=paid.utc(record.first_trade),
+        open_payout_id=known.record.open_payout,
+        beneficiary_known=known.trader.beneficiary is not None,
+        first_trade_at=paid.utc(known.record.first_trade),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=profit,
+        profit_minor=known.profit,
         deducted_minor=left_out,
-        tainted=tainted,
-        lowered_split_pct=await _lowered_split(session, challenge.id) if record.lowers_split else None,
+        tainted=known.past.tainted,
+        lowered_split_pct=known.lowered_split,
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=await paid.last_fee(session, challenge, record.fee_back),
-        **await paid.history(session, account, product, now, judged),
+        last_fee_minor=known.last_fee,
+        **known.facts,
     )
-    state = live.rule_state if live else {}
+    state = known.live.rule_state if known.live else {}
     rules = from_json(terms.specs, state["rules"]) if state else fresh(terms.specs)
-    spare = _spare(rules, known)
-    mark = Mark(holdings.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
-    return Situation(known, product, account, challenge, trader, spare, rules, mark, terms, place_of(state))
+    spare = _spare(rules, facts)
+    mark = Mark(holdings.balance_minor, facts.worth_minor, 0, known.now)  # an open gain may be gone before the money is
+    return Situation(facts, product, account, challenge, known.trader, spare, rules, mark, terms, place_of(state))
 
 
 def _spare(rules: AccountRules, known: PayoutFacts) -> dict[str, int]:
@@ -157,13 +213,16 @@ def _spare(rules: AccountRules, known: PayoutFacts) -> dict[str, int]:
     }
 
 
-async def _on_record(session: AsyncSession, account: Account, challenge: Challenge) -> Row[Any]:
+async def _on_record(
+    session: AsyncSession, account: Account, challenge: Challenge, live: AccountLive | None
+) -> Row[Any]:
     return await _ON_RECORD.read(
         session,
         account=account.id,
         challenge=challenge.id,
         provider=paid.provider_of(challenge),
         initial_deposit=keys.initial_deposit(account.id),
+        checkpoint=live.at if live else None,
     )
 
 
@@ -202,21 +261,18 @@ def _check_cycle(product: Product, cycle: str | None) -> None:
         )
 
 
-async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Holdings:
+def _checkpoint(account: Account, live: AccountLive | None, record: Row[Any]) -> Holdings:
     """Returns the newest stored money, and the positions of the checkpoint with the deals after it. The hold asks the
     platform itself."""
     if live is None:
         return Holdings(account.initial_minor, account.initial_minor, 0)
     open_lots = {str(position["position_id"]): Decimal(position["lots"]) for position in live.positions}
-    newer = await session.execute(
-        select(DealRow.position_id, DealRow.entry, DealRow.lots)
-        .where(DealRow.account_id == account.id, DealRow.at > live.at)
-        .order_by(DealRow.seq)
-    )
-    for position_id, entry, lots in newer:
-        open_lots[position_id] = open_lots.get(position_id, Decimal(0)) + (lots if entry == "in" else -lots)
-    balance, equity = await payout_account.money_now(session, live)
-    return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
+    for deal in record.newer_deals or ():
+        lots = Decimal(deal["lots"])
+        before = open_lots.get(deal["position_id"], Decimal(0))
+        open_lots[deal["position_id"]] = before + (lots if deal["entry"] == "in" else -lots)
+    money = (record.newer_money or ({"balance_minor": live.balance_minor, "close_minor": live.equity_minor},))[0]
+    return Holdings(money["balance_minor"], money["close_minor"], sum(1 for lots in open_lots.values() if lots > 0))
 
 
 async def credited(session: AsyncSession, account_id: str) -> int:
@@ -238,52 +294,6 @@ def _credited_query(account_id: Param[str], initial_deposit: Param[str]) -> Sele
         BalanceOperationRow.key != initial_deposit,
         BalanceOperationRow.key.not_like("pay\\_%"),
     )
-
-
-async def _judged_by_history(
-    session: AsyncSession,
-    account: Account,
-    terms: PhaseTerms,
-    holdings: Holdings,
-    now: datetime,
-    requested: Money | None,
-    offences: Mapping[str, int],
-    tainted: Sequence[TaintedTrade],
-) -> tuple[tuple[GateFact, ...], int]:
-    """Returns (the gates that block payouts, the profit that the rules leave out, in minor units). What they leave out
-    of the profit of `tainted` trades is no part of it.
-
-    The stored fills, operations, daily snapshots and news are folded here and now, through the rules' own steps. The
-    monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
-    anyone can fold again. Requests are rare compared with ticks.
-    """
-    rules = tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
-    recent = await deducted.offences_since(session, account.id, tainted) if offences else {}
-    if not rules or account.opened_at is None:
-        return (), beside_tainted({}, {}, offences, recent, total_minor(tainted))
-    life, news = await impact.life(session, account, bars=False), await _announced(session, account, terms, now)
-
-    def folded(life: RecordedLife, holdings: Holdings) -> tuple[history.HistoryState, Moment]:
-        state = history.start(rules, terms.context)
-        for event in (*news, *_lived(life, terms, holdings, now)):
-            state, _ = history.step(state, event, rules, terms.context)
-        state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
-        return state, Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
-
-    state, moment = folded(life, holdings)
-    gates = tuple(
-        GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
-        for gate, status in history.gates(state, rules, terms.context, moment)
-        if "payout" in gate.blocks
-    )
-    counted = clean = history.deductions(state, rules, terms.context, moment)
-    if tainted and counted:
-        made = total_minor(tainted)
-        without = life.without_profit_of({trade.position_id for trade in tainted})
-        less = Holdings(holdings.balance_minor - made, holdings.equity_minor - made, holdings.open_positions)
-        clean_state, clean_moment = folded(without, less)
-        clean = history.deductions(clean_state, rules, terms.context, clean_moment)
-    return gates, beside_tainted(counted, clean, offences, recent, total_minor(tainted))
 
 
 def _lowers_split(challenge_id: Param[str]) -> tuple[ColumnElement[bool], ...]:
@@ -323,39 +333,16 @@ def _grown_split(product: Product, account: Account) -> Decimal | None:
     return plan.split_pct if plan is not None and grown else None
 
 
-def _lived(life: RecordedLife, terms: PhaseTerms, holdings: Holdings, now: datetime) -> Iterator[Event]:
-    """Yields the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
-    bar is the present, so every reset up to now is included."""
-    present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
-    return events(replace(life, bars=(present,)), terms.product, terms.initial_minor)
-
-
-async def _announced(session: AsyncSession, account: Account, terms: PhaseTerms, now: datetime) -> list[Event]:
-    """Returns the news releases since the account was opened."""
-    begun = paid.utc(account.opened_at)
-    assert begun is not None
-    announced = await session.scalars(
-        select(NewsRelease)
-        .where(NewsRelease.released_at >= begun - _NEWS_BEFORE, NewsRelease.released_at <= now)
-        .order_by(NewsRelease.released_at)
-    )
-    return [_news(row, terms, begun) for row in announced]
-
-
-def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
-    """Scheduled ahead: known from the start."""
-    return News(
-        seq=0,
-        at=known_at,
-        balance_minor=terms.initial_minor,
-        news_id=row.key,
-        released_at=row.released_at.astimezone(UTC),
-        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
-        symbols=tuple(row.names),
-        impact=row.impact,
+def _newer_deals_query(account_id: Param[str], after: Param[datetime]) -> Select[tuple[str, str, str]]:
+    """The deals after the checkpoint, in order. Lots are text: JSON has no exact decimals."""
+    return (
+        select(DealRow.position_id, DealRow.entry, cast(DealRow.lots, Text).label("lots"))
+        .where(DealRow.account_id == account_id, DealRow.at > after)
+        .order_by(DealRow.seq)
     )
 
 
+_CHECKPOINT: Final = bindparam("checkpoint", type_=DateTime(timezone=True))
 _ON_RECORD: Final = OneValueEach(
     market=WATERMARK,
     credited=_credited_query(bindparam("account"), bindparam("initial_deposit")),
@@ -367,4 +354,6 @@ _ON_RECORD: Final = OneValueEach(
     first_trade=paid.first_trade_query(bindparam("account")),
     lowers_split=select(Offence.id).where(*_lowers_split(bindparam("challenge"))).limit(1),
     fee_back=paid.fee_back_query(bindparam("challenge"), bindparam("provider")),
+    newer_deals=as_list(_newer_deals_query(bindparam("account"), _CHECKPOINT)),
+    newer_money=as_list(payout_account.newer_money_query(bindparam("account"), _CHECKPOINT)),
 )

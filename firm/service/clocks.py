@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import record_keys
@@ -17,10 +16,13 @@ from domain.service.clocks import Cause, Clock, ClockEvent, EventKind, Follows, 
 from domain.service.policy import CLOCKS, ClockName
 from firm import reviews
 from firm.service import policy as policies
+from store import upsert
 from store.models import Ticket, TicketClock, TicketClockEvent, TicketTimer
 from store.service_time import service_now
 
 _ENDS: Final = frozenset({"fulfil", "stop", "pause"})
+_KEY: Final = ("ticket_id", "clock")
+_KEPT: Final = ("status", "generation", "policy_number", "due_at", "breached_at")
 Clocks = dict[ClockName, Clock]
 
 
@@ -63,16 +65,22 @@ async def clocks(session: AsyncSession, ticket_id: str) -> Clocks:
 async def note(session: AsyncSession, root: Ticket, cause: Cause) -> None:
     """Adds the events that follow from what happened to a ticket. A question starts the clocks of the ticket itself; an
     answer or its end counts for all that were merged into it."""
-    members = [root.id] if cause in ("opened", "split") else await family(session, root.id)
-    known = await events(session, members)
+    is_new = cause == "opened"  # nothing of it is on the record yet
+    members = [root.id] if is_new or cause == "split" else await family(session, root.id)
+    known: dict[str, dict[ClockName, list[ClockEvent]]]
+    known = {root.id: {}} if is_new else await events(session, members)
     _, policy = await policies.in_force(session)
+    changed: Clocks = {}
     for ticket_id in members:
         now = {name: fold(found) for name, found in known[ticket_id].items()}
         made = follows(cause, now, policy)
         if ticket_id != root.id and cause == "trader_wrote":  # only what was paused goes on
             made = [each for each in made if each[1] == "resume"]
-        await _add(session, ticket_id, root.trader_id, cause, known[ticket_id], made)
-    await settle(session, root, members if cause not in ("opened", "split") else None)
+        changed |= await _add(session, ticket_id, root.trader_id, cause, known[ticket_id], made)
+    if is_new:
+        root.due_at = min((due for clock in changed.values() if (due := clock.due(policy.calendar))), default=None)
+    elif changed or cause == "split":
+        await settle(session, root, None if cause == "split" else members)
 
 
 async def _add(
@@ -82,9 +90,10 @@ async def _add(
     cause: str,
     known: Mapping[ClockName, list[ClockEvent]],
     made: Iterable[Follows],
-) -> None:
-    """Adds events to the clocks of one ticket, and keeps what they come to."""
+) -> Clocks:
+    """Adds events to the clocks of one ticket, and keeps what they come to. Returns the clocks that changed."""
     now, (_, policy) = await service_now(session), await policies.in_force(session)
+    changed, ended = dict[ClockName, Clock](), list[ClockName]()
     for name, kind in made:
         target = policy.target_minutes(name) if kind in ("activate", "policy") else 0
         event = ClockEvent(kind, now, target)
@@ -99,38 +108,53 @@ async def _add(
                 at=now,
             )
         )
-        await keep(session, ticket_id, trader_id, name, fold([*known.get(name, ()), event]))
+        changed[name] = fold([*known.get(name, ()), event])
         if kind in _ENDS:
-            await _close_reviews(session, ticket_id, name, starts(known.get(name, ())))
+            ended.append(name)
+    await keep(session, ticket_id, trader_id, changed)
+    for name in ended:
+        await _close_reviews(session, ticket_id, name, starts(known.get(name, ())))
     await session.flush()
+    return changed
 
 
-async def keep(session: AsyncSession, ticket_id: str, trader_id: str | None, name: ClockName, clock: Clock) -> None:
-    """Keeps what the events of a clock come to, and sets the timer of its deadline."""
+async def keep(session: AsyncSession, ticket_id: str, trader_id: str | None, changed: Clocks) -> None:
+    """Keeps what the events of clocks come to, and sets the timers of their deadlines."""
     number, policy = await policies.in_force(session)
-    due = clock.due(policy.calendar)
-    values = {
-        "status": clock.status,
-        "generation": clock.generation,
-        "policy_number": number,
-        "due_at": due,
-        "breached_at": clock.breached,
-    }
-    key = {"ticket_id": ticket_id, "clock": name}
-    row = insert(TicketClock).values(**key, trader_id=trader_id, **values)
-    await session.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
-    if due is not None:
-        await set_timer(session, ticket_id, trader_id, name, clock.generation, due)
+    due = {name: clock.due(policy.calendar) for name, clock in changed.items()}
+    rows = [
+        {
+            "ticket_id": ticket_id,
+            "clock": name,
+            "trader_id": trader_id,
+            "status": clock.status,
+            "generation": clock.generation,
+            "policy_number": number,
+            "due_at": due[name],
+            "breached_at": clock.breached,
+        }
+        for name, clock in changed.items()
+    ]
+    await upsert.add_or_change(session, TicketClock, rows, of=_KEY, to=_KEPT)
+    timers = [(name, clock.generation, at) for name, clock in changed.items() if (at := due[name]) is not None]
+    await _set_timers(session, ticket_id, trader_id, timers)
 
 
 async def set_timer(
     session: AsyncSession, ticket_id: str, trader_id: str | None, clock: str, generation: int, due: datetime
 ) -> None:
     """Sets the timer of a generation. Timers of earlier ones stay, and are dropped when they fire."""
-    timer = insert(TicketTimer).values(
-        ticket_id=ticket_id, clock=clock, generation=generation, trader_id=trader_id, due_at=due
-    )
-    await session.execute(timer.on_conflict_do_nothing())
+    await _set_timers(session, ticket_id, trader_id, [(clock, generation, due)])
+
+
+async def _set_timers(
+    session: AsyncSession, ticket_id: str, trader_id: str | None, timers: Iterable[tuple[str, int, datetime]]
+) -> None:
+    rows = [
+        {"ticket_id": ticket_id, "clock": clock, "generation": generation, "trader_id": trader_id, "due_at": due}
+        for clock, generation, due in timers
+    ]
+    await upsert.add(session, TicketTimer, rows, unless=("ticket_id", "clock", "generation"))
 
 
 async def settle(session: AsyncSession, root: Ticket, members: Sequence[str] | None = None) -> None:

@@ -15,6 +15,11 @@ _IN_FORCE: Final = "service_policy"  # as this transaction has read it
 _read: dict[str, ServicePolicy] = {}  # the newest version by its hash
 
 
+_LAST: Final = ServicePolicyRow.number.desc()
+NEWEST_NUMBER: Final = select(ServicePolicyRow.number).order_by(_LAST).limit(1)
+NEWEST_HASH: Final = select(ServicePolicyRow.content_hash).order_by(_LAST).limit(1)
+
+
 class InForce(NamedTuple):
     """The policy in force and its number on the record; 0 before the first was published."""
 
@@ -50,8 +55,14 @@ async def in_force(session: AsyncSession) -> InForce:
     return known
 
 
+def take_known(session: AsyncSession, number: int | None, content_hash: str | None) -> None:
+    """Takes the newest version (`NEWEST_NUMBER`, `NEWEST_HASH`) as the one in force, if this process has read it."""
+    if number is not None and content_hash in _read:
+        session.info.setdefault(_IN_FORCE, InForce(number, _read[content_hash]))
+
+
 async def _newest(session: AsyncSession) -> ServicePolicyRow | None:
-    newest = select(ServicePolicyRow).order_by(ServicePolicyRow.number.desc()).limit(1)
+    newest = select(ServicePolicyRow).order_by(_LAST).limit(1)
     found: ServicePolicyRow | None = await session.scalar(newest)
     return found
 

@@ -1,5 +1,6 @@
 """How the deadline of a clock came about, day by day: a person who doubts it can add it up."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -47,10 +48,11 @@ class ClockSum(View):
     lines: tuple[SumLine, ...]
 
 
-async def of_ticket(session: AsyncSession, root_id: str) -> list[ClockSum]:
-    """Returns every clock that was ever started, those that run first."""
+async def of_ticket(session: AsyncSession, root_id: str, *, members: Sequence[str] | None = None) -> list[ClockSum]:
+    """Returns every clock that was ever started, those that run first. `members`: the family of the ticket, where the
+    caller has read it."""
     now, (_, policy) = await service_now(session), await policies.in_force(session)
-    members = await clocks.family(session, root_id)
+    members = members or await clocks.family(session, root_id)
     known = await clocks.events(session, members)
     found = [
         _sum(ticket_id, name, fold(known[ticket_id][name]), policy.calendar, now)

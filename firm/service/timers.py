@@ -103,4 +103,5 @@ async def _note_breach(
             at=now,
         )
     )
-    await clocks.keep(session, timer.ticket_id, timer.trader_id, name, fold([*known, ClockEvent("breach", now)]))
+    late = {name: fold([*known, ClockEvent("breach", now)])}
+    await clocks.keep(session, timer.ticket_id, timer.trader_id, late)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -103,13 +104,27 @@ class AccountView(AccountRow):
     positions: tuple[PositionView, ...]
 
 
+class Loaded(NamedTuple):
+    """The rows of an account, and the id of its payout that is not closed."""
+
+    account: Account
+    live: AccountLive | None
+    challenge: Challenge
+    trader: Trader
+    open_payout_id: str | None
+
+
 def _statement(scope: Scope) -> Select[Any]:
+    return _all().where(scope.own(Account.trader_id))
+
+
+@cache
+def _all() -> Select[Any]:
     return (
         select(Account, AccountLive, Challenge.state.label("challenge_state"), Trader.name.label("trader_name"))
         .join(Challenge, Challenge.id == Account.challenge_id)
         .join(Trader, Trader.id == Account.trader_id)
         .outerjoin(AccountLive, AccountLive.account_id == Account.id)
-        .where(scope.own(Account.trader_id))
     )
 
 
@@ -224,17 +239,26 @@ async def visible_account(session: AsyncSession, scope: Scope, account_id: str) 
 
 async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountView:
     """Raises NotFound."""
-    row = (await session.execute(_statement(scope).where(Account.id == account_id))).one_or_none()
+    return await view(session, await loaded(session, scope, account_id))
+
+
+async def loaded(session: AsyncSession, scope: Scope, account_id: str) -> Loaded:
+    """Raises NotFound."""
+    payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None))
+    statement = _statement(scope).add_columns(Challenge, Trader, payout.limit(1).scalar_subquery().label("open_payout"))
+    row = (await session.execute(statement.where(Account.id == account_id))).one_or_none()
     if row is None:
         raise NotFound
-    account: Account = row.Account
-    live: AccountLive | None = row.AccountLive
+    return Loaded(row.Account, row.AccountLive, row.Challenge, row.Trader, row.open_payout)
+
+
+async def view(session: AsyncSession, found: Loaded) -> AccountView:
+    account, live, challenge = found.account, found.live, found.challenge
     terms = await products.load(session, account.product, account.version)
     phase = terms.phase(account.phase_index)
     now = await market_now(session)
-    challenge = await session.get_one(Challenge, account.challenge_id)
     return AccountView(
-        **_fields(account, live, row.challenge_state, row.trader_name),
+        **_fields(account, live, challenge.state, found.trader.name),
         phase_name=phase.name,
         product_name=terms.name,
         content_hash=terms.content_hash,
@@ -249,9 +273,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
         clock_reset=terms.clock.reset,
         next_reset=terms.clock.next_reset(now),
         market_time=now,
-        open_payout_id=await session.scalar(
-            select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
-        ),
+        open_payout_id=found.open_payout_id,
         positions=tuple(_position(position) for position in live.positions) if live else (),
     )
 

@@ -1,6 +1,7 @@
 """Breaches and their proof sheets."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ScalarSelect, Select, and_, select
@@ -55,6 +56,11 @@ def _last_dispute() -> ScalarSelect[str]:
 
 
 def _statement(scope: Scope) -> Select[Any]:
+    return _all().where(scope.own(Account.trader_id))
+
+
+@cache
+def _all() -> Select[Any]:
     return (
         select(
             Breach,
@@ -68,7 +74,6 @@ def _statement(scope: Scope) -> Select[Any]:
         .join(Account, Account.id == Breach.account_id)
         .join(Trader, Trader.id == Account.trader_id)
         .outerjoin(Dispute, and_(Dispute.breach_id == Breach.id, Dispute.id == _last_dispute()))
-        .where(scope.own(Account.trader_id))
     )
 
 

@@ -62,6 +62,11 @@ async def of_ticket(session: AsyncSession, scope: Scope, ticket_id: str) -> tupl
     known = await session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, scope.own(Ticket.trader_id)))
     if known is None:
         raise NotFound
+    return await of_visible_ticket(session, scope, ticket_id)
+
+
+async def of_visible_ticket(session: AsyncSession, scope: Scope, ticket_id: str) -> tuple[IncomingMailView, ...]:
+    """As `of_ticket`. The caller has checked that `scope` may see the ticket."""
     statement = select(IncomingMailRow).where(IncomingMailRow.ticket_id == ticket_id)
     if not scope.staff:
         statement = statement.where(IncomingMailRow.state == "ticket")
@@ -70,6 +75,8 @@ async def of_ticket(session: AsyncSession, scope: Scope, ticket_id: str) -> tupl
 
 
 async def _views(session: AsyncSession, rows: Sequence[IncomingMailRow]) -> tuple[IncomingMailView, ...]:
+    if not rows:
+        return ()
     files: dict[str, list[FileView]] = {}
     found = await session.scalars(
         select(MailAttachment).where(MailAttachment.mail_id.in_([row.id for row in rows])).order_by(MailAttachment.id)

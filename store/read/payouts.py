@@ -1,6 +1,7 @@
 """Payouts with checks, decisions, transitions and ledger lines."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ScalarSelect, Select, func, or_, select
@@ -162,13 +163,17 @@ def _approvals() -> ScalarSelect[int]:
 
 
 def _statement(scope: Scope) -> Select[Any]:
+    return _all().where(scope.own(Payout.trader_id))
+
+
+@cache
+def _all() -> Select[Any]:
     return (
         select(
             Payout, Account.number, Account.platform, Trader.name.label("trader_name"), _approvals().label("approvals")
         )
         .join(Account, Account.id == Payout.account_id)
         .join(Trader, Trader.id == Payout.trader_id)
-        .where(scope.own(Payout.trader_id))
     )
 
 

@@ -7,6 +7,7 @@ in no list and no count but those of what is put aside. It comes back two hours 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import (
@@ -37,6 +38,7 @@ from domain.work_queue import SOON
 from store.clock import WATERMARK, market_now
 from store.models import Account, Decision, ServiceDeadline, Trader, User, WorkMark
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
+from store.together import OneFixedValueEach
 
 
 class QueueItem(View):
@@ -98,9 +100,9 @@ class Row:
 class Waiting:
     """How one kind of work waits.
 
-    `rows` returns a SELECT made by `waiting_rows`. `target`: how long an item without a deadline may wait. It orders
-    the list and nothing else: nothing happens when it passes. `words` returns the heading of an item; the trader and
-    the account number follow it.
+    `rows` returns a SELECT made by `waiting_rows`, the same one each time. `target`: how long an item without a
+    deadline may wait. It orders the list and nothing else: nothing happens when it passes. `words` returns the heading
+    of an item; the trader and the account number follow it.
     """
 
     rows: Callable[[], Select[Any]]
@@ -291,9 +293,22 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
     return ", ".join(part for part in (heading, row["name"], number) if part)
 
 
-async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:
-    """How many items of each kind wait; every kind is in it."""
-    return {kind: parts[""] for kind, parts in (await table(session, kinds, ALL, ("",))).items()}
+async def counts(session: AsyncSession, kinds: Kinds, *, at_most: int | None = None) -> dict[str, int]:
+    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind."""
+    found = await _counting(tuple(kinds.items()), at_most).read(session)
+    return {name: int(count) for name, count in zip(kinds, found, strict=True)}
+
+
+@cache
+def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None) -> OneFixedValueEach:
+    """The counts of these kinds, put together once: every page of the staff shows them."""
+    return OneFixedValueEach(**{name: _count({name: waiting}, at_most) for name, waiting in kinds})
+
+
+def _count(kind: Kinds, at_most: int | None) -> Select[Any]:
+    work = _work(kind)
+    rows = select(work.c.subject_id).where(_within(work, ALL)).limit(at_most)
+    return select(func.count()).select_from(rows.subquery())
 
 
 async def table(

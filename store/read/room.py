@@ -85,6 +85,11 @@ async def list_rooms(
     return [_view(row) for row in await session.execute(statement)]
 
 
+def _view(row: Any) -> RoomView:
+    now = row.now.astimezone(UTC) if row.now else datetime.now(UTC)
+    return of(row.Account, row.AccountLive, Product.model_validate(row.terms), now)
+
+
 async def one(session: AsyncSession, scope: Scope, account_id: str) -> RoomView:
     """Raises NotFound."""
     found = await list_rooms(session, scope, account_id=account_id)
@@ -93,15 +98,12 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> RoomView:
     return found[0]
 
 
-def _view(row: Any) -> RoomView:
-    account: Account = row.Account
-    live: AccountLive | None = row.AccountLive
-    product = Product.model_validate(row.terms)
+def of(account: Account, live: AccountLive | None, product: Product, now: datetime) -> RoomView:
+    """Returns the room of an account whose rows are loaded, at market time `now`."""
     specs = compile_phase(product.phase(account.phase_index), account.initial_minor, account.currency)
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     balance = live.balance_minor if live else account.initial_minor
     equity = live.equity_minor if live else account.initial_minor
-    now = row.now.astimezone(UTC) if row.now else datetime.now(UTC)
     clock = product.loss_clock or product.clock
     reset = clock.next_reset(now)
     return RoomView(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, func, select
@@ -28,6 +29,7 @@ from store.read import listing
 from store.read.finding import Named, of_account
 from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Totals, equals
 from store.read.pages import Page, View, Window, account_number
+from store.rows import keep
 from store.scope import Scope
 from store.service_time import service_now
 
@@ -130,12 +132,16 @@ class TicketView(TicketRow):
 
 
 def _statement(scope: Scope) -> Select[Any]:
+    return _all().where(scope.own(Ticket.trader_id))
+
+
+@cache
+def _all() -> Select[Any]:
     return (
         select(Ticket, Account.number, Trader.name.label("trader_name"), _Assignee.name.label("assignee"))
         .outerjoin(Trader, Trader.id == Ticket.trader_id)
         .outerjoin(Account, Account.id == Ticket.account_id)
         .outerjoin(_Assignee, _Assignee.id == Ticket.assignee_id)
-        .where(scope.own(Ticket.trader_id))
     )
 
 
@@ -259,6 +265,7 @@ async def one(session: AsyncSession, scope: Scope, ticket_id: str) -> TicketView
     if row is None:
         raise NotFound
     ticket: Ticket = row.Ticket
+    keep(session, ticket)
     merged = (await session.scalars(select(Ticket).where(Ticket.root_id == ticket_id).order_by(Ticket.id))).all()
     members = [ticket_id, *(each.id for each in merged)]
     messages = await _messages(session, scope, members, ticket.contact)
@@ -347,7 +354,7 @@ async def _desk(session: AsyncSession, ticket: Ticket, members: list[str]) -> di
 
 
 async def _rating(session: AsyncSession, ticket: Ticket) -> RatingView | None:
-    row = await session.get(TicketRating, (ticket.id, ticket.solved_times))
+    row = await session.get(TicketRating, (ticket.id, ticket.solved_times)) if ticket.solved_times else None
     if row is None:
         return None
     return RatingView(round=row.round, score=row.score, comment=row.comment, given_at=row.given_at)

@@ -99,7 +99,7 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 
 async def _statements(world: ConsoleWorld) -> list[Statement]:
     async with world.browser("ana@firm.example") as browser:
-        with caught_statements(world) as caught:
+        with caught_statements(world.app.state.deps.db) as caught:
             for page in _PAGES:
                 assert (await browser.get(page)).status_code in (200, 303), page
     frame = ("FROM outbox", "FROM inbox", "AS kind, ")  # the work that waits, which another test looks at

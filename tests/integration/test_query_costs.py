@@ -63,7 +63,7 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 
 async def _statements(world: ConsoleWorld) -> list[Statement]:
     async with world.browser("ana@firm.example") as browser:
-        with caught_statements(world) as caught:
+        with caught_statements(world.app.state.deps.db) as caught:
             for page in _PAGES:
                 assert (await browser.get(page)).status_code in (200, 503), page
     wanted = [one for one in caught if not any(part in one[0] for part in _NOT_HERE) and one[0] != _PASSES]
