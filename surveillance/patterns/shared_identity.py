@@ -149,7 +149,8 @@ def _chance(weakest: Link, links: Links) -> str:
     told = sum(shared.bits for shared in weakest.shared)
     return (
         f"The probability that two unrelated traders among {links.owners:,} share all these details is "
-        f"{one_in(2**-told)}. The evidence for a pair starts at {words(weakest.bits - told)} bits: most pairs of traders are unrelated."
+        f"{one_in(2**-told)}. The evidence for a pair starts at {words(weakest.bits - told)} bits: most pairs are "
+        "unrelated."
     )
 
 
