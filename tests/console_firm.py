@@ -369,8 +369,8 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         key=f"copy_trading/{leader.id}/{follower.id}",
         detector="copy_trading",
         score=Decimal("0.91"),
-        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number},"
-        " about 7 seconds later and half the size.",
+        sentence=f"{follower.id} copies {leader.id}: 8 of 9 trades opened about 7 seconds after the same trade of"
+        f" {leader.id}, at 0.50 times the size.",
         evidence={"leader": leader.id, "follower": follower.id, "openings": 9, "pairs": pairs},
         occurred_at=NOW,
     )

@@ -148,8 +148,9 @@ def _masked(book: Book, value: int) -> str:
 def _chance(weakest: Link, links: Links) -> str:
     told = sum(shared.bits for shared in weakest.shared)
     return (
-        f"The probability that two unrelated traders among {links.owners:,} share all these details is {one_in(2**-told)}. The "
-        f"evidence for a pair starts at {words(weakest.bits - told)} bits, because most pairs of traders are unrelated."
+        f"The probability that two unrelated traders among {links.owners:,} share all these details is "
+        f"{one_in(2**-told)}. The evidence for a pair starts at {words(weakest.bits - told)} bits: most pairs are "
+        "unrelated."
     )
 
 

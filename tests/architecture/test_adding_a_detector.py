@@ -66,8 +66,9 @@ async def test_its_finding_becomes_a_case_that_console_and_api_show_with_its_evi
         page = (await browser.get(f"/cases/{case_id}")).text
         answer = (await browser.http.get(f"/v1/cases/{case_id}")).json()
     for words in (
-        "Case: size jump", "One of 12 trades in XAUUSD is 20 times as large as the usual one.", "Size over the median",
-        "20 times", "at least 10 times", "Sizes", "Lots", "To act on it, propose an action", ", trader: ",
+        "Size jump · A-", "One of 12 trades in XAUUSD is 20 times as large as the usual one.", "Size over the median",
+        "20 times", "at least 10 times", "Sizes", "Lots", "propose the action on the page of the case",
+        ": no open payout",
     ):  # fmt: skip
         assert words in page, words
     async with world.db.transaction() as session:

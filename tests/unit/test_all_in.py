@@ -149,7 +149,7 @@ def test_the_day_begins_at_midnight_of_the_account() -> None:
         return finding.sentence
 
     assert "65 % of the 4,600.00 USD left" in lost_before("Europe/Prague")
-    assert "60 % of the room left" in lost_before("UTC")
+    assert "60 % of the 5,000.00 USD left" in lost_before("UTC")
 
 
 def _reduced(rows: Rows) -> None:
