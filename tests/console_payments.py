@@ -49,7 +49,8 @@ async def more_payouts(world: ConsoleWorld, *due_in: timedelta) -> list[str]:
 def _copy(like: T, **changes: Any) -> T:
     """A new row with the columns of another one."""
     own = {"number", "recorded_at"}
-    columns = {each.key for each in inspect(type(like)).column_attrs} - own
+    mapper: Any = inspect(type(like))
+    columns = {each.key for each in mapper.column_attrs} - own
     return type(like)(**{name: getattr(like, name) for name in columns} | changes)
 
 
