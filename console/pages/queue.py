@@ -77,7 +77,7 @@ class QueuePages:
             live = await frame.live(visit.session)
             waiting = await frame.waiting(visit.session, visit.subjects)
             minute = f"{live.market_time:%Y%m%d%H%M}"
-            version = _digest(shown, news, waiting, minute, live.stale, live.words)
+            version = _digest(shown, news, waiting, minute, live.stale)
             if version == params.get("v"):
                 return Response(status_code=204, headers=templating.HEADERS)
             context = {

@@ -5,8 +5,10 @@ const SENT = "draft-sent/";
 const FIELDS = "textarea[name], input[type=text][name]";
 
 const person = () => document.body.dataset.viewer ?? "";
-const kept = (form) => form.method === "post" && !form.classList.contains("prove");
-const nameOf = (field) => `${PREFIX}${person()}/${new URL(field.form.action).pathname}/${field.name}`;
+// by attribute: a field of the form may be named "action"
+const target = (form) => new URL(form.getAttribute("action") ?? "", location.href).pathname;
+const kept = (form) => form.getAttribute("method") === "post" && !form.classList.contains("prove");
+const nameOf = (field) => `${PREFIX}${person()}/${target(field.form)}/${field.name}`;
 
 function save(field) {
   if (field.value) sessionStorage.setItem(nameOf(field), field.value);
@@ -42,7 +44,7 @@ export function watchDrafts() {
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (new URL(form.action).pathname === "/sign-out") {
+    if (target(form) === "/sign-out") {
       for (const key of [...all(PREFIX), ...all(SENT)]) sessionStorage.removeItem(key);
       return;
     }
