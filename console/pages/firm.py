@@ -50,7 +50,7 @@ async def _numbers(visit: Visit, request: Request) -> dict[str, Any]:
         "today": await firm.today(visit.session, whole.market_time),
         "challenges": [Count(state, whole.challenges[state], f"/challenges?state={state}") for state in known],
         "work": [count for count in waiting if count.value or count.tone != "bad"],
-        "exposure": await summary.exposure(visit.session, platform),
+        "exposure": [row for row in await summary.exposure(visit.session, platform) if row.accounts],
         "exposure_of": platform,
         "feeds": await frame.feeds(visit.session),
         "recent": await firm.recent(visit.session),

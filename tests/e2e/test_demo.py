@@ -71,7 +71,8 @@ async def _console(data: Path) -> AsyncIterator[httpx.AsyncClient]:
     cluster = postgres.prepare(data / "postgres", open_parents=settings.open_parents)
     answers = partial(postgres.answers, cluster.url("postgres"))
     with running(cluster.argv, answers, data / "console-log", user=cluster.user, stop=signal.SIGINT):
-        app = build_api(settings.model_copy(update={"database_url": cluster.app_url()}))
+        down = {"database_url": cluster.app_url(), "temporal_address": "127.0.0.1:1"}  # nothing is decided here
+        app = build_api(settings.model_copy(update=down))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=settings.api_url, timeout=60) as http:
             password = json.loads((data / "demo-login.json").read_text())["password"]
