@@ -128,7 +128,7 @@ class DayPadding(Pattern[DayPaddingThresholds]):
         when = "Before reaching the profit target"
         if reached:
             when = f"After reaching the profit target on {_date(padding.target_day)}"
-        how = f"very small trades only: at most {share:.1f} % of the account's usual size"
+        how = f"very small trades only: at most {max(share, 0.1):.1f} % of the account's usual size"
         if padding.flips:
             how = (
                 f"very small or very short trades only: {padding.flips} closed within {limits.flip_seconds:g} seconds "
@@ -184,7 +184,7 @@ def _chance(padding: Padding, share: float) -> str:
     if not padding.largest:
         return ""
     usual = "the usual trade" if padding.target_day is not None else "the largest trade of a usual day"
-    return f"On other days of the account, {usual} is {100 / max(share, 0.01):.0f} times the largest of these trades. "
+    return f"On other days of the account, {usual} is {100 / max(share, 0.01):,.0f} times the largest of these trades. "
 
 
 def _candidates(

@@ -13,6 +13,7 @@ from domain.surveillance.base import Thresholds
 from domain.surveillance.evidence import Table
 from domain.surveillance.findings import Finding
 from surveillance.book import NEVER, SECOND, Book, Floats, Ints
+from surveillance.market.judging import one_in
 from surveillance.measures import shown
 from surveillance.measures.groups import Groups
 from surveillance.measures.worth import risk_to_stop, worth_of_move
@@ -145,7 +146,7 @@ class Grid(Pattern[GridThresholds]):
             ],
             chance=(
                 f"Entries at random prices between the first and the last have steps as regular with a probability of "
-                f"{100 * chance:.2g} %. {len(found)} of {seen} baskets opened against the price have such steps. "
+                f"{one_in(chance)}. {len(found)} of {seen} baskets opened against the price have such steps. "
                 f"Sizes are {lots.min():.2f} to {lots.max():.2f} times the first position."
             ),
             ruled_out=(

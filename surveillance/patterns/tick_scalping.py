@@ -144,7 +144,7 @@ class TickScalping(Pattern[TickScalpingThresholds]):
                 f"Short trades made {shown.amount(book, account, brief_won)} of {shown.amount(book, account, won)} "
                 f"gross profit, and {shown.amount(book, account, brief_net)} of {shown.amount(book, account, net)} net "
                 f"profit. The median holding time is {float(np.median(lasted[mine])):.0f} seconds on this account and "
-                f"{usual:.0f} seconds at the firm."
+                f"{usual:,.0f} seconds at the firm."
             ),
             ruled_out=(
                 "Trades that a stop loss closed within seconds: losing trades closed by a stop loss are not counted.",

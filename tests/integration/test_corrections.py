@@ -77,11 +77,13 @@ async def test_people_see_the_verdict_as_it_was_and_as_it_would_be_and_what_conf
         view = await present.case(session, rosa, str(case_id))
     await db.close()
     assert [(line.label, line.amount.minor) for line in view.lines] == [
-        ("Equity as judged", 9_499_000), ("Level", 9_500_000), ("Equity with the corrected data", 9_501_000),
-    ]  # fmt: skip
-    assert view.lines[-1].note == "the verdict falls"
-    assert view.facts[0] == ("Correction", "event 8 should have been bid 1.37501, ask 1.37501")
-    assert "Confirming disputes a breach in the trader's name" in view.effect
+        ("Equity in the original verdict", 9_499_000),
+        ("Limit", 9_500_000),
+        ("Equity with the corrected data", 9_501_000),
+    ]
+    assert view.lines[-1].note == "the breach is not confirmed"
+    assert view.facts[0] == ("Correction by the venue", "the correct prices of event 8 are bid 1.37501, ask 1.37501")
+    assert "Dispute the verdict: a dispute is opened for the trader" in view.effect
     assert [choice.label for choice in view.choices] == ["Keep the verdict", "Dispute the verdict"]
     assert view.evidence[0].label == "Proof sheet"
 

@@ -58,8 +58,8 @@ def test_the_delay_of_a_few_is_told_and_no_clock() -> None:
     assert np.abs(found.offset).max() <= 0.1 * SECOND
     assert np.abs(found.own[7:] - 5 * SECOND).max() <= 0.1 * SECOND
     assert not found.own[:7].any()
-    assert "the account's fills fit best at +5" in found.words(8)
-    assert found.words(0).endswith(": allowed for.")
+    assert "The fills of this account fit best at +5" in found.words(8)
+    assert found.words(0).endswith("corrected for this.")
 
 
 def test_an_offset_that_the_book_tells_is_taken() -> None:
