@@ -19,7 +19,7 @@ from firm import decide as guard
 from firm import dispute_policies, disputes, people, vouchers
 from store import audit, products, rows
 from store.clock import market_now
-from store.models import Account, Compensation, Decision, User
+from store.models import Account, Compensation, Decision, Dispute, User
 
 KIND: Final = vouchers.KIND
 PROPOSERS: Final = DECIDERS["dispute"] | DECIDERS[KIND]
@@ -59,16 +59,7 @@ async def propose(
     check_reason(reason)
     if not message.strip():
         raise BadInput("Say what the trader is told.", field="message", remedy="One sentence is enough.")
-    dispute = await disputes.lock(session, dispute_id)
-    await _check_not_own(session, dispute.trader_id, actor)
-    # Two disputes of one account wait for each other here: the band counts both.
-    account = await rows.locked(session, Account, dispute.account_id)
-    if amount.currency != account.currency:
-        raise BadInput(f"The account is in {account.currency}.", field="amount", remedy="Give an amount in it.")
-    check_amount(amount, await _dearest(session, amount.currency))
-    taken = select(Compensation.id).where(Compensation.dispute_id == dispute_id, Compensation.state.in_(TAKEN))
-    if await session.scalar(taken) is not None:
-        raise Conflict("This dispute has a compensation already.", remedy="Look at it on the page of the dispute.")
+    dispute, account = await _locked(session, dispute_id, amount, actor)
     at_once = await grants_at_once(session, account.id, amount, actor)
     if at_once and not proven:
         raise ChangedMeanwhile(
@@ -105,6 +96,21 @@ async def propose(
     if at_once:
         await _decide(session, made, "grant", actor, reason, key)
     return made
+
+
+async def _locked(session: AsyncSession, dispute_id: str, amount: Money, actor: Actor) -> tuple[Dispute, Account]:
+    """Locks the dispute and then its account: two disputes of one account wait for each other, because the band counts
+    both. Raises what speaks against this amount."""
+    dispute = await disputes.lock(session, dispute_id)
+    await _check_not_own(session, dispute.trader_id, actor)
+    account = await rows.locked(session, Account, dispute.account_id)
+    if amount.currency != account.currency:
+        raise BadInput(f"The account is in {account.currency}.", field="amount", remedy="Give an amount in it.")
+    check_amount(amount, await _dearest(session, amount.currency))
+    taken = select(Compensation.id).where(Compensation.dispute_id == dispute_id, Compensation.state.in_(TAKEN))
+    if await session.scalar(taken) is not None:
+        raise Conflict("This dispute has a compensation already.", remedy="Look at it on the page of the dispute.")
+    return dispute, account
 
 
 async def decide(
