@@ -243,7 +243,7 @@ def read_flash(request: Request) -> Flash | None:
         return None
     try:
         tone, text, href, label = (str(each) for each in json.loads(unquote(raw)))
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     here = href.startswith("/") and not href.startswith("//")
     return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label)

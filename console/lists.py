@@ -62,6 +62,10 @@ class Table:
         first, second = (name, f"-{name}") if name in self.rising else (f"-{name}", name)
         return self._url(sort=second if self.order == first else first)
 
+    def tab(self, name: str, value: str) -> str:
+        """The list with this filter in the order of its own; the others stay."""
+        return self._url(**{name: value, "sort": None})
+
     def with_filter(self, name: str, value: str) -> str:
         """The list with this filter, or without it; the others stay."""
         return self._url(**{name: value})

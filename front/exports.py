@@ -37,11 +37,7 @@ async def export(session: AsyncSession, once: Once, offered: Listing, asked: Ask
     or BadInput for more rows than a file has."""
     page = await read(session, Window(limit=MOST, most=MOST))
     if page.next_cursor is not None:
-        raise BadInput(
-            f"A file has at most {MOST:,} rows, and there are more.",
-            field="format",
-            remedy="Narrow the list with filters, and export each part.",
-        )
+        raise too_long()
     await prove_export(session, once, offered.name)
     filters = {
         name: "given" if offered.filters[name].private else value for name, value in asked.filters.items() if value
@@ -50,6 +46,14 @@ async def export(session: AsyncSession, once: Once, offered: Listing, asked: Ask
     evidence = {"format": form, "rows": len(page.items), "filters": filters, "search": searched}
     await log_export(session, once.actor, offered.name, evidence)
     return csv_of(page.items) if form == "csv" else json_of(page.items)
+
+
+def too_long() -> BadInput:
+    return BadInput(
+        f"A file has at most {MOST:,} rows, and there are more.",
+        field="format",
+        remedy="Narrow the list with filters, and export each part.",
+    )
 
 
 async def log_export(session: AsyncSession, actor: Actor, what: str, evidence: Mapping[str, Any]) -> None:

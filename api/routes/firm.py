@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from domain.errors import BadInput
+from domain.errors import BadInput, NotAllowed
 from front.auth import Caller, Deps, allowed
 from front.fields import AnyId, idempotency_key, window
 from front.subjects.subject import kinds
@@ -17,21 +17,27 @@ Paged = Annotated[Window, Depends(window)]
 QueueKind = Annotated[str, Query(json_schema_extra={"enum": [subject.name for subject in SUBJECTS]})]
 
 
-@router.get("/queue", dependencies=[Depends(allowed("queue.read"))])
-async def list_queue(deps: Deps, page: Paged, kind: QueueKind | None = None) -> Page[queue.QueueItem]:
-    """All work that waits for a person, most urgent first: deadlines that are past or less than two hours away, then
-    everything by `due`, which is the deadline or, without one, `since` plus the target age of the kind."""
-    known = kinds(deps.subjects)
-    if kind is not None and kind not in known:
+@router.get("/queue")
+async def list_queue(
+    caller: Annotated[Caller, Depends(allowed("queue.read"))], deps: Deps, page: Paged, kind: QueueKind | None = None
+) -> Page[queue.QueueItem]:
+    """All work that waits for a person and that you may read, most urgent first: deadlines that are past or less than
+    two hours away, then everything by `due`, which is the deadline or, without one, `since` plus the target age of the
+    kind."""
+    known = kinds(deps.subjects.readable_by(caller.actor))
+    if kind is not None and kind not in kinds(deps.subjects):
         raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use one of {', '.join(known)}.")
+    if kind is not None and kind not in known:
+        raise NotAllowed("This kind of work is not for your role.", remedy=f"Use one of {', '.join(known)}.")
     async with deps.db.transaction() as session:
         return await queue.page(session, page, {kind: known[kind]} if kind else known)
 
 
-@router.get("/summary", dependencies=[Depends(allowed("summary.read"))])
-async def get_summary(deps: Deps) -> summary.SummaryView:
+@router.get("/summary")
+async def get_summary(caller: Annotated[Caller, Depends(allowed("summary.read"))], deps: Deps) -> summary.SummaryView:
+    """The firm in numbers. Open work counts what you may read."""
     async with deps.db.transaction() as session:
-        return await summary.summary(session, kinds(deps.subjects))
+        return await summary.summary(session, kinds(deps.subjects.readable_by(caller.actor)))
 
 
 @router.get("/audit", dependencies=[Depends(allowed("audit.read"))])

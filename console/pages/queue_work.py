@@ -22,7 +22,7 @@ from domain.errors import BadInput, NotAllowed, NotFound
 from domain.money import from_minor
 from firm import saved_filters, work_marks
 from front.auth import COOKIE
-from front.exports import defused, log_export, prove_export
+from front.exports import MOST, defused, log_export, prove_export, too_long
 from front.once import Once
 from store.read import queue
 from store.read.pages import Window
@@ -30,7 +30,6 @@ from store.read.queue import QueueItem
 
 _HOURS: Final = {"1", "4", "24", "72"}
 _PAGE: Final = 200
-_MOST: Final = 10_000
 _COLUMNS: Final = (
     "kind", "id", "subject", "state", "account", "trader", "amount", "currency", "count", "waiting_since", "deadline",
     "due", "claimed_by",
@@ -120,11 +119,13 @@ class QueueWorkPages:
             await prove_export(session, once, f"queue {chosen.query} {form}")
             found = list[QueueItem]()
             cursor: str | None = None
-            while len(found) < _MOST:
+            while len(found) < MOST:
                 page, cursor = await items(session, chosen, subjects, actor, Window(limit=_PAGE, cursor=cursor))
                 found += page
                 if cursor is None:
                     break
+            if cursor is not None:
+                raise too_long()
             evidence = {"query": chosen.query, "format": form, "rows": len(found)}
             await log_export(session, actor, "queue", evidence)
         return _file(found, chosen, form)

@@ -64,7 +64,7 @@ class SupportPages:
                 if visit.viewer.is_trader
                 else await ticket_desk.looking(visit.session, [row.id for row in found.items])
             )
-            exports = visit.scope.staff
+            exports, shown = visit.scope.staff, replace(asked, order=wanted.order)
             return await visit.render(
                 "tickets.html",
                 [Crumb("Tickets")],
@@ -73,7 +73,7 @@ class SupportPages:
                 tabs=tabs,
                 now=await service_now(visit.session),
                 looking=looking,
-                table=table_of("/tickets", "tickets", read.TICKETS, asked, cursor, found, totals, exports=exports),
+                table=table_of("/tickets", "tickets", read.TICKETS, shown, cursor, found, totals, exports=exports),
             )
 
     async def show(self, request: Request) -> HTMLResponse:
@@ -195,4 +195,4 @@ def tab_of(asked: Asked, actor: Actor) -> tuple[Asked, read.AtDesk]:
     if tab == "late":
         wanted = replace(wanted, order=asked.order or "due")
     aside: read.Aside = "only" if tab == "snoozed" else "without" if tab in ("open", "late") else "with"
-    return wanted, read.AtDesk(aside, actor.user_id if tab == "mine" else None)
+    return wanted, read.AtDesk(aside, actor.user_id if tab == "mine" else None, has_deadline=tab == "late")

@@ -78,6 +78,6 @@ def _message(subject: Subject, number: str, title: str, row: InboxEvent | Outbox
 
 def _number(text: str) -> int:
     """Raises NotFound."""
-    if not (text.isascii() and text.isdigit() and int(text) < _BIGGEST):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < _BIGGEST):
         raise NotFound
     return int(text)

@@ -68,9 +68,11 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
             raise ValueError
         return [_typed(value, wanted) for value, wanted in zip(values, types, strict=True)]
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise BadInput(
-            "This cursor is not one of ours.", field="cursor", remedy="Start again without a cursor."
-        ) from None
+        raise not_ours() from None
+
+
+def not_ours() -> BadInput:
+    return BadInput("This cursor is not one of ours.", field="cursor", remedy="Start again without a cursor.")
 
 
 def _typed(value: Any, wanted: type) -> Any:

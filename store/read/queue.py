@@ -37,7 +37,7 @@ from domain.money import Money
 from domain.work_queue import SOON
 from store.clock import WATERMARK, market_now
 from store.models import Account, Decision, ServiceDeadline, Trader, User, WorkMark
-from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
+from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset, not_ours
 from store.together import OneFixedValueEach
 
 
@@ -113,6 +113,7 @@ class Waiting:
 Kinds = Mapping[str, Waiting]
 
 _MOMENT: Final = DateTime(timezone=True)
+_LAST_YEAR: Final = 9_000  # of a cursor: later times cannot be added to
 _NO_TIME: Final = cast(null(), _MOMENT)
 _NO_TEXT: Final = cast(null(), String)
 _ONE: Final = literal(1, Integer)
@@ -270,6 +271,8 @@ def _as_of(cursor: str | None) -> datetime | None:
     if cursor is None:
         return None
     as_of: datetime = decode_cursor(cursor, (datetime, int, datetime, str, str))[0]
+    if as_of.year > _LAST_YEAR:
+        raise not_ours()
     return as_of
 
 

@@ -201,10 +201,11 @@ TICKETS: Final = Listing(
 @dataclass(frozen=True)
 class AtDesk:
     """Which tickets staff wants: with or without the snoozed ones, or only those; those that `assignee_id` has claimed
-    now."""
+    now; those whose clock runs."""
 
     aside: Aside = "with"
     assignee_id: str | None = None
+    has_deadline: bool = False
 
     def conditions(self, now: datetime) -> list[Condition]:
         found: list[Condition] = []
@@ -213,6 +214,8 @@ class AtDesk:
             found.append(is_here if self.aside == "without" else ~is_here)
         if self.assignee_id is not None:
             found += [Ticket.assignee_id == self.assignee_id, Ticket.lease_until > now]
+        if self.has_deadline:
+            found.append(Ticket.due_at.is_not(None))
         return found
 
 

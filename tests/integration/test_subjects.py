@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -15,7 +15,7 @@ from front.subjects.subject import Decision, Right, Subject, Subjects, Taken, Ve
 from front.subjects.table import SUBJECTS
 from store.models import Decision as DecisionRow
 from store.models import Trader
-from store.read.pages import View
+from store.read.pages import View, encode_cursor
 from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
 from tests.console_world import Browser, ConsoleWorld, console_world
@@ -165,6 +165,30 @@ async def test_the_rail_counts_what_its_page_leads_to(world: ConsoleWorld) -> No
             assert int(badge.group(2)) == _rows_of(await _text(ana, badge.group(1))), "its own link"
             for href, count in links:
                 assert _rows_of(await _text(ana, href)) == int(count), href
+
+
+async def test_the_api_lists_and_counts_only_the_work_that_a_role_may_read(world: ConsoleWorld) -> None:
+    far = encode_cursor([datetime.max.replace(tzinfo=UTC), 0, datetime.max.replace(tzinfo=UTC), "case", "cas_1"])
+    async with world.browser("sam@firm.example") as sam, world.browser("rosa@firm.example") as rosa:
+        assert (await rosa.get("/v1/queue?kind=sanction_hit")).status_code == 200
+        assert (await sam.get("/v1/queue?kind=sanction_hit")).status_code == 403
+        assert (await sam.get("/v1/queue?kind=nothing")).status_code == 422
+        assert (await sam.get(f"/v1/queue?cursor={far}")).status_code == 422, "a time that nothing can be added to"
+        assert "sanction_hit" not in (await sam.get("/v1/summary")).json()["open_work"]
+        assert "sanction_hit" in (await rosa.get("/v1/summary")).json()["open_work"]
+
+
+async def test_the_tab_of_deadlines_has_only_tickets_with_one_in_their_order(world: ConsoleWorld) -> None:
+    async with world.browser("sam@firm.example") as sam:
+        [late] = re.findall(r'<a href="(/tickets[?]state=late[^"]*)"', await _text(sam, "/tickets?sort=opened"))
+        assert "sort" not in late
+        html = await _text(sam, late)
+        assert re.search(r'aria-sort="ascending"[^>]*>.*?sort=-due', html, re.DOTALL) or "sort=due" in html
+        open_tickets = (await sam.get("/v1/tickets?limit=200")).json()["items"]
+        with_clock = [ticket["id"] for ticket in open_tickets if ticket["due_at"] is not None]
+        assert len(with_clock) < len(open_tickets)
+        for order in ("", "&sort=-opened"):
+            assert _rows_of(await _text(sam, f"/tickets?state=late{order}")) == len(with_clock), order
 
 
 async def test_a_review_that_is_no_doubtful_breach_is_closed_from_the_queue(world: ConsoleWorld) -> None:

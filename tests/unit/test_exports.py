@@ -47,7 +47,7 @@ def test_amounts_are_in_major_units_of_their_own_currency() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
 def test_no_text_begins_a_formula(name: str) -> None:
     assert _read([_row(name)])[0]["name"] == f"'{name}"
 
