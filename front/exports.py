@@ -38,7 +38,7 @@ async def export(session: AsyncSession, once: Once, offered: Listing, asked: Ask
     page = await read(session, Window(limit=MOST, most=MOST))
     if page.next_cursor is not None:
         raise too_long()
-    await prove_export(session, once, offered.name)
+    await prove_export(session, once, json.dumps([offered.name, form, asked.search, asked.order, asked.filters]))
     filters = {
         name: "given" if offered.filters[name].private else value for name, value in asked.filters.items() if value
     }

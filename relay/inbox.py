@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.ids import challenge_workflow
 from contracts.messages import FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
 from domain import keys
-from domain.errors import CursorForgotten, NotConfigured, NotFound, Unavailable, UnknownCurrency
+from domain.errors import CursorForgotten, NotConfigured, NotFound, TooLarge, Unavailable, UnknownCurrency
 from domain.lifecycle import Paid
 from domain.quoting import storable_text
 from domain.tickets import CHANGED
@@ -125,7 +125,7 @@ class InboxDispatcher:
             handled = await self._route(event)
         except NotFound:
             await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
-        except UnknownCurrency as error:
+        except (UnknownCurrency, TooLarge) as error:
             await self._give_up(event, error.message)
         except Unavailable as error:
             await self._postpone(event, error.message)

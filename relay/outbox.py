@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE, parts
 from domain import places
-from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, Unavailable
+from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, TooLarge, Unavailable
 from domain.quoting import storable_text
 from firm import venue_limits as limits
 from firm.desk.in_force import in_force
@@ -138,7 +138,7 @@ class OutboxDispatcher:
                 return Delivery("postponed", error.message)
             except RPCError as error:
                 return _rpc_delivery(error)
-            except NotFound as error:
+            except (NotFound, TooLarge) as error:
                 return Delivery("parked", error.message)
             except OSError as error:
                 return Delivery("postponed", type(error).__name__)

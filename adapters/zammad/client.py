@@ -10,7 +10,7 @@ import httpx
 from adapters.own_http import transport_error, unreadable
 from adapters.venue.limits import CircuitBreaker
 from adapters.zammad.config import WHO, ZammadSettings
-from domain.errors import BadInput, NotFound, OutcomeUnknown, PropOSError, Unavailable
+from domain.errors import BadInput, NotFound, OutcomeUnknown, PropOSError, TooLarge, Unavailable
 from domain.quoting import storable_text
 
 _API: Final = "/api/v1"
@@ -36,7 +36,7 @@ class Client:
         self._breaker = CircuitBreaker(WHO)
 
     async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """A call that changes nothing. Raises Unavailable, NotFound, BadInput."""
+        """A call that changes nothing. Raises Unavailable, NotFound, BadInput, TooLarge (of the answer)."""
         return await self._call("GET", path, query=query, changing=False)
 
     async def change(self, method: str, path: str, body: Any = None) -> Any:
@@ -86,11 +86,11 @@ async def _content(answer: httpx.Response) -> bytes | None:
     return bytes(found)
 
 
-def _too_large(changing: bool) -> Unavailable:
+def _too_large(changing: bool) -> PropOSError:
     said = f"{WHO} sent an answer of more than {_MOST_BYTES // 2**20} MiB."
     if changing:
         return OutcomeUnknown(f"{said} The call may have taken effect.", remedy="Look it up.")
-    return Unavailable(said, remedy="Look at this ticket in Zammad: it may have far too many articles, or huge ones.")
+    return TooLarge(said, remedy="Look at this ticket in Zammad: it may have far too many articles, or huge ones.")
 
 
 def _pause(asked: str | None) -> float:

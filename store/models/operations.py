@@ -18,6 +18,11 @@ class InboxEvent(Base):
     __table_args__ = (
         UniqueConstraint("provider", "event_id"),
         Index("ix_inbox_waiting", "next_at", postgresql_where=text("handled_at IS NULL AND parked_at IS NULL")),
+        Index(
+            "ix_inbox_waiting_money",
+            "id",
+            postgresql_where=text("handled_at IS NULL AND parked_at IS NULL AND kind <> 'ticket.changed'"),
+        ),
         Index("ix_inbox_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL AND handled_at IS NULL")),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from adapters.zammad import client as client_module
 from adapters.zammad.client import Client
 from adapters.zammad.config import ZammadSettings
-from domain.errors import BadInput, NotFound, OutcomeUnknown, PropOSError, Unavailable
+from domain.errors import BadInput, NotFound, OutcomeUnknown, PropOSError, TooLarge, Unavailable
 
 WORDS = json.dumps({"error": "Not so.", "error_human": "Not so."})
 OTHER_WORDS = json.dumps({"message": "no Route matched"})
@@ -67,7 +67,7 @@ async def test_an_answer_without_end_is_read_no_further_than_the_limit() -> None
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = ZammadSettings.model_validate({"url": url, "token": "t", "webhook_secret": "0123456789abcdef"})
-        for call, expected in (("ask", Unavailable), ("change", OutcomeUnknown)):
+        for call, expected in (("ask", TooLarge), ("change", OutcomeUnknown)):
             sent, client = 0, Client(settings)
             with pytest.raises(expected, match="more than 16 MiB") as caught:
                 await (client.ask("/tickets/1") if call == "ask" else client.change("PUT", "/tickets/1"))

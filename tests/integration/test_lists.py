@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.money import Money, from_minor
-from store.models import Account, AccountLive, AuditEntry, Challenge, Payout, Trader
+from store.models import Account, AccountLive, AuditEntry, Challenge, DealRow, Payout, Trader
 from tests.console_counts import differences, length
 from tests.console_firm import HOSTILE_NAME, PASSWORD
 from tests.console_world import Browser, ConsoleWorld, console_world
@@ -85,6 +85,8 @@ async def test_people_are_found_by_words_of_their_name_in_lists_and_in_search(wo
         mara = (await session.scalars(select(Trader.id).where(Trader.country == "SE"))).one()
         challenges = len((await session.scalars(select(Challenge.id).where(Challenge.trader_id == mara))).all())
         login = await session.scalar(select(Account.login).where(Account.trader_id == mara))
+        of_mara = select(DealRow.deal_id).join(Account, Account.id == DealRow.account_id)
+        deal_id = await session.scalar(of_mara.where(Account.trader_id == mara).limit(1))
     async with world.browser("ana@firm.example") as browser:
         for text in ("lindqvist", "LINDQVIST mara", "mara@example.org", mara):
             found = await browser.http.get("/search", params={"q": text})
@@ -98,10 +100,13 @@ async def test_people_are_found_by_words_of_their_name_in_lists_and_in_search(wo
         assert "No accounts match" in await _text(browser, "/accounts?q=nobody")
         by_login = await browser.http.get("/search", params={"q": str(login)})
         assert "login" in by_login.text or by_login.headers["Location"].startswith("/accounts/A-")
-        deals = (await browser.http.get("/search", params={"q": "D0000501"})).text
-        assert "deal id" in deals or "No results" in deals
+        deal = await browser.http.get("/search", params={"q": deal_id})
+        assert deal.headers.get("Location", "").startswith("/accounts/") or "deal id" in deal.text
+        assert (await browser.get(f"/v1/search?q={deal_id}")).json()["items"], "a deal by the venue's id"
+        assert (await browser.get("/v1/search?q=lindqvist")).json()["items"]
     async with world.browser("otto@example.org") as browser:
-        assert "No results" in (await browser.http.get("/search", params={"q": "lindqvist"})).text
+        for words in ("lindqvist", deal_id):
+            assert (await browser.get(f"/v1/search?q={words}")).json()["items"] == [], words
 
 
 async def test_filters_and_parameters_that_cannot_be_are_refused_by_name(world: ConsoleWorld) -> None:

@@ -19,17 +19,23 @@ def upgrade() -> None:
         SET search_path = pg_catalog, public AS $$
         BEGIN
             IF EXISTS (
-                SELECT FROM (
-                    SELECT kind = 'ticket.changed' AS of_desk, min(id) AS first FROM fresh GROUP BY 1
-                ) AS arrived
-                 WHERE NOT EXISTS (SELECT FROM inbox
-                                    WHERE {_WAITS} AND id < arrived.first AND (kind = 'ticket.changed') = arrived.of_desk)
+                SELECT FROM (SELECT min(id) AS first FROM fresh WHERE kind = 'ticket.changed') AS arrived
+                 WHERE first IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM inbox WHERE {_WAITS} AND kind = 'ticket.changed' AND id < first)
+            ) OR EXISTS (
+                SELECT FROM (SELECT min(id) AS first FROM fresh WHERE kind <> 'ticket.changed') AS arrived
+                 WHERE first IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM inbox WHERE {_WAITS} AND kind <> 'ticket.changed' AND id < first)
             ) THEN
                 PERFORM pg_notify('relay', TG_TABLE_NAME);
             END IF;
             RETURN NULL;
         END $$
     """)
+    op.execute(
+        "CREATE INDEX ix_inbox_waiting_money ON inbox (id)"
+        " WHERE handled_at IS NULL AND parked_at IS NULL AND kind <> 'ticket.changed'"
+    )
     op.execute(
         "CREATE INDEX ix_outbox_resets_parked ON outbox (parked_at)"
         " WHERE parked_at IS NOT NULL AND topic = 'venue.reset_balance'"
@@ -38,6 +44,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP INDEX ix_outbox_resets_parked")
+    op.execute("DROP INDEX ix_inbox_waiting_money")
     op.execute(f"""
         CREATE OR REPLACE FUNCTION announce_inbox() RETURNS trigger LANGUAGE plpgsql
         SET search_path = pg_catalog, public AS $$

@@ -31,6 +31,8 @@ _INDEXES: tuple[tuple[str, str, list[str]], ...] = (
 
 
 def upgrade() -> None:
+    for name, table, columns in _INDEXES:  # first, because they take longest: `traders` is locked only after them
+        op.create_index(name, table, columns)
     op.add_column("traders", sa.Column("name_words", ARRAY(sa.Text()), nullable=True))
     op.create_table(
         "trader_words",
@@ -57,8 +59,6 @@ def upgrade() -> None:
     """)
     unindexed = sa.text("name_words IS NULL")
     op.create_index("ix_traders_without_words", "traders", ["id"], postgresql_where=unindexed)
-    for name, table, columns in _INDEXES:
-        op.create_index(name, table, columns)
 
 
 def downgrade() -> None:
