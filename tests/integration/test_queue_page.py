@@ -94,6 +94,22 @@ async def test_thirty_reviews_of_one_silent_symbol_are_one_item_that_is_closed_a
         assert set(closed) == {"The market was closed."}
 
 
+async def test_reviews_with_facts_of_their_own_stand_alone(world: ConsoleWorld) -> None:
+    ids = [
+        (await _reviews(world, 1, kind="offence", symbol="XAGUSD", rule_id=rule, sentence=f"{rule} was broken."))[0]
+        for rule in ("max_lots", "weekend")
+    ]
+    async with world.browser(ROSA) as rosa:
+        assert {f"review/{each}" for each in ids} <= set(refs(await shown(rosa, "/queue?kind=review")))
+        page = await shown(rosa, f"/queue/review/{ids[0]}")
+        assert "max_lots was broken." in page and "Close all" not in page
+        closed = await rosa.post(f"/reviews/{ids[0]}/decision", decision="close", reason="The trader was warned.")
+        assert closed.status_code == 303
+        assert f"review/{ids[1]}" in refs(await shown(rosa, "/queue?kind=review"))
+    async with world.db.transaction() as session:
+        assert [(await session.get_one(Review, each)).status for each in ids] == ["closed", "open"]
+
+
 async def test_pages_go_on_until_the_last_item(world: ConsoleWorld) -> None:
     await _reviews(world, 70, kind="workflow_stuck")
     async with world.browser(ANA) as ana:
