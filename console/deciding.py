@@ -114,9 +114,8 @@ async def write(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Ver
         if item.subject.lock is not None:
             await item.subject.lock(session, item.subject_id)
         await check_unchanged(session, posted, item)
-        taken = await on_record(
-            session, verb, item.subject_id, sent.reason, posted.once, seen=posted.form.text("digest")
-        )
+        seen = posted.form.text("digest")
+        taken = await on_record(session, item.subject, verb, item.subject_id, sent.reason, posted.once, seen=seen)
         return Decided(decision=verb.name, state=taken.state)
 
     async def decide() -> Decided:
@@ -151,13 +150,12 @@ async def send(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Verb
 async def landing(desk: Desk, posted: Posted, item: Item, text: str) -> Response:
     """Where a decision leads: to the next item of the list that it was chosen from, or to the page of what was decided.
 
-    Both say `text`. The marks of the decided item are gone."""
-    subject, subject_id, tab = item.subject, item.subject_id, posted.form.text("tab")
+    Both say `text`."""
+    tab = posted.form.text("tab")
     subjects = desk.deps.subjects.readable_by(posted.actor)
     async with desk.deps.db.transaction(FIRM) as session:
-        await work_marks.done(session, subject.name, subject_id)
         if not tab or posted.actor.role == "trader":
-            return redirect(subject.href(subject_id), "ok", text)
+            return redirect(item.subject.href(item.subject_id), "ok", text)
         fields = {"kind": "" if tab == "all" else tab, "show": posted.form.text("show")}
         try:
             chosen = read_filter(fields, subjects)

@@ -17,16 +17,17 @@ class KindOfReview:
     words: str
     holds: Holds
     closed_by: ClosedBy = "person"
+    repeats: bool = False  # each one about the same account or symbol says the same: people see and close them together
 
 
 KINDS: Final[dict[str, KindOfReview]] = {
     # found by the monitor: the money of the account is in doubt. One about the feed alone names no account, holds none.
-    "bad_tick": KindOfReview("bad tick", "account"),
-    "out_of_order": KindOfReview("out of order", "account"),
-    "stale": KindOfReview("stale", "account"),
-    "stale_feed": KindOfReview("stale feed", "account"),
-    "gap": KindOfReview("gap", "account"),
-    "estimated": KindOfReview("estimated", "account"),
+    "bad_tick": KindOfReview("bad tick", "account", repeats=True),
+    "out_of_order": KindOfReview("out of order", "account", repeats=True),
+    "stale": KindOfReview("stale", "account", repeats=True),
+    "stale_feed": KindOfReview("stale feed", "account", repeats=True),
+    "gap": KindOfReview("gap", "account", repeats=True),
+    "estimated": KindOfReview("estimated", "account", repeats=True),
     "equity_drift": KindOfReview("equity drift", "account"),
     "missed_reset": KindOfReview("missed reset", "account"),
     "move_refused": KindOfReview("move refused", "account"),

@@ -19,6 +19,7 @@ from firm.service import policy as policies
 from store import audit
 from store.clock import market_now
 from store.models import User, WorkLook, WorkMark
+from store.read.queue import QueueItem
 from store.service_time import service_now
 
 LONGEST_ASIDE: Final = timedelta(days=30)
@@ -79,15 +80,17 @@ async def release(session: AsyncSession, kind: str, subject_id: str, actor: Acto
         mark.holder_id = mark.held_until = None
 
 
-async def put_aside(session: AsyncSession, kind: str, subject_id: str, actor: Actor, length: timedelta) -> datetime:
+async def put_aside(session: AsyncSession, item: QueueItem, actor: Actor, length: timedelta) -> datetime:
     """Takes an item out of the queue for a while, for everybody. It comes back two hours before its deadline at the
-    latest. Returns until when. Raises BadInput, and Conflict (somebody else has it)."""
+    latest, and at once when its deadline or its state changes. Returns until when. Raises BadInput, and Conflict
+    (somebody else has it)."""
     if not timedelta(0) < length <= LONGEST_ASIDE:
         raise BadInput("An item can be snoozed for up to 30 days.", field="hours", remedy="Choose a time of the list.")
+    kind, subject_id = item.kind, item.subject_id
     mark, now = await _locked(session, kind, subject_id), await service_now(session)
     await check_free(session, kind, subject_id, actor)
     mark.holder_id = mark.held_until = None
-    mark.aside_until = now + length
+    mark.aside_until, mark.aside_deadline, mark.aside_state = now + length, item.deadline, item.state
     await _record(session, kind, subject_id, actor, "work.snoozed", {"until": mark.aside_until.isoformat()})
     return mark.aside_until
 
@@ -100,10 +103,14 @@ async def bring_back(session: AsyncSession, kind: str, subject_id: str, actor: A
         await _record(session, kind, subject_id, actor, "work.brought_back", {})
 
 
-async def aside_until(session: AsyncSession, kind: str, subject_id: str) -> datetime | None:
-    """Until when an item is put aside now."""
-    now = await service_now(session)
-    statement = select(WorkMark.aside_until).where(*_at(kind, subject_id), WorkMark.aside_until > now)
+async def aside_until(session: AsyncSession, item: QueueItem) -> datetime | None:
+    """Until when an item is put aside, as it is now."""
+    statement = select(WorkMark.aside_until).where(
+        *_at(item.kind, item.subject_id),
+        WorkMark.aside_until > await service_now(session),
+        WorkMark.aside_state == item.state,
+        WorkMark.aside_deadline.is_not_distinct_from(item.deadline),
+    )
     found: datetime | None = await session.scalar(statement)
     return found
 

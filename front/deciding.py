@@ -1,16 +1,18 @@
-"""Decisions on a subject of the table: by its workflow, or recorded in one transaction."""
+"""Decisions on a subject of the table: by its workflow, or recorded in one transaction. Either ends the marks that
+people have put on the item in the queue."""
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import DecisionResult, Target
 from domain.errors import NothingLeft
+from firm import work_marks
 from firm.decide import already_decided
 from front.fields import DisputeDecisionBody, SendAgainBody
 from front.once import Check, Once
 from front.subjects.subject import Decision, Subject, Taken, Verb
 from store import decisions
-from store.scope import scope_of
+from store.scope import FIRM, scope_of
 
 
 async def by_workflow(
@@ -42,7 +44,7 @@ async def by_workflow(
         return await workflow.state(session, scope_of(once.actor), subject_id)
 
     try:
-        return await once.decide(
+        result = await once.decide(
             workflow.kind,
             subject_id,
             workflow.id_of(subject_id),
@@ -64,10 +66,13 @@ async def by_workflow(
             if not made:
                 raise
             raise await already_decided(session, kind, subject_id, made[-1], once.actor) from ended
+    async with once.deps.db.transaction(FIRM) as session:
+        await work_marks.done(session, subject.name, subject_id)
+    return result
 
 
 async def on_record(
-    session: AsyncSession, verb: Verb, subject_id: str, reason: str, once: Once, *, seen: str = ""
+    session: AsyncSession, subject: Subject, verb: Verb, subject_id: str, reason: str, once: Once, *, seen: str = ""
 ) -> Taken:
     """Carry the decision out in the caller's transaction. `seen`: the digest of what the person read. Raises everything
     that it is refused with."""
@@ -76,4 +81,6 @@ async def on_record(
     if verb.proof is not None:
         await once.prove(session, verb.proof, verb=verb.name, subject=subject_id, said=reason, seen=seen)
     decision = Decision(verb.name, subject_id, actor=once.actor, reason=reason, key=once.message_key, seen=seen)
-    return await verb.carry_out(session, decision)
+    taken = await verb.carry_out(session, decision)
+    await work_marks.done(session, subject.name, subject_id)
+    return taken

@@ -43,7 +43,7 @@ def _route(subject: Subject, verb: Verb) -> Callable[..., Awaitable[BaseModel]]:
             return await by_workflow(subject, verb, id, body.reason, body=body, once=once, seen=body.seen)
 
         async def work(session: AsyncSession) -> BaseModel:
-            return (await on_record(session, verb, id, body.reason, once, seen=body.seen or "")).answer
+            return (await on_record(session, subject, verb, id, body.reason, once, seen=body.seen or "")).answer
 
         return await once.write(verb.answer, body, work)
 

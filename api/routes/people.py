@@ -283,7 +283,7 @@ async def decide_identity(trader_id: TraderId, body: IdentityBody, once: Keyed) 
     verb = IDENTITY.verb("verify" if body.verified else "refuse")
 
     async def work(session: AsyncSession) -> IdentityAnswer:
-        taken = await on_record(session, verb, trader_id, body.reason, once)
+        taken = await on_record(session, IDENTITY, verb, trader_id, body.reason, once)
         return IdentityAnswer.model_validate(taken.answer)
 
     return await once.write(IdentityAnswer, body, work)

@@ -70,9 +70,7 @@ class QueuePages:
             news = None
             if kind in visit.subjects.by_name and subject_id:
                 subject = visit.subjects.by_name[kind]
-                selected, held = await self._view(visit, subject, subject_id)
-                looking = await work_marks.look(visit.session, kind, subject_id, visit.actor)
-                news = _news(selected, looking, held, params.get("seen", ""))
+                news = await self._news(visit, subject, subject_id, params.get("seen", ""))
             shown = await work_list(visit.session, chosen, visit.subjects, visit.actor, current=ref, live=True)
             live = await frame.live(visit.session)
             waiting = await frame.waiting(visit.session, visit.subjects)
@@ -83,7 +81,7 @@ class QueuePages:
             context = {
                 "list": shown,
                 "news": news,
-                "here": chosen.href(ref),
+                "here": chosen.href("" if news and news.missing else ref),
                 "rail": rail(visit.viewer, "/queue", waiting, visit.subjects),
                 "poll_href": _poll_href(chosen, ref, params.get("seen", ""), version),
             }
@@ -113,6 +111,17 @@ class QueuePages:
             return found, ""
         held = f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC"
         return replace(found, choices=(), refusal=f"{held}. Take it over to decide it yourself."), held
+
+    async def _news(self, visit: Visit, subject: Subject, subject_id: str, seen: str) -> ItemNews:
+        """What is new about the open item, also when it was deleted meanwhile. Notes that this person looks at it."""
+        try:
+            selected, held = await self._view(visit, subject, subject_id)
+        except NotFound:
+            return ItemNews(
+                f"{subject.name}/{subject_id}", changed="This item no longer exists.", gone=True, missing=True
+            )
+        looking = await work_marks.look(visit.session, subject.name, subject_id, visit.actor)
+        return _news(selected, looking, held, seen)
 
     async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
         params, session, actor = visit.request.query_params, visit.session, visit.actor
@@ -149,10 +158,11 @@ class QueuePages:
 async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
     """What can be done with an item that waits, besides deciding it; None for one that does not wait."""
     kind, subject_id = selected.kind, selected.subject_id
-    if await queue.one(visit.session, kind, visit.subjects.by_name[kind].waiting, subject_id) is None:
+    item = await queue.one(visit.session, kind, visit.subjects.by_name[kind].waiting, subject_id)
+    if item is None:
         return None
     claim = await work_marks.claim_of(visit.session, kind, subject_id)
-    aside = await work_marks.aside_until(visit.session, kind, subject_id)
+    aside = await work_marks.aside_until(visit.session, item)
     if claim is None:
         return ItemBar(selected.ref, aside_until=aside)
     mine = claim.holder_id == visit.actor.user_id

@@ -58,9 +58,10 @@ class QueueWorkPages:
 
             async def work(session: AsyncSession) -> Made:
                 waiting = self._desk.deps.subjects.by_name[kind].waiting
-                if await queue.one(session, kind, waiting, subject_id) is None:
+                found = await queue.one(session, kind, waiting, subject_id)
+                if found is None:
                     raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
-                return Made(id=subject_id, text=await _mark(session, verb, kind, subject_id, posted.actor, hours))
+                return Made(id=subject_id, text=await _mark(session, verb, found, posted.actor, hours))
 
             made = await posted.once.write(Made, Made(id=subject_id, text=f"{verb} {hours}"), work)
             item = f"{kind}/{subject_id}"
@@ -131,8 +132,9 @@ class QueueWorkPages:
         return _file(found, chosen, form)
 
 
-async def _mark(session: AsyncSession, verb: str, kind: str, subject_id: str, actor: Actor, hours: int) -> str:
+async def _mark(session: AsyncSession, verb: str, item: QueueItem, actor: Actor, hours: int) -> str:
     """Does it, and returns what the person is told."""
+    kind, subject_id = item.kind, item.subject_id
     if verb in ("claim", "take-over"):
         until = await work_marks.claim(session, kind, subject_id, actor, take_over=verb == "take-over")
         return f"This is yours until {until:%H:%M} UTC."
@@ -142,7 +144,7 @@ async def _mark(session: AsyncSession, verb: str, kind: str, subject_id: str, ac
     if verb == "wake":
         await work_marks.bring_back(session, kind, subject_id, actor)
         return "Back in the queue."
-    until = await work_marks.put_aside(session, kind, subject_id, actor, timedelta(hours=hours))
+    until = await work_marks.put_aside(session, item, actor, timedelta(hours=hours))
     return f"Snoozed until {until:%Y-%m-%d %H:%M} UTC. It comes back two hours before its deadline at the latest."
 
 

@@ -44,7 +44,7 @@ async def ticket(session: AsyncSession, actor: Actor, ticket_id: str) -> Decisio
 async def inbox(session: AsyncSession, _: Actor, number: str) -> DecisionView:
     """Raises NotFound."""
     row = await session.get(InboxEvent, _number(number))
-    if row is None or row.parked_at is None:
+    if row is None:
         raise NotFound
     about = f"{row.provider} {row.kind}, {row.object_id}"
     return _message(INBOX, number, f"Payment event {about}", row, "Handled" if row.handled_at else "")
@@ -53,7 +53,7 @@ async def inbox(session: AsyncSession, _: Actor, number: str) -> DecisionView:
 async def outbox(session: AsyncSession, _: Actor, number: str) -> DecisionView:
     """Raises NotFound."""
     row = await session.get(OutboxMessage, _number(number))
-    if row is None or row.parked_at is None:
+    if row is None:
         raise NotFound
     about = " ".join(filter(None, (row.topic, row.name, "to", row.target)))
     return _message(OUTBOX, number, f"Message {about}", row, "Delivered" if row.dispatched_at else "")
@@ -64,14 +64,17 @@ def _message(subject: Subject, number: str, title: str, row: InboxEvent | Outbox
     facts = [("Attempts", str(row.attempts)), ("Last error", row.error or "none")]
     if row.parked_at is not None:
         facts.append(("Waiting since", moment(row.parked_at)))
+    closed = "It no longer waits." if row.parked_at is None else ""
+    if ended and at:
+        closed = f"{ended} or given up, {moment(at)}."
     return DecisionView(
         kind=subject.name,
         subject_id=number,
         title=title,
-        state="done" if ended else "parked",
-        effect=f"This {subject.label} no longer waits." if ended else subject.todo,
+        state="done" if closed else "parked",
+        effect=f"This {subject.label} no longer waits." if closed else subject.todo,
         choices=(),
-        closed=f"{ended} or given up, {moment(at)}." if ended and at else "",
+        closed=closed,
         facts=facts,
     )
 

@@ -102,10 +102,12 @@ class ItemBar:
 
 @dataclass(frozen=True)
 class ItemNews:
-    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made."""
+    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made. `gone`: it
+    no longer waits; `missing`: it no longer exists."""
 
     ref: str
     looking: Sequence[str] = ()
     held: str = ""
     changed: str = ""
     gone: bool = False
+    missing: bool = False

@@ -11,7 +11,8 @@ from store.models.base import Base, Recorded
 class WorkMark(Base):
     """An item of the work queue that somebody has claimed or put aside. Times of the service clock.
 
-    `holder_id` has it until `held_until`. It is put aside until `aside_until`.
+    `holder_id` has it until `held_until`. It is put aside until `aside_until`, while its deadline, in market time, is
+    `aside_deadline` and its state `aside_state`.
     """
 
     __tablename__ = "work_marks"
@@ -21,6 +22,8 @@ class WorkMark(Base):
     holder_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     held_until: Mapped[datetime | None]
     aside_until: Mapped[datetime | None]
+    aside_deadline: Mapped[datetime | None]
+    aside_state: Mapped[str | None] = mapped_column(String(24))
     recorded_at: Mapped[Recorded]
 
 

@@ -1,7 +1,8 @@
 """All work that waits for a person, most urgent first. For staff. The order is explained in domain/work_queue.py.
 
 The caller says which kinds of work there are: each kind is a `Waiting`, under its name. What somebody has put aside is
-in no list and no count but those of what is put aside. It comes back two hours before its deadline.
+in no list and no count but those of what is put aside. It comes back two hours before its deadline, and at once when
+its deadline or its state changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -181,13 +182,14 @@ def _work(kinds: Kinds) -> Subquery:
     mark, now = WorkMark, func.service_now()
     market_time = func.coalesce(WATERMARK.scalar_subquery(), func.now())
     far = or_(every.c.deadline.is_(None), every.c.deadline > market_time + literal(SOON, Interval()))
+    as_it_was = and_(mark.aside_state == every.c.state, mark.aside_deadline.is_not_distinct_from(every.c.deadline))
     claims = (
         (mark.held_until > now, mark.holder_id, mark.held_until),
         (every.c.own_held_until > now, every.c.own_holder_id, every.c.own_held_until),
     )
     rows = select(
         every,
-        and_(func.coalesce(mark.aside_until > now, False), far).label("aside"),
+        func.coalesce(and_(mark.aside_until > now, far, as_it_was), False).label("aside"),
         case(*((lasts, who) for lasts, who, _ in claims)).label("holder_id"),
         case(*((lasts, until) for lasts, _, until in claims)).label("held_until"),
     )

@@ -66,7 +66,7 @@ async def one(session: AsyncSession, review_id: str) -> ReviewView:
     return _view(row)
 
 
-_APART: Final = [name for name, kind in KINDS.items() if kind.closed_by != "person"]
+_REPEATS: Final = [name for name, kind in KINDS.items() if kind.repeats]
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def symbol_of(review: type[Review]) -> Any:
 
 
 def likeness(review: type[Review]) -> Any:
-    """What is equal for reviews that say the same of one account or one symbol. One that asks for a decision, or is
+    """What is equal for reviews that say the same of one account or one symbol. One of a kind that does not repeat, or
     about neither, is like no other."""
-    alone = or_(review.kind.in_(_APART), func.coalesce(review.account_id, symbol_of(review)).is_(None))
+    alone = or_(review.kind.not_in(_REPEATS), func.coalesce(review.account_id, symbol_of(review)).is_(None))
     shared = func.concat_ws("/", review.kind, func.coalesce(review.account_id, ""), symbol_of(review))
     return case((alone, review.id), else_=shared)
 

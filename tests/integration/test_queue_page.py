@@ -14,7 +14,18 @@ from sqlalchemy import func, select, update
 from domain.keys import new_id
 from front.exports import defused
 from front.subjects.table import SUBJECTS
-from store.models import Account, AuditEntry, MarketClock, OutboxMessage, Payout, Review, Trader, WorkMark
+from store.models import (
+    Account,
+    AuditEntry,
+    Case,
+    InboxEvent,
+    MarketClock,
+    OutboxMessage,
+    Payout,
+    Review,
+    Trader,
+    WorkMark,
+)
 from tests.console_firm import PASSWORD
 from tests.console_history import NOW
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
@@ -32,8 +43,8 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
         yield made
 
 
-async def shown(browser: Browser, path: str, status: int = 200) -> str:
-    answer = await browser.get(path)
+async def shown(browser: Browser, path: str, status: int = 200, **headers: str) -> str:
+    answer = await browser.get(path, **headers)
     assert answer.status_code == status, (path, answer.status_code, answer.text[:300])
     return markup.unescape(answer.text)
 
@@ -41,6 +52,12 @@ async def shown(browser: Browser, path: str, status: int = 200) -> str:
 def refs(html: str) -> list[str]:
     """The rows of the list, in their order."""
     return re.findall(r'<a id="row/([^"]+)"', html)
+
+
+def poll_of(html: str) -> str:
+    found = re.search(r'id="work-poll"[^>]*hx-get="([^"]+)"', html)
+    assert found is not None
+    return found.group(1)
 
 
 def tabs(html: str, nav: str) -> dict[str, int]:
@@ -92,6 +109,22 @@ async def test_thirty_reviews_of_one_silent_symbol_are_one_item_that_is_closed_a
     async with world.db.transaction() as session:
         closed = await session.scalars(select(Review.close_reason).where(Review.id.in_(ids)))
         assert set(closed) == {"The market was closed."}
+
+
+async def test_reviews_with_facts_of_their_own_stand_alone(world: ConsoleWorld) -> None:
+    ids = [
+        (await _reviews(world, 1, kind="offence", symbol="XAGUSD", rule_id=rule, sentence=f"{rule} was broken."))[0]
+        for rule in ("max_lots", "weekend")
+    ]
+    async with world.browser(ROSA) as rosa:
+        assert {f"review/{each}" for each in ids} <= set(refs(await shown(rosa, "/queue?kind=review")))
+        page = await shown(rosa, f"/queue/review/{ids[0]}")
+        assert "max_lots was broken." in page and "Close all" not in page
+        closed = await rosa.post(f"/reviews/{ids[0]}/decision", decision="close", reason="The trader was warned.")
+        assert closed.status_code == 303
+        assert f"review/{ids[1]}" in refs(await shown(rosa, "/queue?kind=review"))
+    async with world.db.transaction() as session:
+        assert [(await session.get_one(Review, each)).status for each in ids] == ["closed", "open"]
 
 
 async def test_pages_go_on_until_the_last_item(world: ConsoleWorld) -> None:
@@ -200,14 +233,40 @@ async def test_a_snoozed_item_is_in_no_count_and_comes_back_before_its_deadline(
         assert ref in refs(await shown(finn, "/queue"))
 
 
+async def test_a_snooze_ends_when_the_deadline_or_the_state_changes_or_somebody_decides(world: ConsoleWorld) -> None:
+    case, payout = f"case/{world.firm.case}", f"payout/{world.firm.big_payout}"
+    async with world.db.transaction() as session:  # raised to admin in four days, ended in eight
+        row = await session.get_one(Case, world.firm.case)
+        row.escalate_at, row.hold_until = NOW + timedelta(days=4), NOW + timedelta(days=8)
+    async with world.browser(ANA) as ana:
+        for ref in (case, payout):
+            assert (await ana.post(f"/queue/{ref}/snooze", hours="72")).status_code == 303
+        assert not {case, payout} & set(refs(await shown(ana, "/queue")))
+        async with world.db.transaction() as session:
+            (await session.get_one(Case, world.firm.case)).escalated_at = NOW
+            (await session.get_one(Payout, world.firm.big_payout)).state = "returned"
+        assert {case, payout} <= set(refs(await shown(ana, "/queue")))
+        assert refs(await shown(ana, "/queue?show=returned")) == [payout]
+        assert refs(await shown(ana, "/queue?show=aside")) == []
+        assert "Snoozed until" not in await shown(ana, f"/queue/{case}")
+        async with world.db.transaction() as session:
+            (await session.get_one(Payout, world.firm.big_payout)).state = "awaiting_approval"
+        review = (await _reviews(world, 1))[0]
+        await ana.post(f"/queue/review/{review}/snooze", hours="72")
+        assert {payout, f"review/{review}"} <= set(refs(await shown(ana, "/queue?show=aside")))
+        csrf = await ana.csrf()
+        for path, verb in ((f"/v1/payouts/{world.firm.big_payout}", "reject"), (f"/v1/reviews/{review}", "close")):
+            headers = {"Idempotency-Key": new_id("key"), "X-CSRF-Token": csrf}
+            answer = await ana.http.post(f"{path}/{verb}", json={"reason": "No statement."}, headers=headers)
+            assert answer.status_code == 200, answer.text
+    async with world.db.transaction() as session:
+        marked = await session.scalars(select(WorkMark.kind))
+        assert marked.all() == ["case"], "also a decision over the API ends the snooze"
+
+
 async def test_the_one_poll_is_silent_until_something_changes_and_tells_who_looks(world: ConsoleWorld) -> None:
     item = f"payout/{world.firm.payout}"
     part = {"HX-Request": "true"}
-
-    def poll_of(html: str) -> str:
-        found = re.search(r'id="work-poll"[^>]*hx-get="([^"]+)"', html)
-        assert found is not None
-        return found.group(1)
 
     await feed_heard(world, -timedelta(minutes=10))  # however long this takes, it is not silent
     async with world.browser(ANA) as ana, world.browser(FINN) as finn:
@@ -230,6 +289,34 @@ async def test_the_one_poll_is_silent_until_something_changes_and_tells_who_look
         before, after = (int(re.findall(badge, each)[0]) for each in (page, told))
         assert after == before - 1
         assert "<html" not in told and FORM not in told
+
+
+async def test_an_open_message_that_is_tried_again_or_deleted_elsewhere_is_said_to_be_gone(world: ConsoleWorld) -> None:
+    part = {"HX-Request": "true"}
+    async with world.db.transaction() as session:
+        message = OutboxMessage(
+            key="k1", topic="venue.lock", target="1001", name="", payload={}, attempts=9, parked_at=NOW, error="refused"
+        )
+        event = InboxEvent(
+            provider="sandbox", event_id="e1", kind="paid", object_id="o1", attempts=9, parked_at=NOW, error="refused"
+        )
+        session.add_all((message, event))
+        await session.flush()
+        items = {f"outbox/{message.id}", f"inbox/{event.id}"}
+    async with world.browser(ANA) as ana:
+        polls = [poll_of(await shown(ana, f"/queue/{item}")) for item in items]
+        async with world.db.transaction() as session:
+            for box, row in ((OutboxMessage, message), (InboxEvent, event)):
+                (await session.get_one(box, row.id)).parked_at = None
+        for poll in polls:
+            told = await shown(ana, poll, **part)
+            assert "It no longer waits." in told and "data-closed" in told and not items & set(refs(told))
+        async with world.db.transaction() as session:
+            await session.delete(await session.get_one(OutboxMessage, message.id))
+            await session.delete(await session.get_one(InboxEvent, event.id))
+        for poll in polls:
+            told = await shown(ana, poll, **part)
+            assert "This item no longer exists." in told and ">Back to the queue</a>" in told and refs(told)
 
 
 async def test_a_blocked_payout_says_why_and_cannot_be_approved(world: ConsoleWorld) -> None:
