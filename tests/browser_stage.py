@@ -29,11 +29,7 @@ class Stage:
         page = await context.new_page()
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._note)
-        await page.goto("/sign-in")
-        await page.get_by_label("Login").fill(login)
-        await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Sign in", exact=True).click()
-        await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+        await sign_in(page, login)
         yield page
         await context.close()
 
@@ -41,6 +37,14 @@ class Stage:
         """The page that asks for a proof is a 403, which the browser reports; it is no problem."""
         if said.type == "error" and not ("403 (Forbidden)" in said.text and said.location["url"].endswith("/decision")):
             self.problems.append(said.text)
+
+
+async def sign_in(page: Page, login: str) -> None:
+    await page.goto("/sign-in")
+    await page.get_by_label("Login").fill(login)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
 async def prove(page: Page) -> None:

@@ -1,60 +1,116 @@
-/** Text that was typed into a form comes back when the page is shown again: after a refresh, after a decision of
- *  somebody else, and after signing in again. It is kept in this tab only, under the person who typed it. */
+/** Text that was typed into a form with `data-draft` comes back when the form is shown again: after a refresh, after a
+ *  decision of somebody else, and after signing in again. The attribute names the item and the form. The text is kept
+ *  in this tab only, under the person who typed it; no other form keeps anything. */
+import { setButtons } from "./guard.js";
+
 const PREFIX = "draft/";
 const SENT = "draft-sent/";
-const FIELDS = "textarea[name], input[type=text][name]";
+const FORM = "form[data-draft]";
+const FIELDS = ":is(textarea, input[type=text])[name]";
 
-const person = () => document.body.dataset.viewer ?? "";
+const tabs = new BroadcastChannel("drafts");
+const person = (element) => element.closest("[data-viewer]")?.dataset.viewer ?? "";
 // by attribute: a field of the form may be named "action"
 const target = (form) => new URL(form.getAttribute("action") ?? "", location.href).pathname;
-const kept = (form) => form.getAttribute("method") === "post" && !form.classList.contains("prove");
-const nameOf = (field) => `${PREFIX}${person()}/${target(field.form)}/${field.name}`;
-
-function save(field) {
-  if (field.value) sessionStorage.setItem(nameOf(field), field.value);
-  else sessionStorage.removeItem(nameOf(field));
-}
-
-function restore() {
-  if (!person()) return;
-  for (const field of document.querySelectorAll(FIELDS)) {
-    if (!field.form || !kept(field.form) || field.value) continue;
-    const text = sessionStorage.getItem(nameOf(field));
-    if (text) field.value = text;
-  }
-}
+const keyOf = (field) => `${person(field)}/${field.form.dataset.draft}/${field.name}`;
+const keeps = (field) => field.matches(`${FORM} ${FIELDS}`) && person(field) !== "";
 
 function all(prefix) {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(prefix));
 }
 
+/** Forgets every text, but those of one person if `except` names one. */
+function forget(except = "") {
+  for (const prefix of [PREFIX, SENT]) {
+    for (const key of all(prefix)) {
+      if (!except || !key.startsWith(`${prefix}${except}/`)) sessionStorage.removeItem(key);
+    }
+  }
+}
+
+function save(field) {
+  if (field.value) sessionStorage.setItem(PREFIX + keyOf(field), field.value);
+  else sessionStorage.removeItem(PREFIX + keyOf(field));
+}
+
+function fill(field, text) {
+  const note = document.createElement("p");
+  Object.assign(note, { id: `${field.id}-before`, className: "small muted", textContent: "Your text from before." });
+  field.value = text;
+  field.dataset.restored = "";
+  field.setAttribute("aria-describedby", note.id);
+  field.after(note);
+  setButtons(field.form);
+}
+
+/** The person has come to the text. */
+function read(field) {
+  if (!("restored" in field.dataset)) return;
+  delete field.dataset.restored;
+  setButtons(field.form);
+}
+
+/** The text is a new one now. */
+function edited(field) {
+  if (field.getAttribute("aria-describedby") !== `${field.id}-before`) return;
+  document.getElementById(`${field.id}-before`)?.remove();
+  field.removeAttribute("aria-describedby");
+}
+
+function restore() {
+  const here = person(document.body);
+  if (!here) return;
+  // somebody else has signed in in another tab: a part of this page is theirs
+  if ([...document.querySelectorAll("[data-viewer]")].some((each) => each.dataset.viewer !== here)) {
+    location.reload();
+    return;
+  }
+  for (const field of document.querySelectorAll(`${FORM} ${FIELDS}`)) {
+    const text = field.value ? "" : sessionStorage.getItem(PREFIX + keyOf(field));
+    if (text) fill(field, text);
+  }
+}
+
 /** The notice of a form that was taken: its text is needed no more. */
 function forgetSent() {
-  const taken = document.querySelector('p.flash[role="status"]') !== null;
+  if (document.querySelector("p.flash[data-taken]") === null) return;
   for (const key of all(SENT)) {
-    if (taken) sessionStorage.removeItem(PREFIX + key.slice(SENT.length));
-    if (taken) sessionStorage.removeItem(key);
+    sessionStorage.removeItem(PREFIX + key.slice(SENT.length));
+    sessionStorage.removeItem(key);
   }
 }
 
 export function watchDrafts() {
+  document.addEventListener("focusin", (event) => {
+    if (keeps(event.target)) read(event.target);
+  });
   document.addEventListener("input", (event) => {
     const field = event.target;
-    if (person() && field.matches(FIELDS) && field.form && kept(field.form)) save(field);
+    if (!keeps(field)) return;
+    save(field);
+    read(field);
+    edited(field);
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (target(form) === "/sign-out") {
-      for (const key of [...all(PREFIX), ...all(SENT)]) sessionStorage.removeItem(key);
+      forget();
+      tabs.postMessage("forget");
       return;
     }
-    if (!person() || !kept(form)) return;
+    // the page that asks for a proof sends the same form on
+    if (form.getAttribute("method") !== "post" || form.matches(".prove")) return;
     for (const key of all(SENT)) sessionStorage.removeItem(key);
     for (const field of form.querySelectorAll(FIELDS)) {
-      sessionStorage.setItem(SENT + nameOf(field).slice(PREFIX.length), "yes");
+      if (keeps(field)) sessionStorage.setItem(SENT + keyOf(field), "yes");
     }
   });
+  tabs.addEventListener("message", () => forget());
   document.addEventListener("htmx:afterSettle", restore);
-  if (person()) forgetSent();
+  const here = person(document.body);
+  if (here) {
+    forget(here);
+    forgetSent();
+  }
   restore();
 }

@@ -1,3 +1,5 @@
+import { setButtons } from "./guard.js";
+
 /** The work queue stays current without moving: rows change where they are, rows that are gone say so, and new ones
  *  wait behind a button. The open item, its form and the typed text are never replaced. */
 const rows = (place) => [...(place?.querySelectorAll("tr[data-row]") ?? [])];
@@ -42,16 +44,10 @@ function merge(template) {
   news.textContent = added ? `Show ${added} new` : "";
 }
 
-/** An item that somebody else has decided, changed or claimed cannot be decided with this form. */
-function close() {
-  const closed = document.querySelector("#item-news[data-closed]") !== null;
-  for (const button of document.querySelectorAll("#panel form.decide button[name=decision]")) button.disabled = closed;
-}
-
 export function watchQueue() {
   document.addEventListener("htmx:afterSettle", () => {
     const template = document.getElementById("work-fresh");
     if (template) merge(template);
-    close();
+    for (const form of document.querySelectorAll("#panel form[data-draft]")) setButtons(form);
   });
 }

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import select
 
-from tests.browser_stage import Stage, prove
+from store.models import User
+from tests.browser_stage import Stage, prove, sign_in
 from tests.console_payments import charge_back, send_and_return
 from tests.console_world import feed_heard
 
@@ -176,6 +178,88 @@ async def test_the_colours_change_at_once_and_stay(stage: Stage) -> None:
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         await page.goto("/accounts")
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+_KEPT = "Object.keys(sessionStorage).filter((key) => key.startsWith('draft')).map((key) => sessionStorage[key])"
+_CLICK_AT_ONCE = """() => {
+  window.sent = 0;
+  document.addEventListener("submit", (event) => { window.sent += 1; event.preventDefault(); });
+  document.addEventListener("htmx:afterSettle", () => {
+    const form = document.querySelector("#panel form.decide");
+    form.elements.reason.value = "Filled in by a script.";
+    window.again = () => { form.querySelector("button[name=decision]").click(); return window.sent; };
+    window.first = window.again();
+  }, { once: true });
+}"""
+
+
+async def test_typed_text_stays_with_its_item_and_its_person(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.decides_payouts()
+    async with stage.page("ana@firm.example") as page:
+        finn, rosa = [await _member(stage, role) for role in ("finance", "risk")]
+        reason, propose = page.locator("#role-reason"), page.get_by_role("button", name="Propose this role")
+        await page.goto(f"/staff/{finn}")
+        await reason.fill("Finn goes to another desk.")
+        await page.goto(f"/staff/{rosa}")
+        await expect(reason).to_have_value("")
+        await page.goto(f"/staff/{finn}")
+        await expect(reason).to_have_value("Finn goes to another desk.")
+        await expect(page.get_by_text("Your text from before.")).to_be_visible()
+        await expect(page.locator("#state-reason")).to_have_value("")
+        await expect(propose).to_be_disabled()
+        await reason.focus()
+        await expect(propose).to_be_enabled()
+
+        # a click that was meant for the item before this one decides nothing
+        await page.goto("/queue?kind=payout")
+        await page.evaluate(_CLICK_AT_ONCE)
+        await page.get_by_role("link", name="Payout 1,116.00 USD").first.click()
+        await _until(page, "'first' in window")
+        assert await page.evaluate("window.first") == 0
+        await _until(page, "window.again() > 0")
+
+        # the notice of another form is not that of the decision
+        await page.goto(f"/payouts/{firm.payout}")
+        await page.get_by_label("Reason").fill("The statement agrees.")
+        await page.get_by_role("button", name="Approve 1,116.00 USD").click()
+        await expect(page.get_by_role("heading", name="Prove that it is you")).to_be_visible()
+        await page.goto("/security")
+        await page.get_by_role("button", name="Mail me the link").click()
+        await expect(page.get_by_role("status")).to_contain_text("We sent you a mail.")
+        await page.goto("/queue?kind=payout")
+        await page.get_by_role("link", name="Payout 1,116.00 USD").first.click()
+        await expect(page.get_by_label("Reason")).to_have_value("The statement agrees.")
+
+        # somebody else signs in in a second tab
+        other = await page.context.new_page()
+        await sign_in(other, "rosa@firm.example")
+        await page.locator("tr[data-row]").last.get_by_role("link").click()
+        await expect(page.locator("body")).to_have_attribute("data-viewer", rosa)
+        assert await page.evaluate(_KEPT) == []
+        await page.goto(f"/cases/{firm.case}")
+        await page.get_by_label("Note").fill("Rosa looked at it.")
+        assert await page.evaluate(_KEPT) == ["Rosa looked at it."]
+        await other.locator("details.who summary").click()
+        await other.get_by_role("button", name="Sign out").click()
+        await _until(page, f"{_KEPT}.length === 0")
+    async with stage.page("mara@example.org") as page:
+        await page.get_by_label("IBAN").fill("DE89370400440532013000")
+        await page.get_by_label("Your question").fill("When is it paid?")
+        assert await page.evaluate(_KEPT) == ["When is it paid?"]
+    stage.problems[:] = [each for each in stage.problems if "401 (Unauthorized)" not in each]  # polls after the end
+
+
+async def _until(page: Page, condition: str) -> None:
+    """Waits without `eval`, which the policy forbids."""
+    await page.evaluate(
+        f"new Promise((ok) => {{ const ask = () => ({condition} ? ok() : setTimeout(ask, 50)); ask(); }})"
+    )
+
+
+async def _member(stage: Stage, role: str) -> str:
+    async with stage.world.db.transaction() as session:
+        return (await session.scalars(select(User.id).where(User.role == role))).one()
 
 
 async def test_everything_that_changes_something_works_without_script(stage: Stage) -> None:

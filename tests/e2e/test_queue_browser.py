@@ -106,6 +106,8 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         await _keys(page, "Enter")
         await _in_hand(page, third)
         await expect(panel.get_by_label("Reason")).to_have_value("Statement and identity checked.")
+        await expect(panel.get_by_text("Your text from before.")).to_be_visible()
+        await expect(panel.get_by_role("button", name="Reject")).to_be_disabled()
         await _keys(page, "Enter", "Tab", "Enter")
         await _prove(page)
         await expect(page.get_by_role("status").first).to_contain_text("The payout is now approved.")
