@@ -43,10 +43,14 @@ function back() {
   else document.activeElement?.blur();
 }
 
-/** The row under the cursor keeps it when the list is drawn again; the open row takes the focus that nothing has. */
+/** The row under the cursor keeps it when the list is drawn again. */
 function settle() {
   const row = rows().find((each) => cursor && named(each) === cursor);
   if (row) row.classList.add("cursor");
+}
+
+/** The open row takes the focus that nothing has. */
+function arrive() {
   if (document.activeElement === document.body) {
     link(document.querySelector("[data-keys] tr[data-selected]"))?.focus({ preventScroll: true });
   }
@@ -120,8 +124,12 @@ export function watchKeys() {
       search?.focus();
     } else if (letter(event)) event.preventDefault();
   });
-  document.addEventListener("htmx:afterSettle", settle);
+  document.addEventListener("htmx:afterSettle", (event) => {
+    settle();
+    if (["work", "work-list"].includes(event.target.id)) arrive(); // what a person asked for, never the poll
+  });
   settle();
+  arrive();
   document.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-row]");
     if (!row || event.target.closest("a, button, input, select, label")) return;

@@ -102,8 +102,9 @@ class ItemBar:
 
 @dataclass(frozen=True)
 class ItemNews:
-    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made. `gone`: it
-    no longer waits; `missing`: it no longer exists."""
+    """Who else looks at the open item or has claimed it, and what has happened to it since the page was made.
+
+    `gone`: it no longer waits. `missing`: it no longer exists."""
 
     ref: str
     looking: Sequence[str] = ()

@@ -65,11 +65,15 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         for name in ("Approve 1,116.00 USD", "Reject"):
             await expect(panel.get_by_role("button", name=name)).to_be_disabled()
 
-        # what comes in waits behind a button; the cursor stays where it is
+        # what comes in waits behind a button; focus and cursor stay where they are
+        tab = page.locator("#work-tabs a[aria-current]")
+        await tab.focus()
         (fourth,) = await more_payouts(world, timedelta(hours=1))
         world.decides_payouts(second, third, fourth)
-        await _keys(page, "Escape", "j")
         await expect(page.locator("#work-news")).to_have_text("Show 1 new")
+        await expect(tab.locator(".count")).to_have_text("4")
+        await expect(tab).to_be_focused()
+        await _keys(page, "Escape", "j")
         cursor = page.locator("tr.cursor").get_by_role("link")
         await expect(cursor).to_have_id(f"row/payout/{second}")
         await expect(rows).to_have_count(4)

@@ -100,7 +100,8 @@ def _counts(html: str) -> dict[str, int]:
 def _tabs(html: str) -> dict[str, int]:
     nav = html[html.index('id="work-tabs"') : html.index("</nav>", html.index('id="work-tabs"'))]
     found = re.findall(
-        r'<a href="(/queue[^"]*)"(?: aria-current="true")?>[^<]+(?: <span class="count">(\d+)</span>)?</a>', nav
+        r'<a id="[^"]+" href="(/queue[^"]*)"(?: aria-current="true")?>[^<]+(?: <span class="count">(\d+)</span>)?</a>',
+        nav,
     )
     return {href: int(count or 0) for href, count in found}
 
