@@ -158,7 +158,7 @@ async def test_every_kind_of_work_is_in_the_queue_also_what_is_done_on_another_p
         ticket = await shown(ana, f"/queue/ticket/{world.firm.ticket}")
         assert "Answer this ticket on its own page." in ticket and f'href="/tickets/{world.firm.ticket}"' in ticket
         message = await shown(ana, f"/queue/outbox/{number}")
-        assert "Delivery has failed too many times." in message and 'href="/messages"' in message
+        assert "Delivery has failed too many times." in message and 'href="/messages?box=outbox"' in message
         assert "refused" in message and FORM not in message
     async with world.browser("sam@firm.example") as sam:
         assert "/queue?kind=staff_change" not in tabs(await shown(sam, "/queue"), "work-tabs")
