@@ -22,6 +22,9 @@ _TRADERS: Final = 20
 _MADE: Final = 40  # tickets that the others are copies of
 _SHORT, _LONG = 4_000, 16_000  # half of them wait, so that there are more than a page counts from the start
 _ROOM: Final = 40  # rows that may be read more: another plan may look into a few rows more
+_LIMITED: Final = "LIMIT 1000"  # of the counts of work, each of which may be read in another way in a large firm
+_ROOM_OF_COUNTS: Final = 2_000
+_COUNT: Final = "SELECT count(*) AS count_1 \nFROM (SELECT tickets.id AS id \n"
 _LISTS: Final = ("/tickets?state=open", "/tickets?state=late", "/tickets?state=mine", "/tickets", "/v1/tickets")
 _OF_A_LIST: Final = 8  # statements that read
 _MOST: Final = {"page": 23, "answer": 12, "question": 4}
@@ -91,7 +94,11 @@ async def test_tickets_cost_as_much_in_a_large_firm_as_in_a_small_one(database_u
     long = _read(owner_url, asked)
     counted = {name: len(statements) for name, statements in asked.items()}
     assert {name: most for name, most in counted.items() if most > _MOST.get(name, _OF_A_LIST)} == {}
-    worse = [f"{short.get(one, 0)}, {read}: {one}" for one, read in long.items() if read > short.get(one, 0) + _ROOM]
+    worse = [
+        f"{short.get(one, 0)}, {read}: {one}"
+        for one, read in long.items()
+        if read > short.get(one, 0) + (_ROOM_OF_COUNTS if _LIMITED in one else _ROOM)
+    ]
     assert worse == []
 
 
@@ -106,6 +113,12 @@ def _grow(owner_url: str, first: int, last: int) -> None:
 
 
 def _read(owner_url: str, asked: dict[str, list[Statement]]) -> dict[str, int]:
-    """Returns how many rows each statement reads, those left out that write to the audit log."""
-    every = {each[0]: each for statements in asked.values() for each in statements if "audit_append" not in each[0]}
+    """Returns how many rows each statement reads, those left out that write to the audit log or count a list: a count
+    stops at 10,000 rows (test_list_costs.py), which this firm has not."""
+    every = {
+        each[0]: each
+        for statements in asked.values()
+        for each in statements
+        if "audit_append" not in each[0] and not each[0].startswith(_COUNT)
+    }
     return {one: read for one, (read, _) in explained(owner_url, list(every.values()), ()).items()}
