@@ -28,7 +28,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the sender was killed
+                    return
                 receiver.got.append((body, self.headers["Stripe-Signature"]))
                 self.send_response(receiver.answer)
                 self.end_headers()

@@ -51,7 +51,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the sender was killed
+                    return
                 outer.got.append((body, dict(self.headers.items())))
                 outer.refusals -= 1
                 self.send_response(503 if outer.refusals >= 0 else 202)
