@@ -12,10 +12,15 @@ from front.subjects.parked_message import INBOX, OUTBOX
 from front.subjects.subject import Subject
 from front.subjects.ticket import TICKET
 from store.models import InboxEvent, OutboxMessage
+from store.outbox import RESET
 from store.read import tickets
 from store.scope import scope_of
 
 _BIGGEST = 2**63
+_GIVEN_UP = (
+    "This reset of a balance was given up. Payouts of the account wait until it is delivered: try it again on the page "
+    "Messages."
+)
 
 
 async def ticket(session: AsyncSession, actor: Actor, ticket_id: str) -> DecisionView:
@@ -55,11 +60,15 @@ async def outbox(session: AsyncSession, _: Actor, number: str) -> DecisionView:
     row = await session.get(OutboxMessage, _number(number))
     if row is None:
         raise NotFound
-    about = " ".join(filter(None, (row.topic, row.name, "to", row.target)))
-    return _message(OUTBOX, number, f"Message {about}", row, "Delivered" if row.dispatched_at else "")
+    title = f"Message {' '.join(filter(None, (row.topic, row.name, 'to', row.target)))}"
+    if row.topic == RESET and row.parked_at is not None and row.dispatched_at is not None:
+        return _message(OUTBOX, number, title, row, "", _GIVEN_UP)
+    return _message(OUTBOX, number, title, row, "Delivered" if row.dispatched_at else "")
 
 
-def _message(subject: Subject, number: str, title: str, row: InboxEvent | OutboxMessage, ended: str) -> DecisionView:
+def _message(
+    subject: Subject, number: str, title: str, row: InboxEvent | OutboxMessage, ended: str, todo: str = ""
+) -> DecisionView:
     at = row.handled_at if isinstance(row, InboxEvent) else row.dispatched_at
     facts = [("Attempts", str(row.attempts)), ("Last error", row.error or "none")]
     if row.parked_at is not None:
@@ -72,7 +81,7 @@ def _message(subject: Subject, number: str, title: str, row: InboxEvent | Outbox
         subject_id=number,
         title=title,
         state="done" if closed else "parked",
-        effect=f"This {subject.label} no longer waits." if closed else subject.todo,
+        effect=f"This {subject.label} no longer waits." if closed else todo or subject.todo,
         choices=(),
         closed=closed,
         facts=facts,

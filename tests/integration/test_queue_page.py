@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from domain.keys import new_id
+from firm.parked import drop
 from front.exports import defused
 from front.subjects.table import SUBJECTS
 from store.models import (
@@ -26,6 +27,7 @@ from store.models import (
     Trader,
     WorkMark,
 )
+from store.outbox import RESET
 from tests.console_firm import PASSWORD
 from tests.console_history import NOW
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
@@ -160,8 +162,23 @@ async def test_every_kind_of_work_is_in_the_queue_also_what_is_done_on_another_p
         message = await shown(ana, f"/queue/outbox/{number}")
         assert "Delivery has failed too many times." in message and 'href="/messages?box=outbox"' in message
         assert "refused" in message and FORM not in message
+        reset = await _given_up(world)
+        assert f"outbox/{reset}" in refs(await shown(ana, "/queue"))
+        message = await shown(ana, f"/queue/outbox/{reset}")
+        assert "This reset of a balance was given up." in message and "no longer waits" not in message
     async with world.browser("sam@firm.example") as sam:
         assert "/queue?kind=staff_change" not in tabs(await shown(sam, "/queue"), "work-tabs")
+
+
+async def _given_up(world: ConsoleWorld) -> int:
+    """A reset of a balance that the venue refused and a person gave up. Returns its number."""
+    async with world.db.transaction() as session:
+        about = {"account_id": (await session.scalars(select(Account.id).limit(1))).one()}
+        row = OutboxMessage(key="reset/1", topic=RESET, target="7", name="", payload=about, attempts=9, parked_at=NOW)
+        session.add(row)
+        await session.flush()
+        await drop(session, "outbox", row.id, actor="usr_1", role="admin", reason="The venue cannot do it today.")
+        return row.id
 
 
 async def test_to_check_and_waiting_on_others_follow_what_each_person_has_done(world: ConsoleWorld) -> None:
