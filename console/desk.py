@@ -294,7 +294,7 @@ def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects
 
     def item(href: str, label: str) -> RailItem:
         own = [count for count in waiting if href == "/queue" or count.place == href]
-        several = queue_href("" if href == "/queue" else ",".join(count.kind for count in own))
+        several = queue_href("" if href == "/queue" else ",".join(count.kind for count in own)) if own else ""
         return RailItem(
             label,
             href,

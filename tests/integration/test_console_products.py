@@ -99,7 +99,7 @@ async def test_what_waits_for_a_second_person_stands_in_the_queue(world: Console
         answer = await browser.post(
             f"/proposals/{proposal}/decision", decision="approve", reason="Agreed", tab="product_version"
         )
-        assert answer.headers["location"] == item
+        assert answer.headers["location"] == listed, "nothing else of this kind waits"
         assert "New terms: two-step version 2" in (await browser.get(listed)).text, "agreed to, and not yet on sale"
         await browser.post(f"/proposals/{proposal}/decision", decision="publish", reason="From Monday")
         assert "New terms" not in (await browser.get(listed)).text
