@@ -109,7 +109,7 @@ def up(
 @app.command()
 def stop(data: Data = None) -> None:
     """Stop the firm that `propos up` runs on a data folder."""
-    from cli.up import stop as stop_up
+    from cli.stop import stop as stop_up
 
     stop_up(data)
 

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from adapters.calendars import known_venues
 from cli.demo.personas import PRODUCTS
-from cli.demo.seed import Login, history_quotes, seed
+from cli.demo.seed import DemoFirm, Login, history_quotes
 from cli.progress import Progress, progress_bar
 from cli.stack import logs
 from cli.stack.firm import Stack
@@ -97,7 +97,8 @@ async def _firm(
     )
     report("starting the firm", 0.0)
     async with Stack(options) as stack, _browser(browser_path) as browser:
-        wanted = _chosen(await seed(stack, seed_number, report), roles)
+        firm = await DemoFirm.opened(stack, seed_number)
+        wanted = _chosen(firm.logins(await firm.filled(report)), roles)
         for number, login in enumerate(wanted):
             report(f"looking at the pages of {login[0]}", number / len(wanted))
             await take_role(browser, stack.api_url, album, login)

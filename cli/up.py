@@ -1,4 +1,4 @@
-"""`propos up` and `propos stop`: start the stack, show its parts, and stop it."""
+"""`propos up`: starts the stack, shows its parts, and seeds the demo firm."""
 
 import asyncio
 import signal
@@ -10,17 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.demo.seed import history_quotes, seed
+from cli.demo.seed import DemoFirm, history_quotes
 from cli.progress import progress_bar
 from cli.stack import logs
 from cli.stack.firm import Stack
-from cli.stack.lock import holder
 from cli.stack.options import Part, StackOptions
-from cli.stack.processes import end_leftovers
-from domain.errors import Unavailable
 from settings import load
-
-_STOP_SECONDS = 90
 
 
 def up(options: StackOptions, *, demo: bool) -> None:
@@ -30,25 +25,6 @@ def up(options: StackOptions, *, demo: bool) -> None:
     as the firm runs; the others keep running.
     """
     asyncio.run(_up(options, demo))
-
-
-def stop(data_dir: Path | None) -> None:
-    """Stops the stack on a data folder and waits until every part has ended."""
-    console = Console()
-    folder = load(data_dir=data_dir).data_dir.absolute()
-    running = holder(folder)
-    if running is None:
-        ended = end_leftovers(folder / "run")
-        console.print(f"nothing runs on {folder}" if not ended else f"stopped leftover processes: {', '.join(ended)}")
-        return
-    running.signal(signal.SIGTERM)
-    if not running.wait(_STOP_SECONDS):
-        raise Unavailable(
-            f"Process {running.pid} did not stop within {_STOP_SECONDS} seconds.",
-            remedy=f"See {folder / 'logs' / 'up.log'};"
-            f" as a last resort: kill -9 {running.pid}, then `propos stop` again.",
-        )
-    console.print("stopped")
 
 
 async def _up(options: StackOptions, demo: bool) -> None:
@@ -86,9 +62,12 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         failing = [part.name for part in stack.parts if part.problem]
         if failing:
             console.print(f"Failing: {', '.join(failing)}. The other parts run; see `propos doctor`.", highlight=False)
-        elif demo:
-            console.print(await _seeded(stack, options.seed))
+        firm = await DemoFirm.opened(stack, options.seed) if demo and not failing else None
+        if firm is not None:
+            console.print(_logins(firm))
         console.print(f"Ready: [bold]{stack.api_url}[/]  Press Ctrl-C to stop; nothing is lost.", highlight=False)
+        if firm is not None:
+            await _fill(firm, console)
         await asyncio.Event().wait()  # until cancelled; the supervisor keeps every part running
 
 
@@ -111,12 +90,19 @@ def _health(part: Part) -> str:
     return "[red]failing[/]" if part.problem else "[green]healthy[/]"
 
 
-async def _seeded(stack: Stack, number: int) -> Table:
+def _logins(firm: DemoFirm) -> Table:
     table = Table(title="Sign in as")
     for column in ("Role", "Login", "Password"):
         table.add_column(column)
-    with progress_bar() as report:
-        logins = await seed(stack, number, report)
-    for role, login, password in logins:
-        table.add_row(role, login, password)
+    for member in firm.staff.members:
+        table.add_row(member.role, member.login, firm.staff.password)
     return table
+
+
+async def _fill(firm: DemoFirm, console: Console) -> None:
+    """Plays the history of the demo firm while people already use the console."""
+    if not await firm.is_filled():
+        console.print("Traders buy and trade a week of history now. You can watch it in the console.", highlight=False)
+    with progress_bar() as report:
+        trader = await firm.filled(report)
+    console.print(f"The demo firm is complete. Sign in as a trader: {trader}, same password.", highlight=False)

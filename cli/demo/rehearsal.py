@@ -33,6 +33,16 @@ from firm.payouts import situation as payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, Chargeback, DealRow, Dispute, Payout, PayoutTransfer
 
+# The steps of a run, and the usual share of its time that each takes.
+STARTING, BUYING, DAY, WEEKS, CHECKING = (
+    "starting the firm",
+    "buying challenges",
+    "playing the trading day",
+    "playing the following weeks",
+    "checking the books",
+)
+SHARES: Final = {STARTING: 0.1, BUYING: 0.2, DAY: 0.25, WEEKS: 0.4, CHECKING: 0.05}
+
 _STEP: Final = timedelta(minutes=15)
 _USUAL_SPAN: Final = timedelta(days=62)  # a little more than the longest time limit of a product
 _REFUND_AFTER: Final = timedelta(hours=6)
@@ -87,7 +97,7 @@ class Rehearsal:
         await self._buy_everything(people, password, operator)
         while self.now < feed_ends:
             await self.step(min(feed_ends, self.now + _STEP), operator)
-            self._progress("playing the trading day", (self.now - opened) / (feed_ends - opened))
+            self._progress(DAY, (self.now - opened) / (feed_ends - opened))
         return int((await self.sandbox.market())["ticks"])
 
     async def play_on(self, operator: Operator, until: datetime | None = None) -> None:
@@ -96,7 +106,8 @@ class Rehearsal:
         while (due := await self._next_date()) is not None and (until is None or due < until):
             await self.step(due, operator)
             share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
-            self._progress("playing the following weeks", min(1.0, share))
+            self._progress(WEEKS, min(1.0, share))
+        self._progress(WEEKS, 1.0)
         if until is not None:
             await self.step(until, operator)
 
@@ -143,7 +154,7 @@ class Rehearsal:
                 await trader.sign_up(password)
                 url = await trader.buy()
                 done += 1
-                self._progress("buying challenges", done / len(people))
+                self._progress(BUYING, done / len(people))
                 return url
 
         urls = await asyncio.gather(*(order(trader) for trader in self._traders))

@@ -1,7 +1,6 @@
 """Runs the demo: starts a stack, simulates the firm on one day of prices, and summarises the result."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,9 +17,9 @@ from cli.demo.actors import ApiClient
 from cli.demo.opening import Staff, open_firm
 from cli.demo.operators import Operator
 from cli.demo.personas import PRODUCTS, personas
-from cli.demo.rehearsal import Rehearsal
+from cli.demo.rehearsal import CHECKING, SHARES, STARTING, Rehearsal
 from cli.demo.venue_report import by_venue
-from cli.progress import Progress
+from cli.progress import Progress, Stages
 from cli.proof import export
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes, StackOptions
@@ -69,10 +68,11 @@ async def run(options: DemoOptions, progress: Progress) -> dict[str, Any]:
         venues=options.venues,
         products=PRODUCTS,
     )
-    progress("starting the firm", 0.0)
+    stages = Stages(progress, SHARES)
+    stages(STARTING, 0.0)
     async with Stack(stack_options) as stack:
         watchdog = asyncio.create_task(stack.failure())
-        simulation = asyncio.create_task(_simulate(stack, options, progress, started))
+        simulation = asyncio.create_task(_simulate(stack, options, stages, started))
         await asyncio.wait({watchdog, simulation}, return_when=asyncio.FIRST_COMPLETED)
         if not simulation.done():
             simulation.cancel()
@@ -91,11 +91,13 @@ async def _simulate(stack: Stack, options: DemoOptions, progress: Progress, star
         staff = await open_firm(db, settings.data_dir, settings.products_path, options.venues)
         people = personas(options.accounts, options.seed, (SANDBOX, *options.venues))
         async with scripted_staff(stack, staff) as operator:
-            ticks = await rehearsal.play_the_day(people, operator, secrets.token_urlsafe(12))
+            ticks = await rehearsal.play_the_day(people, operator, staff.password)
             await rehearsal.play_on(operator)
             # past one more reset of every clock after the last due date, and past a late statement
-            for _ in range(_LAST_DAYS):
+            for day in range(_LAST_DAYS):
+                progress(CHECKING, day / (_LAST_DAYS + 1))
                 await rehearsal.step(rehearsal.now + timedelta(days=1), operator)
+        progress(CHECKING, _LAST_DAYS / (_LAST_DAYS + 1))
         await _reconcile(client)
         await asyncio.to_thread(export, settings, settings.data_dir / "proofs")
         outside = await rehearsal.happened()

@@ -6,16 +6,16 @@ with the firm as it is.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from sqlalchemy import func, select
 
 from cli.compose import build_database, temporal
-from cli.demo.opening import open_firm
+from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import personas
-from cli.demo.rehearsal import Rehearsal
+from cli.demo.rehearsal import BUYING, DAY, SHARES, WEEKS, Rehearsal
 from cli.demo.run import scripted_staff
-from cli.progress import Progress
+from cli.progress import Progress, Stages
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes
 from cli.stack.venues import SANDBOX
@@ -27,6 +27,7 @@ PEOPLE: Final = 40
 _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
 _LEFT_OPEN: Final = timedelta(days=2)  # at the end, in which nothing about money is decided
+_SHARES: Final = {step: SHARES[step] for step in (BUYING, DAY, WEEKS)}
 _OPEN_WORK: Final = frozenset({"case", "dispute"})
 _ALL_MONEY: Final = frozenset({"payout", "chargeback"})
 
@@ -42,35 +43,63 @@ def history_quotes(data_dir: Path, seed: int) -> Quotes:
     return Quotes(directory=folder, symbols=_SYMBOLS, date=f"{day[:4]}-{day[4:6]}-{day[6:]}")
 
 
-async def seed(stack: Stack, seed_number: int, report: Progress) -> list[Login]:
-    """Creates the demo firm if it does not exist yet; returns its logins. Safe to repeat."""
-    settings = stack.settings
-    db = build_database(settings)
-    try:
-        staff = await open_firm(db, settings.data_dir, settings.products_path, [venue.name for venue in stack.venues])
-        venues = (SANDBOX, *(venue.name for venue in stack.venues))
-        people = personas(PEOPLE * len(venues), seed_number, venues)
-        async with db.transaction() as session:
-            started = await session.scalar(select(func.count()).select_from(Trader))
-        rehearsal = Rehearsal(stack, db, await temporal(settings), report)
+class DemoFirm:
+    """The demo firm on a running stack: opened with its products and staff, then filled with a week of history."""
+
+    def __init__(self, stack: Stack, staff: Staff, seed_number: int) -> None:
+        self.staff = staff
+        self._stack = stack
+        self._seed = seed_number
+
+    @classmethod
+    async def opened(cls, stack: Stack, seed_number: int) -> Self:
+        """Publishes the products and creates the staff, unless they are there. Takes a moment; safe to repeat."""
+        settings = stack.settings
+        db = build_database(settings)
         try:
-            if not started:
-                async with scripted_staff(stack, staff) as operator:
-                    operator.skipped_kinds |= _OPEN_WORK
-                    now = datetime.now(UTC)
-                    await rehearsal.play_the_day(people, operator, staff.password)
-                    await rehearsal.play_on(operator, until=now - _LEFT_OPEN)
-                    operator.skipped_kinds |= _ALL_MONEY
-                    await rehearsal.play_on(operator, until=now)
-            await rehearsal.sandbox.go_live()
+            venues = [venue.name for venue in stack.venues]
+            return cls(stack, await open_firm(db, settings.data_dir, settings.products_path, venues), seed_number)
         finally:
-            await rehearsal.close()
-        return [
-            *((member.role, member.login, staff.password) for member in staff.members),
-            ("trader", await _example_trader(db, [person.email for person in people]), staff.password),
-        ]
-    finally:
-        await db.close()
+            await db.close()
+
+    def logins(self, trader: str) -> list[Login]:
+        """Returns who may sign in: the staff, and a trader."""
+        staff = [(member.role, member.login, self.staff.password) for member in self.staff.members]
+        return [*staff, ("trader", trader, self.staff.password)]
+
+    async def is_filled(self) -> bool:
+        """Returns whether people have bought here. Then the history is not played again."""
+        db = build_database(self._stack.settings)
+        try:
+            async with db.transaction() as session:
+                return bool(await session.scalar(select(func.count()).select_from(Trader)))
+        finally:
+            await db.close()
+
+    async def filled(self, report: Progress) -> str:
+        """Plays the history, unless it was played, and lets prices go on live. Returns the e-mail address of a trader
+        worth signing in as, who has the same password as the staff."""
+        stack, settings = self._stack, self._stack.settings
+        db = build_database(settings)
+        try:
+            venues = (SANDBOX, *(venue.name for venue in stack.venues))
+            people = personas(PEOPLE * len(venues), self._seed, venues)
+            rehearsal = Rehearsal(stack, db, await temporal(settings), Stages(report, _SHARES))
+            try:
+                if not await self.is_filled():
+                    async with scripted_staff(stack, self.staff) as operator:
+                        operator.skipped_kinds |= _OPEN_WORK
+                        now = datetime.now(UTC)
+                        await rehearsal.play_the_day(people, operator, self.staff.password)
+                        await rehearsal.play_on(operator, until=now - _LEFT_OPEN)
+                        operator.skipped_kinds |= _ALL_MONEY
+                        await rehearsal.play_on(operator, until=now)
+                await rehearsal.sandbox.go_live()
+            finally:
+                await rehearsal.close()
+            return await _example_trader(db, [person.email for person in people])
+        finally:
+            await db.close()
 
 
 async def _example_trader(db: Database, addresses: list[str]) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli import adapters, ticket_desk
+from cli import adapters
 from cli.doctor import gateways
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
@@ -287,6 +287,8 @@ async def _gateway(name: str, url: str) -> gateways.Line:
 
 async def _reached(context: Context) -> str:
     """Every adapter answers, and the record needs no other."""
+    from cli import ticket_desk
+
     platforms, payments = adapters.build_platforms(context.settings), adapters.build_payments(context.settings)
     asked = {name: platform.healthy for name, platform in platforms.by_name.items()}
     asked |= {f"{name} (acquirer)": one.healthy for name, one in payments.acquirers.by_name.items()}

@@ -1,38 +1,32 @@
-"""`propos doctor`: runs the checks and reports what is wrong and how to fix it."""
+"""`propos doctor`: reports what is wrong and how to fix it. The first line comes before the checks are imported."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.doctor.checks import CHECKS, START_REMEDY, Context, Examination, Skipped
-from cli.stack.lock import holder
-from domain.errors import PropOSError
-from settings import Settings, load
+from settings import load
 
-Status = Literal["ok", "wrong", "skipped"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check. `remedy` is empty if there is nothing to do."""
-
-    name: str
-    status: Status
-    detail: str
-    remedy: str = ""
+if TYPE_CHECKING:
+    from cli.doctor.run import Check
 
 
 def examine(data_dir: Path | None, *, as_json: bool) -> bool:
     """Runs every check and prints the results; returns whether none found anything wrong."""
-    checks = asyncio.run(run_checks(load(data_dir=data_dir)))
+    settings = load(data_dir=data_dir)
+    if not as_json:
+        typer.echo(f"Checking every part of the firm on {settings.data_dir} ...", err=True)
+    from cli.doctor.run import run_checks
+
+    checks = asyncio.run(run_checks(settings))
     healthy = all(check.status != "wrong" for check in checks)
     if as_json:
         sys.stdout.write(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}) + "\n")
@@ -41,26 +35,7 @@ def examine(data_dir: Path | None, *, as_json: bool) -> bool:
     return healthy
 
 
-async def run_checks(settings: Settings) -> list[Check]:
-    """Runs all checks in dependency order; skips those whose part depends on one that is down."""
-    context = Context(settings, running=holder(settings.data_dir) is not None)
-    return [await _check(context, *row) for row in CHECKS]
-
-
-async def _check(context: Context, name: str, needs: str | None, examination: Examination) -> Check:
-    if needs in context.down:
-        context.down.add(name)
-        return Check(name, "skipped", f"needs {needs}")
-    try:
-        return Check(name, "ok", await examination(context))
-    except Skipped as reason:
-        return Check(name, "skipped", str(reason))
-    except PropOSError as error:
-        context.down.add(name)
-        return Check(name, "wrong", error.message, error.remedy or START_REMEDY)
-
-
-def _table(checks: Sequence[Check]) -> Table:
+def _table(checks: "Sequence[Check]") -> Table:
     colours = {"ok": "green", "wrong": "red", "skipped": "yellow"}
     table = Table(title="propos doctor")
     for column in ("Part", "Status", "Found", "What to do"):
