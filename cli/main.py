@@ -20,7 +20,19 @@ from cli.ledger import app as ledger_app
 from cli.mail import command as mail_commands
 from cli.messages import app as messages_app
 from cli.news import app as news_app
-from cli.options import DEFAULT_SYMBOLS, AsJson, Data, Day, MarketDir, Seed, Speed, Symbols, Venues, names_of
+from cli.options import (
+    DEFAULT_SEED,
+    DEFAULT_SYMBOLS,
+    AsJson,
+    Data,
+    Day,
+    MarketDir,
+    Seed,
+    Speed,
+    Symbols,
+    Venues,
+    names_of,
+)
 from cli.platforms.command import app as platform_app
 from cli.products import app as products_app
 from cli.proof_command import app as proof_app
@@ -88,7 +100,7 @@ def up(
     symbols: Symbols = DEFAULT_SYMBOLS,
     date: Day = None,
     speed: Speed = None,
-    seed: Seed = 7,
+    seed: Seed = DEFAULT_SEED,
     venues: Venues = "",
 ) -> None:
     """Start the whole firm and keep it running until Ctrl-C."""
@@ -159,7 +171,7 @@ def demo(
     date: Annotated[str, typer.Option("--date", help="Day to replay.")] = "2026-03-06",
     symbols: Symbols = DEFAULT_SYMBOLS,
     accounts: Annotated[int, typer.Option("--accounts", min=1, help="Number of challenges bought.")] = 300,
-    seed: Seed = 7,
+    seed: Seed = DEFAULT_SEED,
     data: Annotated[Path | None, typer.Option("--data", help="Empty data folder; without it, a temporary one.")] = None,
     venues: Venues = "",
     as_json: AsJson = False,
@@ -185,7 +197,7 @@ def demo(
 def screenshots(
     out: Annotated[Path, typer.Option("--out", help="Empty folder for the pictures.", file_okay=False)],
     roles: Annotated[str, typer.Option("--roles", help="Roles, separated by commas; without it, all.")] = "",
-    seed: Seed = 7,
+    seed: Seed = DEFAULT_SEED,
 ) -> None:
     """Take a picture of every kind of page of a demo firm for every role: light, dark and narrow. Exit code 1 if a page
     is an error, a script fails, or a page is wider than the screen."""
@@ -204,7 +216,7 @@ def chaos(
     ),
     accounts: Annotated[int, typer.Option("--accounts", min=3, help="venue: accounts at each venue.")] = 20,
     messages: Annotated[int, typer.Option("--messages", min=100, help="mail: number of mails.")] = 2000,
-    seed: Seed = 7,
+    seed: Seed = DEFAULT_SEED,
     data: Annotated[Path | None, typer.Option("--data", help="Empty data folder; without it, a temporary one.")] = None,
     as_json: AsJson = False,
 ) -> None:

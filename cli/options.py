@@ -13,6 +13,7 @@ Day = Annotated[str | None, typer.Option("--date", help="Day to replay, such as 
 Speed = Annotated[float | None, typer.Option("--speed", help="Market seconds per second of replay.")]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed of the sandbox.")]
 DEFAULT_SYMBOLS: Final = "EURUSD,XAUUSD"
+DEFAULT_SEED: Final = 7
 
 
 Venues = Annotated[

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from cli.demo.report import faults, show
 from cli.demo.run import DemoOptions, run
+from cli.options import DEFAULT_SEED
 from cli.progress import progress_bar
 from cli.stack import logs
-from cli.stack.venues import check_venues
+from cli.stack.venues import SANDBOX, check_venues
 from domain.errors import BadInput
 from sandbox.synthetic import write_day
 
@@ -36,6 +38,7 @@ def demo(
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty.", field="--data", remedy="Choose an empty folder for the demo.")
     logs.configure("demo", "warning")
+    own_market = market is None
     if market is None:
         market = folder / "market"
         write_day(market, symbols, _day(date), seed)
@@ -44,14 +47,28 @@ def demo(
     )
     with progress_bar() as report:
         summary = asyncio.run(run(options, report))
+    arguments = reopening(options, own_market=own_market)
     if as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
+        sys.stdout.write(json.dumps(summary | {"open_with": arguments}) + "\n")
     else:
-        console = Console()
-        show(summary, console)
-        words = f"The data of this run is in {folder}, its proof sheets are in {folder / 'proofs'}."
-        console.print(words, highlight=False)
+        show(summary, Console())
+        print(f"The data of this run is in {folder}, its proof sheets are in {folder / 'proofs'}.")
+        print(f"Open this firm in the console: ./propos {shlex.join(arguments)}")
     return not faults(summary)
+
+
+def reopening(options: DemoOptions, *, own_market: bool) -> list[str]:
+    """Returns the arguments of `propos` that run this very firm. `own_market`: the prices were made up for it, so that
+    they are in its folder."""
+    arguments = ["up", "--demo", "--data", str(options.data_dir)]
+    if not own_market:
+        market = ["--market", str(options.market), "--symbols", ",".join(options.symbols), "--date", options.date]
+        arguments += market
+    if options.seed != DEFAULT_SEED:
+        arguments += ["--seed", str(options.seed)]
+    if options.venues:
+        arguments += ["--venues", ",".join((SANDBOX, *options.venues))]
+    return arguments
 
 
 def _temporary_folder() -> Path:

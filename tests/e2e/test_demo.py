@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +23,7 @@ from cli.stack.processes import running
 from sandbox.synthetic import write_day
 from settings import load
 from tests import console_counts, servers
+from tests.free_ports import free_port_environment
 
 _HOUR: Final = 3_600_000
 _ACCOUNTS: Final = 18  # the least with a winner and a loser of a chargeback, and with payouts that come back
@@ -94,12 +97,42 @@ async def _every_number_is_the_length_of_its_list(data: Path, states: dict[str, 
         assert all(row["accounts"] <= active for row in exposed), "accounts that ended have no exposure"
 
 
+def _opens(command: list[str]) -> None:
+    """Runs the firm with the command that the demo named, and signs in to its console."""
+    env = free_port_environment()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *command],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = ""
+        while "The demo firm is complete." not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        password = re.search(r"│ ana +│ (\S+) +│", said)
+        assert password, said
+        with httpx.Client(base_url=f"http://127.0.0.1:{env['PROPOS_API_PORT']}", timeout=60) as http:
+            form = {"login": "ana", "password": password[1], "next": "/"}
+            assert http.post("/sign-in", data=form).status_code == 303
+            assert http.get("/challenges").status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(300)
+        process.stdout.close()
+
+
 @pytest.mark.timeout(3600)
 async def test_the_same_seed_lives_the_same_life() -> None:
     with servers.scratch_dir("demo") as one, servers.scratch_dir("demo") as two:
         first, second = await asyncio.gather(_live(one), _live(two))
         _every_proof_holds(one / "data" / "proofs", first["proofs"])
         await _every_number_is_the_length_of_its_list(one / "data", first["states"])
+        await asyncio.to_thread(_opens, second["open_with"])
     assert first["states"] == second["states"]
     assert first["breach_list"] == second["breach_list"]
     assert first["payout_list"] == second["payout_list"]

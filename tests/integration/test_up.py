@@ -22,19 +22,13 @@ from cli.stack.probes import answers_at, free_ports, serves
 from cli.stack.processes import Recorded, end_leftovers, read_record, record, running, start_mark
 from cli.stack.supervisor import FAILING, STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
 from domain.errors import Unavailable
+from tests.free_ports import free_port_environment
 from tests.integration.earlier_database import upgrade_to, with_rows
 
 pytestmark = pytest.mark.timeout(1800)  # a whole firm starts and stops, also on a busy machine
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
 PARTS = ("postgres", "temporal", "sandbox", "worker", "monitor", "relay", "api")
 OPEN_PARENTS = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
-
-
-def free_port_environment() -> dict[str, str]:
-    names = ("API", "TEMPORAL", "TEMPORAL_UI", "WORKER_METRICS", "MONITOR_METRICS", "RELAY_METRICS")
-    *ports, sandbox = free_ports(len(names) + 1)
-    chosen = {f"PROPOS_{name}_PORT": str(port) for name, port in zip(names, ports, strict=True)}
-    return dict(os.environ) | chosen | {"PROPOS_SANDBOX_URL": f"http://127.0.0.1:{sandbox}"}
 
 
 def propos(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
