@@ -8,23 +8,21 @@ from typing import Final
 import pytest
 
 # Each takes a tenth of a second or more to import.
-_HEAVY: Final = set(
-    [
-        "exchange_calendars",
-        "fastapi",
-        "lxml",
-        "matplotlib",
-        "numba",
-        "numpy",
-        "pandas",
-        "psycopg",
-        "rustworkx",
-        "scipy",
-        "sqlalchemy",
-        "stripe",
-        "temporalio",
-    ]
-)
+_HEAVY: Final = {
+    "exchange_calendars",
+    "fastapi",
+    "lxml",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "pandas",
+    "psycopg",
+    "rustworkx",
+    "scipy",
+    "sqlalchemy",
+    "stripe",
+    "temporalio",
+}
 _EVERY_HELP: Final = """
 from typer.main import get_command
 import typer
