@@ -113,7 +113,13 @@ def up(
     quotes = Quotes(directory=market, symbols=names_of(symbols), date=date, speed=pace)
     others = check_venues(names_of(venues), quotes.symbols)
     options = StackOptions(
-        data_dir=data, api_port=port, quotes=quotes, seed=seed, venues=others, products=PRODUCTS if demo else ()
+        data_dir=data,
+        api_port=port,
+        quotes=quotes,
+        seed=seed,
+        venues=others,
+        products=PRODUCTS if demo else (),
+        simulated_people=demo,
     )
     run_up(options, demo=demo)
 

@@ -93,7 +93,13 @@ async def _firm(
 ) -> Album:
     quotes = history_quotes(data, seed_number)
     options = StackOptions(
-        data_dir=data, quotes=quotes, seed=seed_number, any_ports=True, web_ui=False, products=PRODUCTS
+        data_dir=data,
+        quotes=quotes,
+        seed=seed_number,
+        any_ports=True,
+        simulated_people=True,
+        web_ui=False,
+        products=PRODUCTS,
     )
     report("starting the firm", 0.0)
     async with Stack(options) as stack, _browser(browser_path) as browser:

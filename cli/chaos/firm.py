@@ -153,7 +153,9 @@ async def open_for_chaos(folder: Path, progress: Progress) -> AsyncIterator[Chao
     _write_gold(market)
     quotes = Quotes(directory=market, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
     progress("starting the firm", 0.0)
-    async with Stack(StackOptions(data_dir=folder, quotes=quotes, any_ports=True, web_ui=False)) as stack:
+    async with Stack(
+        StackOptions(data_dir=folder, quotes=quotes, any_ports=True, simulated_people=True, web_ui=False)
+    ) as stack:
         settings = stack.settings
         db, client = build_database(settings), await temporal(settings)
         sandbox = SandboxClient(stack.sandbox_url, settings.required("sandbox_token"))

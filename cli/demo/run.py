@@ -63,6 +63,7 @@ async def run(options: DemoOptions, progress: Progress) -> dict[str, Any]:
         quotes=quotes,
         seed=options.seed,
         any_ports=True,
+        simulated_people=True,
         web_ui=False,
         rehearsal=True,
         venues=options.venues,

@@ -120,7 +120,9 @@ class Stack:
         ensure_secrets(self.data_dir)
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
-            settings = with_many_sign_ups(with_free_ports(settings))
+            settings = with_free_ports(settings)
+        if self._options.simulated_people:
+            settings = with_many_sign_ups(settings)
         names, products = remembered(self.data_dir, self._options.venues, self._options.products)
         if names:
             self.venues = new_venues(names)

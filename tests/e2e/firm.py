@@ -109,7 +109,13 @@ async def open_for_business(
     write_gold(market_dir, quotes)
     recorded = Quotes(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
     options = StackOptions(
-        data_dir=data_dir, quotes=recorded, any_ports=True, web_ui=False, venues=venues, products=PRODUCTS
+        data_dir=data_dir,
+        quotes=recorded,
+        any_ports=True,
+        simulated_people=True,
+        web_ui=False,
+        venues=venues,
+        products=PRODUCTS,
     )
     async with Stack(options) as stack:
         settings = stack.settings

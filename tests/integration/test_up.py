@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.stack.embedded import postgres
@@ -70,9 +71,9 @@ def eventually(question: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 @contextmanager
-def running_up(data_dir: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running_up(data_dir: Path, env: dict[str, str], *more: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [*PROPOS, "up", "--data", str(data_dir)],
+        [*PROPOS, "up", "--data", str(data_dir), *more],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -120,6 +121,30 @@ def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(da
         assert not [values for values in ours if b"PROPOS_OWNER_DATABASE_URL" in values]
         books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
         assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
+
+
+def test_the_demo_firm_is_open_for_people_while_its_history_is_played(data_dir: Path) -> None:
+    env = free_port_environment()
+    console = f"http://127.0.0.1:{env['PROPOS_API_PORT']}"
+    with running_up(data_dir, env, "--demo") as up:
+        assert up.stdout is not None
+        password = json.loads((data_dir / "demo-login.json").read_text())["password"]
+        with httpx.Client(base_url=console, timeout=120) as staff:
+            form = {"login": "ana", "password": password, "next": "/"}
+            assert staff.post("/sign-in", data=form).status_code == 303
+            assert "Firm" in staff.get("/").text
+            words = ""
+            while "The demo firm is complete." not in words:
+                line = up.stdout.readline()
+                assert line, words
+                words += line
+            assert " left" in words, "progress has an estimate"
+            shown = staff.get("/queue").text
+        trader = words.partition("Sign in as a trader: ")[2].split(",")[0]
+        assert "No work" not in shown
+        with httpx.Client(base_url=console, timeout=120) as phone:
+            assert phone.post("/sign-in", data={"login": trader, "password": password, "next": "/"}).status_code == 303
+            assert "Your accounts" in phone.get("/", follow_redirects=True).text
 
 
 def test_a_second_up_on_a_locked_folder_names_the_process_that_has_it(data_dir: Path) -> None:
