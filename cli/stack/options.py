@@ -26,10 +26,8 @@ class StackOptions:
     api_port: int | None = None
     quotes: Quotes = Quotes()
     seed: int = 7
-    # Use free ports for everything, and let any number of people sign up from this machine: for tests and the demo,
-    # which run beside another stack and whose people all live here.
-    any_ports: bool = False
-    simulated_people: bool = False  # all sign up from this machine, at once
+    any_ports: bool = False  # use free ports for everything, to run beside another stack
+    simulated_people: bool = False  # any number of them may sign up from this machine at once
     web_ui: bool = True  # serve Temporal's own web UI
     venues: tuple[str, ...] = ()  # fakes of real platforms that follow the sandbox: see cli.stack.venues
     products: tuple[str, ...] = ()  # which are sold on each of them too
