@@ -54,7 +54,11 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
     if demo and options.quotes.directory is None:
         folder = load(data_dir=options.data_dir).data_dir
         options = replace(options, quotes=history_quotes(folder, options.seed))
-    stack = Stack(replace(options, tolerant=True), report)
+
+    def say(sentence: str) -> None:
+        console.print(escape(sentence), highlight=False)
+
+    stack = Stack(replace(options, tolerant=True), report, say)
     stack.claim()
     logs.configure("up", load().log_level, _open_log(stack.data_dir))
     async with stack:

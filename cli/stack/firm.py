@@ -43,11 +43,18 @@ _PORTS_FREED_SECONDS = 10
 
 
 class Stack:
-    """A firm on one machine. Calls `report` with each part when it becomes healthy or fails to start."""
+    """A firm on one machine. Calls `report` with each part when it becomes healthy or fails to start, and `say` with a
+    sentence about each restart."""
 
-    def __init__(self, options: StackOptions, report: Callable[[Part], None] | None = None) -> None:
+    def __init__(
+        self,
+        options: StackOptions,
+        report: Callable[[Part], None] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._options = options
         self._report = report or (lambda _: None)
+        self._say = say
         self.data_dir = load(data_dir=options.data_dir).data_dir.absolute()
         self._lock = DataLock(self.data_dir)
         self._settings: Settings | None = None
@@ -129,7 +136,7 @@ class Stack:
             settings = with_venues(settings, self.venues, self._options.quotes.symbols, products)
         adapters.check(settings)
         await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
-        self._supervisor = Supervisor(self.data_dir)
+        self._supervisor = Supervisor(self.data_dir, self._say)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
         if own_temporal:
             if temporal_access(settings) != OPEN:

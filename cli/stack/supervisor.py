@@ -87,9 +87,11 @@ class _Kept:
 
 
 class Supervisor:
-    """Owns the children of one data folder. Use it from one event loop only."""
+    """Owns the children of one data folder. Use it from one event loop only. Calls `say` with a sentence when a child
+    ends by itself, and when it is ready again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self._say = say
         self._logs = data_dir / "logs"
         self._run = data_dir / "run"
         for folder in (self._logs, self._run):
@@ -152,6 +154,8 @@ class Supervisor:
                 break
             kept.failures += 1
             log.warning("child ended", child=name, exit_code=code, failures=kept.failures)
+            if kept.failures <= STARTS_ALLOWED:  # after that, `propos doctor` shows it
+                self._say(f"{name} ended ({_how(code)}). It starts again.")
             if kept.failures >= FAILING:
                 self._report_failing(kept, code)
             if kept.failures == STARTS_ALLOWED and not self._failure.done():
@@ -172,11 +176,23 @@ class Supervisor:
             kept.refusal = error if isinstance(error, PropOSError) else Unavailable(f"{kept.child.name}: {words}")
             return None
         kept.refusal = None
-        watch = asyncio.create_task(_kill_when_frozen(kept.child, process), name=f"watch {kept.child.name}")
+        name = kept.child.name
+        tasks = [asyncio.create_task(_kill_when_frozen(kept.child, process), name=f"watch {name}")]
+        if kept.restarts:
+            tasks.append(asyncio.create_task(self._say_when_ready(kept.child), name=f"await {name}"))
         try:
             return await self._until_it_ends(kept, process)
         finally:
-            watch.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _say_when_ready(self, child: Child) -> None:
+        began = time.monotonic()
+        while True:
+            if await child.ready():
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        self._say(f"{child.name} is ready again after {time.monotonic() - began:.1f} s.")
 
     async def _until_it_ends(self, kept: _Kept, process: asyncio.subprocess.Process) -> int | None:
         if not await _ends_before(process, kept.stop, kept.child.steady_seconds) and not kept.stop.is_set():
@@ -236,6 +252,12 @@ class Supervisor:
     def _rotate(path: Path) -> None:
         if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
             path.replace(path.with_suffix(".log.1"))
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "it could not be started"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 @contextmanager

@@ -422,6 +422,11 @@ def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: 
         answer = propos("stop", "--data", str(data_dir), env=env)
         assert answer.returncode == 0
         assert process.wait(60) == 0
+        assert process.stdout is not None
+        said = process.stdout.read()
+        for name in PARTS:
+            assert f"{name} ended (signal 9). It starts again." in said
+        assert "api is ready again after " in said
     assert processes_on(data_dir) == []
 
 
