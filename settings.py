@@ -1,7 +1,8 @@
 """Settings from the environment. No other module reads it. docs/settings.md lists every variable.
 
-The first source with a value wins: the caller, the environment, `DATA/secrets.json` (secrets that `propos up` creates
-once, mode 600), `DATA/run/addresses.json` (addresses of the running embedded parts), the default.
+The first source with a value wins: the caller, the environment, a file named like the variable in PROPOS_SECRETS_DIR
+(/run/secrets, where container engines put them), `DATA/secrets.json` (secrets that `propos up` creates once, mode 600),
+`DATA/run/addresses.json` (addresses of the running embedded parts), the default.
 """
 
 import base64
@@ -23,6 +24,7 @@ from domain.errors import BadInput
 Forever = Literal["forever"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 DEFAULT_DATA = Path(".propos")
+_SECRETS_DIR = Path("/run/secrets")
 _KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "sandbox_stripe_secrets", "payload_keys", "digest_key")
 _PAYMENTS = ("acquirers", "rails", "statements")
@@ -52,6 +54,19 @@ class _DataFolderSource(PydanticBaseSettingsSource):
         return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
 
 
+class _SecretFilesSource(PydanticBaseSettingsSource):
+    """Reads the files of `secret_files`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        files = secret_files()
+        return {
+            field: files[name] for field in self.settings_cls.model_fields if (name := environment_name(field)) in files
+        }
+
+
 class _AdaptersSource(PydanticBaseSettingsSource):
     """Reads `PROPOS_PLATFORMS__NAME__FIELD` and those of the other adapters. Every value stays text."""
 
@@ -60,7 +75,7 @@ class _AdaptersSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         found: dict[str, dict[str, dict[str, str]]] = {group: {} for group in _ADAPTERS}
-        for variable, value in sorted(os.environ.items()):
+        for variable, value in sorted((secret_files() | os.environ).items()):
             prefix, *rest = variable.lower().split("__", 2)
             group = prefix.removeprefix("propos_")
             if prefix == "propos_payments":
@@ -198,6 +213,7 @@ class Settings(BaseSettings):
             init_settings,
             _AdaptersSource(settings_cls),
             env_settings,
+            _SecretFilesSource(settings_cls),
             _DataFolderSource(settings_cls, "secrets.json"),
             _DataFolderSource(settings_cls, "run/addresses.json"),
         )
@@ -375,8 +391,36 @@ def environment_name(field: str) -> str:
 
 
 def is_in_environment(field: str) -> bool:
-    """Returns whether a variable of this process's environment sets `field`."""
-    return environment_name(field) in os.environ
+    """Returns whether a variable of this process's environment, or a secret file, sets `field`."""
+    return environment_name(field) in os.environ or environment_name(field) in secret_files()
+
+
+def secret_files() -> dict[str, str]:
+    """Returns variable -> value of each file in PROPOS_SECRETS_DIR that is named like a variable of ours. The space
+    around a value is not part of it. Raises BadInput for a file that cannot be read."""
+    named = os.environ.get("PROPOS_SECRETS_DIR")
+    folder = Path(named) if named else _SECRETS_DIR
+    if not folder.is_dir():
+        if named:
+            raise BadInput(
+                f"{folder} is no folder.",
+                field="PROPOS_SECRETS_DIR",
+                remedy="Name a folder with a file for each secret, or unset the variable.",
+            )
+        return {}
+    found = {}
+    for path in folder.iterdir():
+        if path.name != "DATABASE_URL" and not path.name.startswith("PROPOS_"):
+            continue
+        try:
+            found[path.name] = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(
+                f"{path} cannot be read ({type(error).__name__}).",
+                field=path.name,
+                remedy="Let the user of this process read the file, and write text into it.",
+            ) from None
+    return found
 
 
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:

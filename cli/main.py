@@ -142,6 +142,21 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def init(
+    public_url: Annotated[
+        str, typer.Option("--public-url", help="Address of the console, such as https://desk.example.com.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the installation, where docker-compose.yml is.", file_okay=False)
+    ] = Path(),
+) -> None:
+    """Make the secrets and settings of a production installation."""
+    from cli.init import init as make
+
+    make(out, public_url)
+
+
+@app.command()
 def migrate() -> None:
     """Upgrade the database to the newest schema, and put the firm's policies and its desk of tickets in force."""
     from cli.name_index import index_names
