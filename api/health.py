@@ -13,12 +13,13 @@ from temporalio.service import RPCError
 
 from api.metrics import Metrics
 from domain.errors import NotFound, Unavailable
-from front.auth import Deps
+from front.auth import Deps, caller_of
 from front.deps import ApiDeps
+from front.permissions import right_of
 from front.subjects.subject import kinds
 from front.updates import connected
 from store.read import queue
-from store.read.delivery import Delivery, delivery
+from store.read.delivery import Delivery, delivery, feed_ages
 from store.read.pages import View
 from store.scope import FIRM
 
@@ -96,12 +97,15 @@ def _relay(found: Delivery) -> str:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request, deps: Deps) -> Response:
-    """Without sign-in, so for this machine alone."""
+    """From this machine without a sign-in; from elsewhere with an API key for the summary, and else not to be found."""
     if request.client is None or not ip_address(request.client.host).is_loopback:
-        raise NotFound
+        if "authorization" not in request.headers:
+            raise NotFound
+        (await caller_of(request, deps)).check(right_of("summary.read"))
     numbers: Metrics = request.app.state.metrics
     async with deps.db.transaction(FIRM) as session:
         found = await delivery(session)
+        ages = await feed_ages(session)
         work = await queue.counts(session, kinds(deps.subjects))
     waiting = {
         ("inbox", False): found.inbox_waiting,
@@ -109,4 +113,4 @@ async def metrics(request: Request, deps: Deps) -> Response:
         ("outbox", False): found.outbox_waiting,
         ("outbox", True): found.outbox_parked,
     }
-    return Response(numbers.scrape(waiting, work, found.lag_seconds), media_type=CONTENT_TYPE_LATEST)
+    return Response(numbers.scrape(waiting, work, found.lag_seconds, ages), media_type=CONTENT_TYPE_LATEST)

@@ -1,11 +1,11 @@
-"""Waiting and parked messages of inbox and outbox: the health of the relay."""
+"""Whether the firm's data flow: waiting and parked messages of inbox and outbox, and the age of each price feed."""
 
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.models import InboxEvent, OutboxMessage
+from store.models import InboxEvent, MarketClock, OutboxMessage
 from store.read.pages import View
 
 
@@ -45,6 +45,13 @@ async def delivery(session: AsyncSession) -> Delivery:
         outbox_parked=counts.get(("outbox", True), 0),
         lag_seconds=round(lag, 3),
     )
+
+
+async def feed_ages(session: AsyncSession) -> dict[str, float]:
+    """Returns feed -> seconds of wall time since its prices were last judged."""
+    age = func.extract("epoch", func.clock_timestamp() - MarketClock.recorded_at)
+    rows = await session.execute(select(MarketClock.feed, age))
+    return {feed: round(float(seconds), 3) for feed, seconds in rows}
 
 
 def _box(name: str, parked: bool, next_at: Any, *conditions: ColumnElement[bool]) -> Select[Any]:

@@ -395,6 +395,16 @@ async def test_metrics_count_by_route_and_are_for_this_machine(world: ApiWorld) 
     assert 'route="/v1/accounts/{account_id}",status="200"' in text
     assert 'propos_open_work{kind="dispute"} 2.0' in text
     assert world.people["tina"].has("acc") not in text
+    assert "propos_feed_age_seconds{" in text
+
+
+async def test_metrics_are_read_from_elsewhere_with_a_sign_in_that_sees_the_summary(world: ApiWorld) -> None:
+    transport = httpx.ASGITransport(app=create_app(world.deps), client=("192.0.2.1", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://firm.test") as elsewhere:
+        assert (await elsewhere.get("/metrics")).status_code == 404
+        assert (await elsewhere.get("/metrics", headers=_bearer(world, "tina"))).status_code == 403
+        scraped = await elsewhere.get("/metrics", headers=_bearer(world, "risk"))
+        assert (scraped.status_code, "propos_open_work" in scraped.text) == (200, True)
 
 
 async def test_the_console_and_the_api_live_on_one_address(world: ApiWorld) -> None:
