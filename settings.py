@@ -245,7 +245,10 @@ class Settings(BaseSettings):
         return not any(getattr(self, group) for group in _PAYMENTS)
 
     def platform_values(self) -> AdapterValues:
-        """Returns the settings of every platform by name; when none is set, those of one `sandbox`."""
+        """Returns the settings of every platform by name; when none is set, those of one `sandbox`. Raises BadInput
+        without either."""
+        if not self.platforms:
+            self._check_simulation("trading platform", "platforms")
         return self._with_sandbox(self.platforms or {"sandbox": {}}, ("sandbox_url", "sandbox_token"))
 
     def payment_values(self, group: str) -> AdapterValues:
@@ -253,12 +256,22 @@ class Settings(BaseSettings):
         return self._with_sandbox(getattr(self, group), ("sandbox_url", "sandbox_token", "webhook_secret"))
 
     def simulated_provider(self) -> AdapterValues:
-        """Returns the settings of the sandbox's simple payment provider."""
+        """Returns the settings of the sandbox's simple payment provider. Raises BadInput without a sandbox."""
+        self._check_simulation("acquirer, payment rail or statement source", "acquirers")
         return self._with_sandbox({"sandbox": {}}, ("sandbox_url", "sandbox_token", "webhook_secret"))
 
     def identity_values(self) -> AdapterValues:
         """Returns the settings of every identity checker by name; when none is set, those of one `manual`."""
         return self.identity or {"manual": {}}
+
+    def _check_simulation(self, what: str, group: str) -> None:
+        if self.sandbox_token is None:
+            variable = environment_name(group)
+            raise BadInput(
+                f"No {what} is configured.",
+                field=variable,
+                remedy=f"Set {variable} (docs/settings.md). `propos up` simulates what is not configured.",
+            )
 
     def _with_sandbox(self, given: AdapterValues, needed: tuple[str, ...]) -> AdapterValues:
         """Returns the values; fields missing in the entry `sandbox` come from the settings of the sandbox."""

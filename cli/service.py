@@ -9,6 +9,7 @@ import uvloop
 from prometheus_client import start_http_server
 
 from cli.stack import logs
+from domain.errors import PropOSError
 from settings import Settings
 
 
@@ -21,6 +22,9 @@ def run_service(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(name, settings, main, metrics_port))
+    except PropOSError as error:
+        log.error("ended by an error", error=error.message)  # the command prints it with its remedy
+        raise
     except Exception:
         log.exception("ended by an error")
         raise

@@ -26,6 +26,7 @@ _KINDS: Final = ("account", "connect", "thin")
 
 def payment_values(settings: Settings) -> dict[str, AdapterValues]:
     """Returns the settings of the simulated acquirers, rails, statement sources and identity checkers by group."""
+    simple = settings.simulated_provider()
     key = {"key": f"sk_test_{settings.required('sandbox_token')}", "url": f"{settings.sandbox_url.rstrip('/')}/stripe"}
     events = key | {"webhook_secrets": ",".join(_secrets(settings)), "account": _ACCOUNT}
     bank = {
@@ -37,7 +38,6 @@ def payment_values(settings: Settings) -> dict[str, AdapterValues]:
         "collect_minutes": "0",
         "settlements_from": SETTLED_BY,
     }
-    simple = settings.simulated_provider()
     return {
         "acquirers": {"stripe": _secret(events), **simple},
         "rails": {"bank": _secret(bank), "stripe": _secret(events), **simple},

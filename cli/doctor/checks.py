@@ -114,8 +114,9 @@ async def _products(context: Context) -> str:
 
 
 async def _secrets(context: Context) -> str:
-    for name in ("sandbox_token", "webhook_secret"):
-        context.settings.required(name)
+    if context.settings.uses_own_sandbox:
+        for name in ("sandbox_token", "webhook_secret"):
+            context.settings.required(name)
     ring = context.settings.payload_key_ring()
     return f"set; payloads are encrypted with key {ring[0][0]}"
 
@@ -124,6 +125,8 @@ async def _ports(context: Context) -> str:
     if context.running:
         raise Skipped("the running firm uses them")
     settings = context.settings
+    if settings.database_url and settings.temporal_address:
+        raise Skipped("each process has its own")
     sandbox = urlsplit(settings.sandbox_url)
     wanted = {settings.api_port: settings.api_host}
     if settings.uses_own_sandbox:
