@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 import relay.service  # noqa: F401 -- its counters, and those of the loops that it runs
 from api.metrics import Metrics
-from front.permissions import SUBJECTS
 from front.subjects.subject import kinds
+from front.subjects.table import SUBJECTS
 from tests.architecture.source import ROOT
 
 RULES: Final[list[dict[str, Any]]] = [
