@@ -20,6 +20,7 @@ WRITTEN_BY_READER: Final = {
         "surveillance/patterns/size_jump.py",
         "tests/unit/test_size_jump.py",
     },
+    "docs/production.md": {"adapters.env"},
 }
 
 
