@@ -43,7 +43,7 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A part is down; `parts` says which."}})
 async def readyz(deps: Deps, response: Response) -> Readiness:
     """503 while the database or the workflow engine cannot be reached, the relay has fallen behind, the worker or the
     monitor does nothing, or the disk is nearly full."""

@@ -46,7 +46,7 @@ class ProductList(View):
     next_cursor: None = None
 
 
-class OrderBody(Input):
+class FollowingOrderBody(Input):
     kind: OrderKind
 
 
@@ -134,7 +134,7 @@ async def buy_challenge(body: PurchaseOrder, once: Keyed, deps: Deps) -> Bought:
 
 
 @router.post("/challenges/{challenge_id}/orders", status_code=201, dependencies=[Depends(allowed("challenges.order"))])
-async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once: Keyed, deps: Deps) -> Bought:
+async def order_from_challenge(challenge_id: ChallengeId, body: FollowingOrderBody, once: Keyed, deps: Deps) -> Bought:
     """Order what goes on from a challenge: a reset of its phase, a buyback of its broken account, or the activation of
     its funded account. It begins in a challenge of its own once that is paid; this one is closed then."""
     taxed = await checkout.taxes_of_order(deps, once.actor, challenge_id, body.kind)

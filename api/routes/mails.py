@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import inbound, mails
 from front.auth import Caller, Deps, allowed
-from front.fields import Email, Input, TicketId, id_of, one_of, window
+from front.fields import BINARY, Email, Input, TicketId, id_of, one_of, window
 from front.once import Keyed
 from store.read import mails as read
 from store.read import mails_in
@@ -90,7 +90,7 @@ async def mails_of_ticket(ticket_id: TicketId, caller: TicketReader, deps: Deps)
         return list(await mails_in.of_ticket(session, caller.scope, ticket_id))
 
 
-@router.get("/mail-attachments/{file_id}")
+@router.get("/mail-attachments/{file_id}", response_class=Response, responses={200: {"content": {"*/*": BINARY}}})
 async def attachment(file_id: FileId, caller: TicketReader, deps: Deps) -> Response:
     """A file, only to be saved: no browser shows it under our address."""
     async with deps.db.transaction() as session:

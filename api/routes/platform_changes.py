@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["platform changes"])
 Paged = Annotated[Window, Depends(window)]
 
 
-class ChangeBody(Input):
+class PlatformChangeBody(Input):
     """`close_positions`: what is open when the account is shut is closed at market; else the change is abandoned
     then."""
 
@@ -31,7 +31,7 @@ class ChangeBody(Input):
 
 
 @router.post("/platform-changes", status_code=201, dependencies=[Depends(allowed("platform_changes.propose"))])
-async def propose_change(body: ChangeBody, deps: Deps, once: Keyed) -> PlatformChanging:
+async def propose_change(body: PlatformChangeBody, deps: Deps, once: Keyed) -> PlatformChanging:
     """Propose that an account goes on at another platform, with the same balance, levels and days. A second person
     approves it."""
 

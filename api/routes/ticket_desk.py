@@ -36,7 +36,7 @@ class SnoozeBody(Input):
     until: AwareDatetime | None = None
 
 
-class NoteBody(Input):
+class TicketNoteBody(Input):
     body: Words
     seen: Annotated[str, Field(max_length=32)] | None = None
 
@@ -61,7 +61,7 @@ class MacroBody(Input):
     body: Words
 
 
-class Noted(View):
+class TicketNoted(View):
     id: str
     ticket_id: str
 
@@ -93,7 +93,7 @@ class FilledView(View):
     as_of: datetime
 
 
-class PolicyView(View):
+class ServicePolicyView(View):
     """`number`: of the version; 0 before one was published."""
 
     number: int
@@ -124,14 +124,14 @@ async def open_for_trader(trader_id: TraderId, body: TicketBody, once: Keyed) ->
 
 
 @router.post("/tickets/{ticket_id}/notes", status_code=201, dependencies=_WORKS)
-async def write_note(ticket_id: TicketId, body: NoteBody, once: Keyed) -> Noted:
+async def write_note(ticket_id: TicketId, body: TicketNoteBody, once: Keyed) -> TicketNoted:
     """Only staff reads it, and it stops no clock."""
 
-    async def work(session: AsyncSession) -> Noted:
+    async def work(session: AsyncSession) -> TicketNoted:
         made = await tickets.note(session, ticket_id=ticket_id, actor=once.actor, body=body.body, seen=body.seen)
-        return Noted(id=made.id, ticket_id=made.ticket_id)
+        return TicketNoted(id=made.id, ticket_id=made.ticket_id)
 
-    return await once.write(Noted, body, work)
+    return await once.write(TicketNoted, body, work)
 
 
 @router.post("/tickets/{ticket_id}/claim", dependencies=_WORKS)
@@ -276,8 +276,8 @@ async def retire_macro(macro_id: MacroId, once: Keyed) -> MacroView:
 
 
 @router.get("/service-policy", dependencies=[Depends(allowed("service.read"))])
-async def get_policy(deps: Deps) -> PolicyView:
+async def get_policy(deps: Deps) -> ServicePolicyView:
     """Business hours, targets and deadlines in force."""
     async with deps.db.transaction() as session:
         number, policy = await policies.in_force(session)
-        return PolicyView(number=number, policy=policy)
+        return ServicePolicyView(number=number, policy=policy)
