@@ -23,6 +23,7 @@ ON_PAGES_ONLY = {"sanctions.read", "beneficiaries.read"}
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
 PASSKEY = derived_id("psk", "one")
+NEWCOMER = {"name": "Nils", "email": "nils@example.org", "country": "SE"}
 PROOF = {"action": "money", "digest": "0" * 64, "method": "password", "text": PASSWORD}
 
 # method, path, body, permission; {noun} becomes an id of the person whose things are asked for
@@ -55,6 +56,9 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
     ("POST", "/v1/checkout/preview", {"product": "instant"}, "challenges.buy"),
+    ("POST", "/v1/trader-registrations", NEWCOMER, "traders.register"),
+    ("POST", "/v1/traders/{trd}/checkout/preview", {"product": "instant"}, "challenges.buy_for"),
+    ("POST", "/v1/traders/{trd}/challenges", {"product": "instant", "accepted_terms": "0" * 64}, "challenges.buy_for"),
     ("GET", "/v1/receipts", None, "receipts.read"),
     ("GET", f"/v1/receipts/{RECEIPT}", None, "receipts.read"),
     ("POST", "/v1/challenges/{chl}/orders", {"kind": "reset"}, "challenges.order"),

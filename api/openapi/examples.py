@@ -40,7 +40,7 @@ _FORMATS: Final = {
     "binary": "",
     "password": "correct horse battery",
 }
-_STATES: Final = {"pay": "awaiting_approval", "chl": "funded", "dsp": "awaiting_decision", "cbk": "needs_answer"}
+_STATES: Final = {"pay": "awaiting_approval", "chl": "funded", "dsp": "awaiting_decision"}
 _SELDOM: Final = ("refusals", "reasons", "step_up")
 _MONEY: Final = 124_050
 

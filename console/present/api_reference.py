@@ -50,8 +50,8 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Reference:
-    """One operation. `answer`: an example as JSON, empty when there is none. `status`: of the answer. `sent` and `told`:
-    what the model of the body and of the answer says of itself."""
+    """One operation. `answer`: an example as JSON, empty when there is none. `status`: of the answer. `sent` and
+    `told`: what the model of the body and of the answer says of itself."""
 
     line: Line
     chapter: str

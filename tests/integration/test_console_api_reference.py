@@ -53,7 +53,7 @@ async def test_a_page_says_right_fields_units_refusals_and_a_request_that_works(
         "<code>trader_minor</code>",
         "In minor units of its currency",
         "<code>payout-refused</code>",
-        "the payout is not eligible; carries the reasons",
+        "The payout is not eligible; carries the reasons",
         "Idempotency-Key: ",
     ):
         assert words in page, words

@@ -23,6 +23,7 @@ _UNKEYED: Final = {
     "/v1/factors/passkeys/options": "own factors", "/v1/factors/authenticator/confirm": "own factors",
     "/v1/factors/recovery-codes": "own factors",
     "/v1/step-ups": "a proof is used once", "/v1/step-ups/options": "a proof is used once",
+    "/v1/traders/{trader_id}/checkout/preview": "changes nothing",
     "/v1/checkout/preview": "changes nothing", "/v1/orders/check": "changes nothing",
     "/v1/accounts/{account_id}/payouts/simulate": "changes nothing", "/v1/exposure/what-if": "changes nothing",
     "/v1/accounts/{account_id}/credentials/show": "the answer must not be stored",
