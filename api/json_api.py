@@ -42,6 +42,7 @@ from api.routes import (
     surveillance_policy,
     ticket_desk,
     tickets,
+    waiting,
     webhook_endpoints,
 )
 from front.deps import ApiDeps
@@ -112,6 +113,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         exposure,
         firm,
         parked,
+        waiting,
         api_keys,
         webhook_endpoints,
         events,

@@ -77,6 +77,9 @@ MoveId = Annotated[str, id_of("mov")]
 TraderId = Annotated[str, id_of("trd")]
 KeyId = Annotated[str, id_of("key")]
 EndpointId = Annotated[str, id_of("whk")]
+MessageId = Annotated[str, id_of("msg")]
+HitId = Annotated[str, id_of("sht")]
+BeneficiaryPath = Annotated[str, id_of("ben")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
