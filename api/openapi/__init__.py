@@ -59,4 +59,6 @@ def _with_the_rest(app: FastAPI) -> dict[str, Any]:
 def _named(schema: dict[str, Any]) -> dict[str, Any]:
     """The same with pages of accounts called `AccountRowPage`, as clients made from it have them."""
     named: dict[str, Any] = json.loads(_PAGE.sub(r"\1Page", json.dumps(schema)))
+    for name, each in named["components"]["schemas"].items():
+        each["title"] = name
     return named

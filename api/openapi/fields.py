@@ -44,6 +44,7 @@ def describe(schema: dict[str, Any]) -> None:
     said = _said(schema.get("description", ""))
     for name, field in schema.get("properties", {}).items():
         _untitle(field)
+        _in_words(field)
         words = said.get(name) or (field.get("description") and "") or by_name(name, field)
         if words and "description" not in field:
             field["description"] = words
@@ -57,8 +58,16 @@ def _untitle(field: dict[str, Any]) -> None:
             each.pop("title", None)
 
 
+def _in_words(field: dict[str, Any]) -> None:
+    """A default that is no name, such as "equity < floor", is said in words: makers of clients cannot name it."""
+    default = field.get("default")
+    if isinstance(default, str) and "enum" in field and not re.fullmatch(r"[\w -]*", default):
+        field["description"] = f"Usually {field.pop('default')}."
+
+
 def describe_parameter(parameter: dict[str, Any], path: str) -> None:
     name = parameter["name"]
+    parameter["schema"] = _given(parameter["schema"])
     _untitle(parameter["schema"])
     words = _PARAMETERS.get(name) if parameter["in"] == "query" else None
     if parameter["in"] == "path" and name.endswith("id"):
@@ -72,6 +81,12 @@ def by_name(name: str, field: Mapping[str, Any]) -> str:
     if is_time(field):
         return _MARKET if name in _MARKET_TIMES else _TIME
     return next((words for pattern, words in _UNITS if pattern.search(name)), "")
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter is when it is sent: it may be left out, but null cannot be sent."""
+    choices = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    return {**schema, "anyOf": choices} if len(choices) > 1 else choices[0] if choices else schema
 
 
 def is_time(field: Mapping[str, Any]) -> bool:
