@@ -13,7 +13,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from domain.errors import BadInput, BadRequest, MethodNotAllowed, NotFound, PayoutRefused, PropOSError, Unavailable
-from domain.payouts.eligibility import RefusalCode
 from domain.sign_in_errors import StepUpRequired
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -45,7 +44,7 @@ class StepUpAsked(BaseModel):
 class RefusalReason(BaseModel):
     """One reason against a payout, for programs. `figures`: its inputs; money in minor units, moments as RFC 3339."""
 
-    code: RefusalCode
+    code: str
     sentence: str
     figures: dict[str, JsonValue] = {}
 

@@ -149,7 +149,7 @@ class Maker:
         return [self.example(schema["items"], name.removesuffix("s"), path, depth + 1)]
 
     @staticmethod
-    def _number(schema: dict[str, Any], name: str) -> float:
+    def _number(schema: dict[str, Any], name: str) -> Any:
         value = _MONEY if name.endswith("_minor") else 1
         value = max(value, schema.get("minimum", value))
         if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
@@ -157,7 +157,7 @@ class Maker:
         return min(value, schema.get("maximum", value))
 
     def _text(self, schema: dict[str, Any], name: str, path: str) -> str:
-        pattern = schema.get("pattern", "")
+        pattern: str = schema.get("pattern", "")
         if pattern in _PATTERNS and not (name in _TEXTS and pattern.startswith("^[A-Z]")):
             return _PATTERNS[pattern]
         if schema.get("format") in _FORMATS:
@@ -166,7 +166,7 @@ class Maker:
             return pattern[1:4] + "_01k9z3v5w2q8h6r4t0n7m1c3xe"
         if name == "id" or name.endswith("_id"):
             return example_id(name, path)
-        known = _TEXTS.get(name, "1" if _is_decimal(schema) else name.replace("_", "-").strip("-") or "text")
+        known: str = _TEXTS.get(name, "1" if _is_decimal(schema) else name.replace("_", "-").strip("-") or "text")
         return known[: schema.get("maxLength", len(known))].ljust(schema.get("minLength", 0), "x")
 
 

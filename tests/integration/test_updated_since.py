@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from domain.errors import BadInput
+from domain.ledger import fee_paid
+from domain.money import Money
+from store import ledger
 from store.models import Ticket, Trader
 from store.read.listing import OVERLAP, moment
-from tests.api_world import ApiWorld, api_world
+from tests.api_world import NOW, ApiWorld, api_world
 
 LISTS: Final = {
     "accounts": "accounts",
@@ -29,10 +32,12 @@ _GROWING: Final = ("deals", "postings")
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[ApiWorld]:
     async with api_world(database_url) as made:
-        asked = await made.ask(
-            "tina", "POST", f"/v1/accounts/{made.people['tina'].has('acc')}/payouts", {"amount": "500"}
-        )
+        tina = made.people["tina"]
+        asked = await made.ask("tina", "POST", f"/v1/accounts/{tina.has('acc')}/payouts", {"amount": "500"})
         assert asked.status_code == 201, asked.text
+        async with made.db.transaction() as session:
+            fee = fee_paid(tina.has("chl"), Money(minor=54_000, currency="USD"), "sandbox")
+            await ledger.post(session, fee, occurred_at=NOW)
         yield made
 
 
