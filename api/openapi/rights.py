@@ -27,7 +27,7 @@ def routes_of(app: FastAPI) -> dict[tuple[str, str], Access]:
         (route.path, method.lower()): access(route)
         for route in (found.original_route for found in iter_route_contexts(app.routes))
         if isinstance(route, APIRoute) and route.include_in_schema
-        for method in route.methods
+        for method in route.methods or ()
     }
 
 

@@ -105,7 +105,7 @@ def _routes() -> set[tuple[str, str]]:
     return {
         (method, str(context.path))
         for context in iter_route_contexts(router.routes)
-        for method in getattr(context.original_route, "methods", ()) - {"HEAD"}
+        for method in {*(getattr(context.original_route, "methods", None) or ())} - {"HEAD"}
     }
 
 
