@@ -128,7 +128,7 @@ async def propose_action(case_id: CaseId, body: ActionBody, once: Keyed) -> Acti
 
 
 @router.get("/cases/{case_id}/letters", dependencies=[Depends(allowed("cases.read"))])
-async def list_letters(case_id: CaseId, deps: Deps) -> Letters:
+async def list_case_letters(case_id: CaseId, deps: Deps) -> Letters:
     """The message of the proposed or decided action as each trader gets it."""
     async with deps.db.transaction() as session:
         await cases.state(session, case_id)
@@ -144,7 +144,7 @@ async def list_letters(case_id: CaseId, deps: Deps) -> Letters:
 
 
 @router.post("/cases/{case_id}/notes", status_code=201, dependencies=[Depends(allowed("cases.decide"))])
-async def add_note(case_id: CaseId, body: CaseNoteBody, once: Keyed) -> CaseNoted:
+async def add_case_note(case_id: CaseId, body: CaseNoteBody, once: Keyed) -> CaseNoted:
     """Note something about a case. A note is never changed."""
 
     async def work(session: AsyncSession) -> CaseNoted:
