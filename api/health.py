@@ -40,12 +40,12 @@ class Readiness(View):
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
+async def get_health() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz")
-async def readyz(deps: Deps, response: Response) -> Readiness:
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A part is down; `parts` says which."}})
+async def get_readiness(deps: Deps, response: Response) -> Readiness:
     """503 while the database or the workflow engine cannot be reached, the relay has fallen behind, the worker or the
     monitor does nothing, or the disk is nearly full."""
     database, temporal, others = await asyncio.gather(_database(deps), _temporal(deps), _others(deps))

@@ -3,7 +3,6 @@
 from typing import Final
 
 from fastapi import Depends, FastAPI
-from pydantic import BaseModel
 from starlette.middleware import Middleware
 
 from api import health, openapi, problems, webhooks
@@ -35,6 +34,7 @@ from api.routes import (
     products,
     reconciliation,
     selling,
+    selling_for,
     sign_in,
     sign_ins,
     staff,
@@ -42,6 +42,7 @@ from api.routes import (
     surveillance_policy,
     ticket_desk,
     tickets,
+    waiting,
     webhook_endpoints,
 )
 from front.deps import ApiDeps
@@ -62,24 +63,6 @@ A refusal is `application/problem+json`. What belongs to somebody else is answer
 """
 
 
-def _problem(description: str) -> dict[str, str | type[BaseModel]]:
-    return {"model": problems.Problem, "description": description}
-
-
-_REFUSALS: Final = {
-    400: _problem("The request cannot be read."),
-    401: _problem("Not signed in."),
-    403: _problem("The role does not allow it, or it needs a proof first: `step_up` says how."),
-    404: _problem("Unknown, or somebody else's."),
-    409: _problem("Its state does not allow it, or the Idempotency-Key was used with other input."),
-    408: _problem("The body arrived too slowly."),
-    413: _problem("The body is too large."),
-    422: _problem("A field is wrong; `field` names it."),
-    429: _problem("Too many requests or attempts; `Retry-After` says how long to wait where it is known."),
-    503: _problem("A part is down; repeat it with the same key."),
-}
-
-
 def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None) -> FastAPI:
     """`error_page` may answer a refused request that a person made in a browser."""
     metrics = Metrics()
@@ -91,7 +74,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         dependencies=[Depends(only_known_parameters)],
-        responses={status: dict(problem) for status, problem in _REFUSALS.items()},
+        generate_unique_id_function=lambda route: route.name,
         middleware=[Middleware(Observed, metrics=metrics), Middleware(Limits)],
     )
     app.state.deps = deps
@@ -109,6 +92,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         identity_provider,
         challenges,
         selling,
+        selling_for,
         products,
         product_words,
         accounts,
@@ -129,6 +113,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         exposure,
         firm,
         parked,
+        waiting,
         api_keys,
         webhook_endpoints,
         events,

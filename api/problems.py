@@ -7,7 +7,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -41,6 +41,14 @@ class StepUpAsked(BaseModel):
     methods: list[str]
 
 
+class RefusalReason(BaseModel):
+    """One reason against a payout, for programs. `figures`: its inputs; money in minor units, moments as RFC 3339."""
+
+    code: str
+    sentence: str
+    figures: dict[str, JsonValue] = {}
+
+
 class Problem(BaseModel):
     """`type` is stable and for programs, `detail` a sentence for a person, `remedy` what to do about it.
 
@@ -57,7 +65,7 @@ class Problem(BaseModel):
     field: str | None = None
     remedy: str | None = None
     reasons: list[str] | None = None
-    refusals: list[dict[str, Any]] | None = None
+    refusals: list[RefusalReason] | None = None
     proof_id: str | None = None
     step_up: StepUpAsked | None = None
     request_id: str
@@ -82,7 +90,7 @@ def problem_body(error: PropOSError, *, instance: str, request: str) -> dict[str
         field=error.field,
         remedy=error.remedy,
         reasons=refused.reasons if refused else None,
-        refusals=(refused.refusals or None) if refused else None,
+        refusals=[RefusalReason.model_validate(each) for each in refused.refusals] or None if refused else None,
         proof_id=refused.proof_id if refused else None,
         step_up=_step_up(error) if isinstance(error, StepUpRequired) else None,
         request_id=request,

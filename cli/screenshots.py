@@ -40,9 +40,9 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
     "narrow": {"viewport": _NARROW, "color_scheme": "light"},
 }
 _NOBODY: Final = "nobody"
-_DOORS: Final = ("/sign-in", "/sign-up", "/forgot")
+_DOORS: Final = ("/sign-in", "/sign-up", "/forgot", "/docs")
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
-_NO_PAGES: Final = ("/v1/", "/static/", "/docs", "/webhooks", "/metrics")
+_NO_PAGES: Final = ("/v1/", "/static/", "/webhooks", "/metrics")
 _FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png)$")
 _ID: Final = re.compile(r".*(\d|_).*")
 _QUIET_MS: Final = 5_000

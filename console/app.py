@@ -11,6 +11,7 @@ from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
 from console.pages import proving
 from console.pages.accounts import AccountPages
+from console.pages.api_reference import ApiReferencePages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
 from console.pages.challenges import ChallengePages
@@ -61,7 +62,7 @@ _TITLES = {
     429: "Too many attempts",
     503: "A part is down",
 }
-_OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/static")
+_OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/static")
 
 
 def router(deps: ApiDeps) -> APIRouter:
@@ -102,6 +103,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ParkedPages(desk),
         RecordPages(desk),
         ProgramPages(desk),
+        ApiReferencePages(desk),
         TraderActions(desk),
     )
     for page in pages:

@@ -21,16 +21,27 @@ _BODY = """Please confirm that this is your address. Open this link within three
 Until then you can look around, but neither buy a challenge nor ask for a payout.
 If you did not sign up with us, do nothing.
 """
+_REGISTERED = """An account was opened for you with this address. Please confirm that it is yours.
+Open this link within three days:
+
+{link}
+
+Then choose a password here: {site}/forgot
+
+Until you have confirmed the address, no payout can be asked for.
+If you do not know of this, do nothing.
+"""
 
 
-async def ask(session: AsyncSession, *, user_id: str, email: str, site: str) -> None:
-    """Mail the link. `site`: the address of the console. Earlier links of the same user end."""
+async def ask(session: AsyncSession, *, user_id: str, email: str, site: str, registered: bool = False) -> None:
+    """Mail the link. `site`: the address of the console. `registered`: somebody else signed the trader up. Earlier
+    links of the same user end."""
     token = await links.make(session, "confirmation", user_id=user_id)
     await mails.send(
         session,
         to=email,
         subject="Confirm your e-mail address",
-        body=_BODY.format(link=f"{site}/confirm?token={token}"),
+        body=(_REGISTERED if registered else _BODY).format(link=f"{site}/confirm?token={token}", site=site),
         automatic=True,
         key=f"confirmation/{identity.token_digest(token)}",
         kind="confirmation",

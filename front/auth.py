@@ -2,7 +2,6 @@
 something."""
 
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -157,19 +156,21 @@ async def person_of(caller: SignedInCaller) -> Caller:
 SignedInPerson = Annotated[Caller, Depends(person_of)]
 
 
-def allowed(permission: str) -> Callable[[Caller], Awaitable[Caller]]:
-    """A dependency: the caller, when their role has `permission` (a line of `front.permissions.CAN`)."""
-    return having(permissions.right_of(permission))
+@dataclass(frozen=True)
+class Having:
+    """A dependency: the caller, when their role, and the scopes of their API key, have this right."""
 
+    right: Right
 
-def having(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
-    """A dependency: the caller, when their role has this right."""
-
-    async def check(caller: SignedInCaller) -> Caller:
-        caller.check(right)
+    async def __call__(self, caller: SignedInCaller) -> Caller:
+        """Raises NotAllowed, NeedsPerson, OutOfScope."""
+        caller.check(self.right)
         return caller
 
-    return check
+
+def allowed(permission: str) -> Having:
+    """`permission`: a line of `front.permissions.CAN`. Raises KeyError."""
+    return Having(permissions.right_of(permission))
 
 
 def set_cookie(response: Response, deps: ApiDeps, signed_in: SignedIn) -> None:

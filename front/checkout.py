@@ -49,34 +49,40 @@ class PurchaseOrder(Purchase):
     accepted_terms: Hash | None = None
 
 
-async def offer(deps: ApiDeps, actor: Actor, purchase: Purchase) -> Sold:
+class OrderForTrader(PurchaseOrder):
+    """As `PurchaseOrder`. `accepted_terms` is needed: whoever orders for a trader has shown them the terms."""
+
+    accepted_terms: Hash
+
+
+async def offer(deps: ApiDeps, trader_id: str, purchase: Purchase) -> Sold:
     """Returns the purchase with its price for this trader. Changes nothing. Raises BadInput, OrderRefused,
     CouponRefused, Unavailable."""
     async with deps.db.transaction() as session:
         sold = await pricing.net_price(session, purchase.wanted)
-        await pricing.check_coupons(session, sold, actor.trader_id or "")
+        await pricing.check_coupons(session, sold, trader_id)
     net = Money(minor=sold.quote.net_minor, currency=sold.quote.currency)
-    return pricing.with_taxes(sold, await _taxed(deps, actor, sold.of.product, net))
+    return pricing.with_taxes(sold, await _taxed(deps, trader_id, sold.of.product, net))
 
 
-async def taxes_of(deps: ApiDeps, actor: Actor, purchase: Purchase) -> Taxed:
+async def taxes_of(deps: ApiDeps, trader_id: str, purchase: Purchase) -> Taxed:
     """Returns the taxes on a purchase, to be given to `order`. Whether its coupons can be used is not checked."""
     async with deps.db.transaction() as session:
         sold = await pricing.net_price(session, purchase.wanted)
     net = Money(minor=sold.quote.net_minor, currency=sold.quote.currency)
-    return await _taxed(deps, actor, sold.of.product, net)
+    return await _taxed(deps, trader_id, sold.of.product, net)
 
 
 async def taxes_of_order(deps: ApiDeps, actor: Actor, challenge_id: str, kind: OrderKind) -> Taxed | None:
     """Returns the taxes on an order from a challenge; None when it is not sold. Raises NotFound."""
     async with deps.db.transaction() as session:
         found = await orders.price(session, challenge_id, kind)
-    return None if found is None else await _taxed(deps, actor, found[0], found[1])
+    return None if found is None else await _taxed(deps, actor.trader_id or "", found[0], found[1])
 
 
-async def _taxed(deps: ApiDeps, actor: Actor, product: str, net: Money) -> Taxed:
+async def _taxed(deps: ApiDeps, trader_id: str, product: str, net: Money) -> Taxed:
     async with deps.db.transaction() as session:
-        country = (await session.get_one(Trader, actor.trader_id)).country
+        country = (await session.get_one(Trader, trader_id)).country
     taxes = await deps.taxes.quote(country, product, net)
     return Taxed(net, taxes, deps.taxes.seller.model_dump(mode="json"))
 
@@ -85,6 +91,19 @@ async def order(session: AsyncSession, deps: ApiDeps, actor: Actor, body: Purcha
     """The challenge, its checkout's intent and its workflow's start, in one transaction. Raises EmailUnconfirmed, and
     what `firm.selling.pricing.order` refuses with."""
     await confirmations.check_confirmed(session, actor.trader_id or "", deps.sign_ins)
+    return await _order(session, deps, actor, body, taxed, "")
+
+
+async def order_for(
+    session: AsyncSession, deps: ApiDeps, actor: Actor, trader_id: str, body: OrderForTrader, taxed: Taxed
+) -> Challenge:
+    """The same, by a member of staff for a trader, whose address need not be confirmed: payouts still wait for it."""
+    return await _order(session, deps, actor, body, taxed, trader_id)
+
+
+async def _order(
+    session: AsyncSession, deps: ApiDeps, actor: Actor, body: PurchaseOrder, taxed: Taxed, buyer: str
+) -> Challenge:
     return await pricing.order(
         session,
         body.wanted,
@@ -94,6 +113,7 @@ async def order(session: AsyncSession, deps: ApiDeps, actor: Actor, body: Purcha
         return_url=return_url(deps),
         provider=deps.payments.acquirers.default,
         actor=actor,
+        buyer=buyer,
     )
 
 

@@ -12,7 +12,9 @@ from domain.errors import BadInput, NotFound
 from domain.money import Money
 from store.read.pages import MAX_LIMIT, Window
 
-_KEY: Final = re.compile(r"[A-Za-z0-9._:/+=-]{8,120}")
+KEY: Final = r"[A-Za-z0-9._:/+=-]{8,120}"  # an Idempotency-Key
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}  # how OpenAPI describes a file
+_KEY: Final = re.compile(KEY)
 _AMOUNT: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,3})?")
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -75,6 +77,9 @@ MoveId = Annotated[str, id_of("mov")]
 TraderId = Annotated[str, id_of("trd")]
 KeyId = Annotated[str, id_of("key")]
 EndpointId = Annotated[str, id_of("whk")]
+MessageId = Annotated[str, id_of("msg")]
+HitId = Annotated[str, id_of("sht")]
+BeneficiaryPath = Annotated[str, id_of("ben")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404

@@ -16,6 +16,10 @@ from store.read.listing import LONGEST, Asked, Listing
 Text = Annotated[str, StringConstraints(max_length=LONGEST), AfterValidator(plain)]
 _KINDS: Final[Mapping[str, Any]] = {"trader": TraderId}
 _API: Final = "/v1/"
+_UPDATED_SINCE: Final = (
+    "Rows that changed at this moment or later, and those of ten minutes before, so that none is lost. The oldest"
+    " change comes first unless `sort` says otherwise."
+)
 
 
 def asked_from(given: Mapping[str, str], offered: Listing) -> Asked:
@@ -42,7 +46,9 @@ def asked_of(offered: Listing) -> Callable[..., Awaitable[Asked]]:
     sorts = tuple(text for name in offered.orders for text in (name, f"-{name}"))
     kinds = {name: _kind(name, each.values) for name, each in offered.filters.items()}
     kinds |= {"q": Text, "sort": Literal[sorts]}
-    words = {"q": f"Finds by {offered.searches}.", "sort": f"With a minus: descending. Without: {offered.order}."}
+    words = {name: f"{each.label}." for name, each in offered.filters.items()}
+    words |= {"updated_since": _UPDATED_SINCE} if "updated_since" in words else {}
+    words |= {"q": f"Finds by {offered.searches}.", "sort": f"With a minus: descending. Without: {offered.order}."}
     read.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter(

@@ -14,6 +14,7 @@ from front.subjects.table import SUBJECTS
 
 _EVERYBODY: Final = PEOPLE
 _TRADER: Final = frozenset({"trader"})
+_SELLERS: Final = frozenset({"support", "admin"})  # a shop or a CRM acts through a key of one of them
 _KEY_OWNERS: Final = frozenset(ROLES) - {"auditor"}  # a venue is a program: it signs in to make its key
 
 CAN: Final[Mapping[str, frozenset[str]]] = {
@@ -21,6 +22,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
     "challenges.order": _TRADER,
+    "challenges.buy_for": _SELLERS,
     "receipts.read": _TRADER | frozenset({"finance", "support", "admin", "auditor"}),
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
@@ -35,6 +37,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "payouts.simulate": _EVERYBODY - {"auditor"},
     "disputes.open": _TRADER,
     "traders.read": _EVERYBODY,
+    "traders.register": _SELLERS,
     "traders.identity_facts": frozenset({"risk", "admin", "auditor"}),
     "traders.set_beneficiary": _TRADER,
     "traders.check_identity": _TRADER,

@@ -19,10 +19,11 @@ CHARGEBACK, RECEIPT = derived_id("cbk", "one"), derived_id("rcp", "one")
 BENEFICIARY, HIT, BREAK = derived_id("ben", "one"), derived_id("sht", "one"), derived_id("brk", "one")
 KEY, ENDPOINT, EVENT = derived_id("key", "one"), derived_id("whk", "one"), derived_id("evt", "one")
 MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
-ON_PAGES_ONLY = {"sanctions.read", "beneficiaries.read"}
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
+MESSAGE = derived_id("msg", "one")
 PASSKEY = derived_id("psk", "one")
+NEWCOMER = {"name": "Nils", "email": "nils@example.org", "country": "SE"}
 PROOF = {"action": "money", "digest": "0" * 64, "method": "password", "text": PASSWORD}
 
 # method, path, body, permission; {noun} becomes an id of the person whose things are asked for
@@ -55,6 +56,9 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
     ("POST", "/v1/checkout/preview", {"product": "instant"}, "challenges.buy"),
+    ("POST", "/v1/trader-registrations", NEWCOMER, "traders.register"),
+    ("POST", "/v1/traders/{trd}/checkout/preview", {"product": "instant"}, "challenges.buy_for"),
+    ("POST", "/v1/traders/{trd}/challenges", {"product": "instant", "accepted_terms": "0" * 64}, "challenges.buy_for"),
     ("GET", "/v1/receipts", None, "receipts.read"),
     ("GET", f"/v1/receipts/{RECEIPT}", None, "receipts.read"),
     ("POST", "/v1/challenges/{chl}/orders", {"kind": "reset"}, "challenges.order"),
@@ -154,6 +158,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/tickets/{tkt}", None, "tickets.read"),
     ("POST", "/v1/tickets", {"subject": "x", "body": "y"}, "tickets.open"),
     ("POST", "/v1/tickets/{tkt}/messages", {"body": "y"}, "tickets.write"),
+    ("POST", f"/v1/tickets/{{tkt}}/messages/{MESSAGE}/take-back", None, "tickets.write"),
     ("POST", "/v1/tickets/{tkt}/solve", None, "tickets.solve"),
     ("POST", "/v1/traders/{trd}/tickets", {"subject": "x", "body": "y"}, "tickets.open_for"),
     ("POST", "/v1/tickets/{tkt}/notes", {"body": "y"}, "tickets.work"),
@@ -183,6 +188,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/traders/{trd}/beneficiaries", None, "traders.read"),
     ("POST", "/v1/traders/{trd}/payees", {"rail": "elsewhere"}, "traders.set_beneficiary"),
     ("POST", "/v1/traders/{trd}/identity-check", None, "traders.check_identity"),
+    ("GET", f"/v1/beneficiaries/{BENEFICIARY}", None, "beneficiaries.read"),
+    ("GET", f"/v1/sanction-hits/{HIT}", None, "sanctions.read"),
     ("POST", f"/v1/beneficiaries/{BENEFICIARY}/confirm", REASON, "beneficiaries.decide"),
     ("POST", f"/v1/beneficiaries/{BENEFICIARY}/refuse", REASON, "beneficiaries.decide"),
     ("POST", f"/v1/sanction-hits/{HIT}/clear", REASON, "sanctions.decide"),
@@ -277,7 +284,7 @@ OPEN = {
     ("POST", "/webhooks/tickets/{}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
 }  # fmt: skip
-NAMED = "cas|cbk|cmp|rcp|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac"
+NAMED = "cas|cbk|cmp|rcp|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg"
 NOUNS = ("chl", "acc", "brc", "prf", "pay", "dsp", "tkt", "trd")
 
 

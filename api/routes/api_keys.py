@@ -31,7 +31,7 @@ class KeyBody(Input):
     days: Days = programs.DAYS
 
 
-class RotateBody(Input):
+class KeyRotationBody(Input):
     """`overlap_hours`: how long the old key works beside the new one."""
 
     overlap_hours: Hours = programs.OVERLAP_HOURS
@@ -66,7 +66,7 @@ async def make_key(body: KeyBody, once: Keyed) -> KeyMade:
 
 
 @router.post("/{key_id}/rotate", status_code=201, dependencies=[Depends(allowed("keys.manage"))])
-async def rotate_key(key_id: KeyId, body: RotateBody, once: Keyed) -> KeyMade:
+async def rotate_key(key_id: KeyId, body: KeyRotationBody, once: Keyed) -> KeyMade:
     """A new key with the same name and scopes; the old one works on for the overlap. Staff need a step-up."""
     return await programs.rotate_key(once, key_id, overlap_hours=body.overlap_hours, days=body.days, body=body)
 

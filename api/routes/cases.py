@@ -45,7 +45,7 @@ class ActionBody(Input):
     payouts: Annotated[tuple[Annotated[str, Field(pattern=r"^pay_[0-9a-z]{26}$")], ...], Field(max_length=50)] = ()
 
 
-class NoteBody(Input):
+class CaseNoteBody(Input):
     body: Words
 
 
@@ -56,7 +56,7 @@ class AssignBody(Input):
     reason: Annotated[str, Field(max_length=1000)] = ""
 
 
-class Noted(View):
+class CaseNoted(View):
     id: str
     case_id: str
 
@@ -128,7 +128,7 @@ async def propose_action(case_id: CaseId, body: ActionBody, once: Keyed) -> Acti
 
 
 @router.get("/cases/{case_id}/letters", dependencies=[Depends(allowed("cases.read"))])
-async def list_letters(case_id: CaseId, deps: Deps) -> Letters:
+async def list_case_letters(case_id: CaseId, deps: Deps) -> Letters:
     """The message of the proposed or decided action as each trader gets it."""
     async with deps.db.transaction() as session:
         await cases.state(session, case_id)
@@ -144,13 +144,15 @@ async def list_letters(case_id: CaseId, deps: Deps) -> Letters:
 
 
 @router.post("/cases/{case_id}/notes", status_code=201, dependencies=[Depends(allowed("cases.decide"))])
-async def add_note(case_id: CaseId, body: NoteBody, once: Keyed) -> Noted:
+async def add_case_note(case_id: CaseId, body: CaseNoteBody, once: Keyed) -> CaseNoted:
     """Note something about a case. A note is never changed."""
 
-    async def work(session: AsyncSession) -> Noted:
-        return Noted(id=(await firm_cases.note(session, case_id, body=body.body, actor=once.actor)).id, case_id=case_id)
+    async def work(session: AsyncSession) -> CaseNoted:
+        return CaseNoted(
+            id=(await firm_cases.note(session, case_id, body=body.body, actor=once.actor)).id, case_id=case_id
+        )
 
-    return await once.write(Noted, body, work)
+    return await once.write(CaseNoted, body, work)
 
 
 @router.post("/cases/{case_id}/assign", dependencies=[Depends(allowed("cases.decide"))])

@@ -46,7 +46,7 @@ class ProductList(View):
     next_cursor: None = None
 
 
-class OrderBody(Input):
+class FollowingOrderBody(Input):
     kind: OrderKind
 
 
@@ -88,7 +88,7 @@ class ExtensionAnswer(View):
     extensions_left: int
 
 
-class _Ordered(View):
+class Ordered(View):
     """The part of a purchase that is remembered under its key: the checkout follows from it."""
 
     id: str
@@ -124,22 +124,22 @@ async def get_product(product: str, deps: Deps) -> ProductView:
 async def buy_challenge(body: PurchaseOrder, once: Keyed, deps: Deps) -> Bought:
     """Order a challenge: nothing is charged before the buyer pays at the checkout. See /v1/checkout/preview for its
     price."""
-    taxed = await checkout.taxes_of(deps, once.actor, body)
+    taxed = await checkout.taxes_of(deps, once.actor.trader_id or "", body)
 
-    async def work(session: AsyncSession) -> _Ordered:
-        return _Ordered(id=(await checkout.order(session, deps, once.actor, body, taxed)).id)
+    async def work(session: AsyncSession) -> Ordered:
+        return Ordered(id=(await checkout.order(session, deps, once.actor, body, taxed)).id)
 
-    ordered = await once.write(_Ordered, body, work)
-    return await _bought(deps, ordered.id)
+    ordered = await once.write(Ordered, body, work)
+    return await bought(deps, ordered.id)
 
 
 @router.post("/challenges/{challenge_id}/orders", status_code=201, dependencies=[Depends(allowed("challenges.order"))])
-async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once: Keyed, deps: Deps) -> Bought:
+async def order_from_challenge(challenge_id: ChallengeId, body: FollowingOrderBody, once: Keyed, deps: Deps) -> Bought:
     """Order what goes on from a challenge: a reset of its phase, a buyback of its broken account, or the activation of
     its funded account. It begins in a challenge of its own once that is paid; this one is closed then."""
     taxed = await checkout.taxes_of_order(deps, once.actor, challenge_id, body.kind)
 
-    async def work(session: AsyncSession) -> _Ordered:
+    async def work(session: AsyncSession) -> Ordered:
         row = await orders.order(
             session,
             challenge_id,
@@ -149,13 +149,13 @@ async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once:
             actor=once.actor,
             taxed=taxed,
         )
-        return _Ordered(id=row.id)
+        return Ordered(id=row.id)
 
-    ordered = await once.write(_Ordered, body, work)
-    return await _bought(deps, ordered.id)
+    ordered = await once.write(Ordered, body, work)
+    return await bought(deps, ordered.id)
 
 
-async def _bought(deps: ApiDeps, challenge_id: str) -> Bought:
+async def bought(deps: ApiDeps, challenge_id: str) -> Bought:
     """Returns the order with its checkout."""
     await checkout.ensure_checkout(deps, challenge_id)
     async with deps.db.transaction() as session:

@@ -37,7 +37,7 @@ class Reset(Input):
     reason: Reason | None = None
 
 
-class SignInView(View):
+class PlatformSignIn(View):
     username: str
     password: str
 
@@ -71,7 +71,7 @@ async def show_credentials(
     caller: Annotated[Caller, Depends(allowed("credentials.show"))],
     deps: Deps,
     response: Response,
-) -> SignInView:
+) -> PlatformSignIn:
     """The password, once: it is kept nowhere afterwards, and a second call is refused (409). Has no idempotency key,
     because its answer must not be stored."""
     response.headers["Cache-Control"] = "no-store"
@@ -79,7 +79,7 @@ async def show_credentials(
         shown = await credentials.show(session, account_id, actor=caller.actor)
     if shown.password is None:
         raise Conflict("The password was shown before.", remedy="Reset it to get a new one.")
-    return SignInView(username=shown.username, password=shown.password.get_secret_value())
+    return PlatformSignIn(username=shown.username, password=shown.password.get_secret_value())
 
 
 @router.post("/reset", dependencies=[Depends(allowed("credentials.reset"))])

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import DecisionResult
-from front.auth import having
+from front.auth import Having
 from front.deciding import by_workflow, on_record
 from front.fields import DecisionBody, id_of
 from front.once import Keyed
@@ -30,7 +30,7 @@ def router(subjects: Subjects) -> APIRouter:
                 summary=f"{verb.name} {subject.label}".replace("_", " ").capitalize(),
                 description=verb.means,
                 response_model=verb.answer or DecisionResult,
-                dependencies=[Depends(having(verb.right))],
+                dependencies=[Depends(Having(verb.right))],
             )
     return made
 

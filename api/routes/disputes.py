@@ -12,6 +12,7 @@ from front import compensating
 from front.auth import Caller, Deps, SignedInCaller, allowed
 from front.exports import prove_export
 from front.fields import (
+    BINARY,
     AccountId,
     ActionId,
     AmountText,
@@ -135,7 +136,7 @@ async def get_dispute(dispute_id: DisputeId, caller: Reader, deps: Deps) -> read
         return await read.one(session, caller.scope, dispute_id)
 
 
-@router.get("/disputes/{dispute_id}/pack", response_class=Response, responses={200: {"content": {_ZIP: {}}}})
+@router.get("/disputes/{dispute_id}/pack", response_class=Response, responses={200: {"content": {_ZIP: BINARY}}})
 async def get_pack(dispute_id: DisputeId, caller: Reader, deps: Deps) -> Response:
     """The frozen evidence as one zip. `propos dispute check` checks it without a database. Staff need a step-up."""
     once = Once(deps, caller.actor, "GET pack", secrets.token_hex(20), caller.token)

@@ -63,27 +63,27 @@ async def get_exposure(deps: Deps, platform: PlatformName | None = None) -> Expo
 
 
 @router.get("/history", dependencies=[Depends(allowed("exposure.read"))])
-async def get_history(deps: Deps, hours: Hours = 24) -> History:
+async def get_exposure_history(deps: Deps, hours: Hours = 24) -> History:
     """One point a minute of market time, oldest first."""
     async with deps.db.transaction() as session:
         return History(items=await exposure.history(session, hours=hours))
 
 
 @router.get("/limits", dependencies=[Depends(allowed("exposure.read"))])
-async def get_limits(deps: Deps) -> Limits:
+async def get_exposure_limits(deps: Deps) -> Limits:
     """Every limit with its figure, the most used first."""
     async with deps.db.transaction() as session:
         return Limits(items=await exposure.limits(session, await exposure.firm(session)))
 
 
 @router.get("/days", dependencies=[Depends(allowed("exposure.read"))])
-async def get_days() -> Days:
+async def get_historic_days() -> Days:
     """Historic days whose moves a what-if can repeat."""
     return Days(items=HISTORIC)
 
 
 @router.post("/what-if")
-async def post_what_if(body: WhatIfBody, caller: Asker, deps: Deps) -> WhatIfView:
+async def ask_what_if(body: WhatIfBody, caller: Asker, deps: Deps) -> WhatIfView:
     """Which accounts a shock would break or pass, and what the firm would owe. Changes nothing."""
     shock = shock_of(body)
     shocks: tuple[Shock, ...] = (shock,)
@@ -94,7 +94,7 @@ async def post_what_if(body: WhatIfBody, caller: Asker, deps: Deps) -> WhatIfVie
 
 
 @router.post("/stops", dependencies=[Depends(allowed("exposure.stop"))])
-async def post_stop(body: StopBody, keyed: Keyed, deps: Deps) -> StopAnswer:
+async def ask_for_stop(body: StopBody, keyed: Keyed, deps: Deps) -> StopAnswer:
     """Asks for a stop of the trading in a symbol, of a product, at a platform or of the firm, or for its end; a second
     person who asks for the same agrees to it, and then it is carried out at the venues."""
 

@@ -66,7 +66,7 @@ async def verify_audit(deps: Deps) -> audit.AuditCheck:
 
 
 @router.get("/search")
-async def find(
+async def find_anything(
     q: Annotated[str, Query(min_length=1, max_length=200)],
     caller: Annotated[Caller, Depends(allowed("search"))],
     deps: Deps,

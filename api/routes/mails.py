@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import inbound, mails
 from front.auth import Caller, Deps, allowed
-from front.fields import Email, Input, TicketId, id_of, one_of, window
+from front.fields import BINARY, Email, Input, TicketId, id_of, one_of, window
 from front.once import Keyed
 from store.read import mails as read
 from store.read import mails_in
@@ -46,7 +46,7 @@ async def list_mails(
 
 
 @router.get("/incoming-mails", dependencies=[_READS])
-async def list_incoming(
+async def list_incoming_mails(
     deps: Deps,
     page: Annotated[Window, Depends(window)],
     state: Literal["ticket", "automatic", "bounce", "ours", "held"] | None = None,
@@ -68,7 +68,7 @@ async def release_mail(mail_id: IncomingMailId, once: Keyed) -> Done:
 
 
 @router.get("/mail-addresses", dependencies=[_READS])
-async def list_unreachable(deps: Deps) -> list[read.UnreachableAddress]:
+async def list_unreachable_addresses(deps: Deps) -> list[read.UnreachableAddress]:
     """Addresses to which nothing is sent, because mail to them came back for good."""
     async with deps.db.transaction() as session:
         return list(await read.unreachable(session))
@@ -85,13 +85,13 @@ async def clear_address(body: AddressBody, once: Keyed) -> Done:
 
 
 @router.get("/tickets/{ticket_id}/mails")
-async def mails_of_ticket(ticket_id: TicketId, caller: TicketReader, deps: Deps) -> list[mails_in.IncomingMailView]:
+async def list_ticket_mails(ticket_id: TicketId, caller: TicketReader, deps: Deps) -> list[mails_in.IncomingMailView]:
     async with deps.db.transaction() as session:
         return list(await mails_in.of_ticket(session, caller.scope, ticket_id))
 
 
-@router.get("/mail-attachments/{file_id}")
-async def attachment(file_id: FileId, caller: TicketReader, deps: Deps) -> Response:
+@router.get("/mail-attachments/{file_id}", response_class=Response, responses={200: {"content": {"*/*": BINARY}}})
+async def get_mail_attachment(file_id: FileId, caller: TicketReader, deps: Deps) -> Response:
     """A file, only to be saved: no browser shows it under our address."""
     async with deps.db.transaction() as session:
         file = await mails_in.file(session, caller.scope, file_id)

@@ -34,7 +34,7 @@ Number = Annotated[
 Name = Annotated[Line, Field(max_length=40)]
 
 
-class OrderBody(Input):
+class OrderToCheck(Input):
     """The account is named by `account_id`, or by `platform` and `login`. Numbers are strings.
 
     `market` and `pending` need `symbol`, `side` and `lots`; `pending` also `price`. `close` needs `position_id`, and
@@ -68,7 +68,7 @@ class BrokenView(View):
     figures: dict[str, Any]
 
 
-class RoomView(View):
+class RoomAfterOrder(View):
     """The room to one limit: now, after the order, and when its stop is hit (None without a stop)."""
 
     rule_id: str
@@ -78,7 +78,7 @@ class RoomView(View):
     room_at_stop_minor: int | None
 
 
-class WarningView(View):
+class OrderWarning(View):
     """What the order would lead to later.
 
     `at_stop`: when its stop is hit. `by_time`: within the next hour, if nothing else happens. `news`: a release within
@@ -135,8 +135,8 @@ class OrderVerdictView(View):
     data: Literal["live", "stale", "unknown"]
     refusals: tuple[RefusalView, ...]
     broken: tuple[BrokenView, ...]
-    warnings: tuple[WarningView, ...]
-    rooms: tuple[RoomView, ...]
+    warnings: tuple[OrderWarning, ...]
+    rooms: tuple[RoomAfterOrder, ...]
     price: Decimal | None
     balance_minor: int | None
     equity_minor: int | None
@@ -147,7 +147,7 @@ class OrderVerdictView(View):
 
 
 @router.post("/orders/check")
-async def check_order(body: OrderBody, caller: Checker, deps: Deps) -> OrderVerdictView:
+async def check_order(body: OrderToCheck, caller: Checker, deps: Deps) -> OrderVerdictView:
     """Says whether an order would break a rule, before it is placed. The account's own rules judge it, on the state
     that the monitor stored last, usually about a second ago. It changes and reserves nothing, so it needs no
     Idempotency-Key."""
@@ -165,7 +165,7 @@ async def check_order(body: OrderBody, caller: Checker, deps: Deps) -> OrderVerd
     return view_of(found)
 
 
-def asked_of(body: OrderBody) -> Order:
+def asked_of(body: OrderToCheck) -> Order:
     """Raises BadInput for a body that names no account, or half an order."""
     if (body.account_id is None) == (body.platform is None and body.login is None) or (
         body.account_id is None and (body.platform is None or body.login is None)
@@ -207,11 +207,11 @@ def view_of(check: OrderCheck) -> OrderVerdictView:
         refusals=tuple(RefusalView(code=each.code, sentence=each.sentence) for each in check.refusals),
         broken=tuple(_broken(each) for each in found.broken) if found else (),
         warnings=tuple(
-            WarningView(kind=each.kind, rule_id=each.rule_id, at=each.at, sentence=each.sentence)
+            OrderWarning(kind=each.kind, rule_id=each.rule_id, at=each.at, sentence=each.sentence)
             for each in (found.warnings if found else ())
         ),
         rooms=tuple(
-            RoomView(
+            RoomAfterOrder(
                 rule_id=each.rule_id,
                 floor_minor=each.floor_minor,
                 room_minor=each.room_minor,

@@ -30,7 +30,7 @@ class MessageDone(View):
 
 
 @router.get("/parked-messages", dependencies=[Depends(allowed("queue.read"))])
-async def list_parked(
+async def list_parked_messages(
     deps: Deps, page: Annotated[Window, Depends(window)], box: parked.Box | None = None
 ) -> Page[read.ParkedMessage]:
     """Messages that could not be delivered and events that could not be handled, the oldest first."""
@@ -39,7 +39,7 @@ async def list_parked(
 
 
 @router.post("/parked-messages/{box}/{number}/retry", dependencies=[Depends(allowed("messages.retry"))])
-async def try_again(box: parked.Box, number: Number, once: Keyed) -> MessageDone:
+async def retry_message(box: parked.Box, number: Number, once: Keyed) -> MessageDone:
     """Try it anew. It keeps its key, so what it did before is not done twice. A lock of an account that trades again is
     refused."""
 
@@ -51,7 +51,7 @@ async def try_again(box: parked.Box, number: Number, once: Keyed) -> MessageDone
 
 
 @router.post("/parked-messages/{box}/{number}/drop", dependencies=[Depends(allowed("messages.drop"))])
-async def give_up(box: parked.Box, number: Number, body: GiveUpBody, once: Keyed) -> MessageDone:
+async def drop_message(box: parked.Box, number: Number, body: GiveUpBody, once: Keyed) -> MessageDone:
     """Give it up for good: its effect never happens. Payouts of an account whose balance was to be reset still wait for
     that; the reset can be tried again later."""
 

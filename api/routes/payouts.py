@@ -1,6 +1,7 @@
 """Payouts: asked for by traders, decided by finance."""
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -13,6 +14,7 @@ from firm.payouts import requests as payouts
 from firm.payouts.preview import PayoutPreview, preview
 from firm.payouts.row import transfer_of
 from front.auth import Caller, Deps, SignedInCaller, allowed
+from front.deprecating import Deprecated
 from front.fields import AccountId, AmountText, BeneficiaryId, Input, PayoutId, positive_money, window
 from front.lists import asked_of
 from front.once import Keyed
@@ -26,6 +28,7 @@ Reader = Annotated[Caller, Depends(allowed("payouts.read"))]
 Simulator = Annotated[Caller, Depends(allowed("payouts.simulate"))]
 
 
+_SIMULATE_INSTEAD: Final = Deprecated(date(2026, 12, 1), date(2027, 12, 1), "simulate_payout")
 Cycle = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,30}$")]
 
 
@@ -67,11 +70,11 @@ class PayoutAsked(View):
     warnings: tuple[str, ...] = ()
 
 
-@router.get("/accounts/{account_id}/payouts/preview")
+@router.get("/accounts/{account_id}/payouts/preview", deprecated=True, dependencies=[Depends(_SIMULATE_INSTEAD)])
 async def preview_payout(
     account_id: AccountId, caller: Reader, deps: Deps, amount: AmountText, cycle: Cycle | None = None
 ) -> PayoutPreview:
-    """Returns what a payout of `amount` would do: the shares, the room left to every limit, and what prevents it."""
+    """Returns what a payout of `amount` would do. `POST /v1/accounts/{id}/payouts/simulate` says the same and more."""
     async with deps.db.transaction() as session:
         account = await accounts.visible_account(session, caller.scope, account_id)
         return await preview(

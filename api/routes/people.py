@@ -231,7 +231,7 @@ async def put_beneficiary(
 
 
 @router.put("/beneficiary-confirmation", status_code=204)
-async def confirm_beneficiary(body: TokenBody, deps: Deps) -> None:
+async def confirm_beneficiary_by_mail(body: TokenBody, deps: Deps) -> None:
     """Change where a trader is paid with the link of a mail. The account then waits as every changed one does."""
     async with deps.db.transaction(FIRM) as session:
         await beneficiaries.confirm_link(session, body.token)

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["platform changes"])
 Paged = Annotated[Window, Depends(window)]
 
 
-class ChangeBody(Input):
+class PlatformChangeBody(Input):
     """`close_positions`: what is open when the account is shut is closed at market; else the change is abandoned
     then."""
 
@@ -31,7 +31,7 @@ class ChangeBody(Input):
 
 
 @router.post("/platform-changes", status_code=201, dependencies=[Depends(allowed("platform_changes.propose"))])
-async def propose_change(body: ChangeBody, deps: Deps, once: Keyed) -> PlatformChanging:
+async def propose_platform_change(body: PlatformChangeBody, deps: Deps, once: Keyed) -> PlatformChanging:
     """Propose that an account goes on at another platform, with the same balance, levels and days. A second person
     approves it."""
 
@@ -51,7 +51,7 @@ async def propose_change(body: ChangeBody, deps: Deps, once: Keyed) -> PlatformC
 
 
 @router.get("/platform-changes", dependencies=[Depends(allowed("platform_changes.read"))])
-async def list_changes(
+async def list_platform_changes(
     deps: Deps, page: Paged, state: Annotated[str, one_of(PLATFORM_CHANGE.states)] | None = None
 ) -> Page[read.PlatformChangeRow]:
     async with deps.db.transaction() as session:
@@ -59,7 +59,7 @@ async def list_changes(
 
 
 @router.get("/platform-changes/{change_id}", dependencies=[Depends(allowed("platform_changes.read"))])
-async def get_change(change_id: PlatformChangeId, deps: Deps) -> read.PlatformChangeView:
+async def get_platform_change(change_id: PlatformChangeId, deps: Deps) -> read.PlatformChangeView:
     """With the figures that the change carries over. An approval carries their `seen`."""
     async with deps.db.transaction() as session:
         change = await session.get(PlatformChange, change_id)

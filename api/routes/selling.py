@@ -33,7 +33,7 @@ class Offer(View):
     quote: str
 
 
-def _offer(sold: Sold) -> Offer:
+def offer_of(sold: Sold) -> Offer:
     price = sold.quote
     return Offer(
         product=sold.of.product,
@@ -53,7 +53,7 @@ def _offer(sold: Sold) -> Offer:
 @router.post("/checkout/preview", dependencies=[Depends(allowed("challenges.buy"))])
 async def preview_checkout(body: Purchase, caller: SignedInCaller, deps: Deps) -> Offer:
     """What a purchase would cost. It changes nothing, so that it needs no Idempotency-Key."""
-    return _offer(await checkout.offer(deps, caller.actor, body))
+    return offer_of(await checkout.offer(deps, caller.actor.trader_id or "", body))
 
 
 @router.get("/receipts")

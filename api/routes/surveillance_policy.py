@@ -24,14 +24,14 @@ class PolicyBody(Input):
 
 
 @router.get("/surveillance/policy", dependencies=[Read])
-async def read_policy(deps: Deps) -> policy_changes.PolicyView:
+async def get_surveillance_policy(deps: Deps) -> policy_changes.PolicyView:
     """The policy in force."""
     async with deps.db.transaction() as session:
         return await policy_changes.in_force(session)
 
 
 @router.post("/policy-changes", status_code=201, dependencies=[Depends(allowed("policy_changes.decide"))])
-async def propose_policy(body: PolicyBody, once: Keyed) -> PolicyChanged:
+async def propose_policy_change(body: PolicyBody, once: Keyed) -> PolicyChanged:
     """Propose another policy. Its thresholds are replayed over the past first; a second person then approves it with
     `POST /v1/policy-changes/{id}/approve`, and it is in force at once."""
 

@@ -36,7 +36,7 @@ class SnoozeBody(Input):
     until: AwareDatetime | None = None
 
 
-class NoteBody(Input):
+class TicketNoteBody(Input):
     body: Words
     seen: Annotated[str, Field(max_length=32)] | None = None
 
@@ -61,7 +61,7 @@ class MacroBody(Input):
     body: Words
 
 
-class Noted(View):
+class TicketNoted(View):
     id: str
     ticket_id: str
 
@@ -93,7 +93,7 @@ class FilledView(View):
     as_of: datetime
 
 
-class PolicyView(View):
+class ServicePolicyView(View):
     """`number`: of the version; 0 before one was published."""
 
     number: int
@@ -105,7 +105,7 @@ def _macro(row: TicketMacro) -> MacroView:
 
 
 @router.post("/traders/{trader_id}/tickets", status_code=201, dependencies=[Depends(allowed("tickets.open_for"))])
-async def open_for_trader(trader_id: TraderId, body: TicketBody, once: Keyed) -> TicketAnswer:
+async def open_ticket_for_trader(trader_id: TraderId, body: TicketBody, once: Keyed) -> TicketAnswer:
     """The firm writes first: the ticket waits for the trader."""
 
     async def work(session: AsyncSession) -> TicketAnswer:
@@ -124,18 +124,18 @@ async def open_for_trader(trader_id: TraderId, body: TicketBody, once: Keyed) ->
 
 
 @router.post("/tickets/{ticket_id}/notes", status_code=201, dependencies=_WORKS)
-async def write_note(ticket_id: TicketId, body: NoteBody, once: Keyed) -> Noted:
+async def write_ticket_note(ticket_id: TicketId, body: TicketNoteBody, once: Keyed) -> TicketNoted:
     """Only staff reads it, and it stops no clock."""
 
-    async def work(session: AsyncSession) -> Noted:
+    async def work(session: AsyncSession) -> TicketNoted:
         made = await tickets.note(session, ticket_id=ticket_id, actor=once.actor, body=body.body, seen=body.seen)
-        return Noted(id=made.id, ticket_id=made.ticket_id)
+        return TicketNoted(id=made.id, ticket_id=made.ticket_id)
 
-    return await once.write(Noted, body, work)
+    return await once.write(TicketNoted, body, work)
 
 
 @router.post("/tickets/{ticket_id}/claim", dependencies=_WORKS)
-async def claim(ticket_id: TicketId, body: ClaimBody, once: Keyed) -> TicketAnswer:
+async def claim_ticket(ticket_id: TicketId, body: ClaimBody, once: Keyed) -> TicketAnswer:
     """For some minutes, which every activity prolongs."""
 
     async def work(session: AsyncSession) -> Ticket:
@@ -145,7 +145,7 @@ async def claim(ticket_id: TicketId, body: ClaimBody, once: Keyed) -> TicketAnsw
 
 
 @router.post("/tickets/{ticket_id}/release", dependencies=_WORKS)
-async def release(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
+async def release_ticket(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
     async def work(session: AsyncSession) -> Ticket:
         return await ticket_desk.release(session, ticket_id=ticket_id, actor=once.actor)
 
@@ -153,7 +153,7 @@ async def release(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
 
 
 @router.post("/tickets/{ticket_id}/snooze", dependencies=_WORKS)
-async def snooze(ticket_id: TicketId, body: SnoozeBody, once: Keyed) -> TicketAnswer:
+async def snooze_ticket(ticket_id: TicketId, body: SnoozeBody, once: Keyed) -> TicketAnswer:
     async def work(session: AsyncSession) -> Ticket:
         return await ticket_desk.snooze(session, ticket_id=ticket_id, actor=once.actor, until=body.until)
 
@@ -161,7 +161,7 @@ async def snooze(ticket_id: TicketId, body: SnoozeBody, once: Keyed) -> TicketAn
 
 
 @router.post("/tickets/{ticket_id}/wake", dependencies=_WORKS)
-async def wake(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
+async def wake_ticket(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
     async def work(session: AsyncSession) -> Ticket:
         return await ticket_desk.wake(session, ticket_id=ticket_id, actor=once.actor)
 
@@ -169,7 +169,7 @@ async def wake(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
 
 
 @router.post("/tickets/{ticket_id}/merge", dependencies=_WORKS)
-async def merge(ticket_id: TicketId, body: MergeBody, once: Keyed) -> TicketAnswer:
+async def merge_ticket(ticket_id: TicketId, body: MergeBody, once: Keyed) -> TicketAnswer:
     """The answer is the ticket at the end of the chain."""
 
     async def work(session: AsyncSession) -> Ticket:
@@ -179,7 +179,7 @@ async def merge(ticket_id: TicketId, body: MergeBody, once: Keyed) -> TicketAnsw
 
 
 @router.post("/tickets/{ticket_id}/split", dependencies=_WORKS)
-async def split(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
+async def split_ticket(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
     """Undoes the merge of this ticket."""
 
     async def work(session: AsyncSession) -> Ticket:
@@ -196,7 +196,7 @@ async def _answered(once: Once, body: Input | None, work: Work) -> TicketAnswer:
 
 
 @router.put("/tickets/{ticket_id}/looking", dependencies=_WORKS)
-async def look(
+async def look_at_ticket(
     ticket_id: TicketId, body: LookBody, caller: Annotated[Caller, Depends(allowed("tickets.work"))], deps: Deps
 ) -> list[LookingView]:
     """Says that you have the ticket open, and answers who else has."""
@@ -206,7 +206,7 @@ async def look(
 
 
 @router.get("/tickets/{ticket_id}/context", dependencies=_READS)
-async def get_context(ticket_id: TicketId, deps: Deps) -> ticket_context.TicketContext:
+async def get_ticket_context(ticket_id: TicketId, deps: Deps) -> ticket_context.TicketContext:
     """The account beside the ticket, what is in the way of a payout, and the likely answer."""
     async with deps.db.transaction() as session:
         ticket = await session.get_one(Ticket, await ticket_steps.root_of(session, ticket_id))
@@ -214,14 +214,14 @@ async def get_context(ticket_id: TicketId, deps: Deps) -> ticket_context.TicketC
 
 
 @router.get("/tickets/{ticket_id}/clocks", dependencies=_READS)
-async def get_clocks(ticket_id: TicketId, deps: Deps) -> list[sums.ClockSum]:
+async def get_ticket_clocks(ticket_id: TicketId, deps: Deps) -> list[sums.ClockSum]:
     """Every clock with the days that add up to its deadline."""
     async with deps.db.transaction() as session:
         return await sums.of_ticket(session, await ticket_steps.root_of(session, ticket_id))
 
 
 @router.post("/tickets/{ticket_id}/rating", dependencies=[Depends(allowed("tickets.rate"))])
-async def rate(ticket_id: TicketId, body: RatingBody, once: Keyed) -> Rated:
+async def rate_ticket(ticket_id: TicketId, body: RatingBody, once: Keyed) -> Rated:
     """A trader rates how their ticket was solved, from 1 to 5."""
 
     async def work(session: AsyncSession) -> Rated:
@@ -276,8 +276,8 @@ async def retire_macro(macro_id: MacroId, once: Keyed) -> MacroView:
 
 
 @router.get("/service-policy", dependencies=[Depends(allowed("service.read"))])
-async def get_policy(deps: Deps) -> PolicyView:
+async def get_service_policy(deps: Deps) -> ServicePolicyView:
     """Business hours, targets and deadlines in force."""
     async with deps.db.transaction() as session:
         number, policy = await policies.in_force(session)
-        return PolicyView(number=number, policy=policy)
+        return ServicePolicyView(number=number, policy=policy)

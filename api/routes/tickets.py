@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from firm import tickets
+from firm import held_answers, tickets
 from front.auth import Caller, Deps, allowed
-from front.fields import AccountId, Input, Line, PayoutId, TicketId, Words, window
+from front.fields import AccountId, Input, Line, MessageId, PayoutId, TicketId, Words, window
 from front.lists import asked_of
 from front.once import Keyed
 from store.models import Ticket
@@ -41,6 +41,11 @@ class MessageBody(Input):
 class TicketAnswer(View):
     id: str
     state: str
+
+
+class AnswerTakenBack(View):
+    ticket_id: str
+    fills: tuple[str, ...]
 
 
 def answer_of(ticket: Ticket) -> TicketAnswer:
@@ -97,6 +102,17 @@ async def write_message(ticket_id: TicketId, body: MessageBody, once: Keyed) -> 
         return answer_of(ticket)
 
     return await once.write(TicketAnswer, body, work)
+
+
+@router.post("/tickets/{ticket_id}/messages/{message_id}/take-back", dependencies=[Depends(allowed("tickets.write"))])
+async def take_message_back(ticket_id: TicketId, message_id: MessageId, once: Keyed) -> AnswerTakenBack:
+    """Take your own answer back before its mail has left. `fills` can be used again."""
+
+    async def work(session: AsyncSession) -> AnswerTakenBack:
+        taken = await held_answers.take_back(session, ticket_id=ticket_id, message_id=message_id, actor=once.actor)
+        return AnswerTakenBack(ticket_id=taken.ticket_id, fills=taken.fills)
+
+    return await once.write(AnswerTakenBack, None, work)
 
 
 @router.post("/tickets/{ticket_id}/solve", dependencies=[Depends(allowed("tickets.solve"))])

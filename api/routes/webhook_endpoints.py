@@ -34,14 +34,14 @@ class EndpointBody(Input):
     note: Line = "-"
 
 
-class ChangeBody(Input):
+class EndpointChangeBody(Input):
     """What is left out stays as it is."""
 
     url: Url | None = None
     kinds: Kinds | None = None
 
 
-class RotateBody(Input):
+class SecretRotationBody(Input):
     """`overlap_hours`: how long the old secret signs beside the new one."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP_HOURS)] = programs.OVERLAP_HOURS
@@ -110,7 +110,7 @@ async def add_endpoint(body: EndpointBody, once: Keyed) -> EndpointMade:
 
 
 @router.post("/{endpoint_id}/change", dependencies=MANAGE)
-async def change_endpoint(endpoint_id: EndpointId, body: ChangeBody, once: Keyed) -> EndpointAnswer:
+async def change_endpoint(endpoint_id: EndpointId, body: EndpointChangeBody, once: Keyed) -> EndpointAnswer:
     """Other events, or another address, which needs a step-up. The secret stays."""
     if body.url is not None:
         programs.check_url(once, body.url)
@@ -124,7 +124,7 @@ async def change_endpoint(endpoint_id: EndpointId, body: ChangeBody, once: Keyed
 
 
 @router.post("/{endpoint_id}/rotate", status_code=201, dependencies=MANAGE)
-async def rotate_secret(endpoint_id: EndpointId, body: RotateBody, once: Keyed) -> EndpointMade:
+async def rotate_secret(endpoint_id: EndpointId, body: SecretRotationBody, once: Keyed) -> EndpointMade:
     """A new signing secret; needs a step-up. Until the overlap ends, every webhook has a signature of each."""
     return await programs.rotate_secret(once, endpoint_id, overlap_hours=body.overlap_hours, body=body)
 

@@ -68,7 +68,7 @@ class BuyingPages:
             product, actor = await products.newest(visit.session, slug), visit.actor
         sold, problem = None, ""
         try:
-            sold = await checkout.offer(self._desk.deps, actor, _purchase(slug, asked))
+            sold = await checkout.offer(self._desk.deps, actor.trader_id or "", _purchase(slug, asked))
         except PropOSError as refused:
             if refused.status >= 500:
                 raise
@@ -93,7 +93,7 @@ class BuyingPages:
         if form.text("accept") != "yes":
             raise BadInput("The terms are not accepted.", field="accept", remedy="Read them, and tick the box.")
         body = _order(request.path_params["product"], form)
-        taxed = await checkout.taxes_of(deps, posted.actor, body)
+        taxed = await checkout.taxes_of(deps, posted.actor.trader_id or "", body)
 
         async def work(session: AsyncSession) -> Made:
             return Made(id=(await checkout.order(session, deps, posted.actor, body, taxed)).id)

@@ -11,11 +11,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.wording import listing, money, percent
@@ -53,6 +55,11 @@ class Terms(BaseModel):
                 data.pop(name, None)
         return data
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Every field of its own: what the serializer leaves out is only what is at its default."""
+        return handler(_without_serializer(core_schema))
+
     @property
     def path(self) -> Where:
         """The steps after the number of this part in the place of a field, when the part is in a list."""
@@ -68,6 +75,11 @@ class Terms(BaseModel):
                 for number, item in enumerate(value):
                     if isinstance(item, Terms):
                         yield from (((name, number, *item.path, *where), amount) for where, amount in item.amounts())
+
+
+def _without_serializer(schema: Any) -> Any:
+    kept = {name: value for name, value in schema.items() if name != "serialization"}
+    return kept | {"schema": _without_serializer(kept["schema"])} if isinstance(kept.get("schema"), dict) else kept
 
 
 @cache

@@ -103,9 +103,11 @@ async def order(
     return_url: str,
     provider: str,
     actor: Actor,
+    buyer: str = "",
 ) -> Challenge:
-    """A trader orders a purchase. `seen`: the digest of the price that they saw. `accepted_terms`: the content hash of
-    the terms that they accepted. Raises BadInput, OrderRefused, CouponRefused, ChangedMeanwhile."""
+    """A trader orders a purchase, or the firm for them: then `buyer` is the trader. `seen`: the digest of the price
+    that they saw. `accepted_terms`: the content hash of the terms that they accepted. Raises BadInput, OrderRefused,
+    CouponRefused, ChangedMeanwhile."""
     sold = with_taxes(await net_price(session, wanted), taxed)
     if seen is not None and seen != sold.quote.digest:
         raise ChangedMeanwhile("The price has changed.", remedy="Look at the new price and order again.")
@@ -113,7 +115,7 @@ async def order(
         raise ChangedMeanwhile(
             "The terms have changed.", field="accepted_terms", remedy="Read the new terms and accept them."
         )
-    trader_id = actor.trader_id or ""
+    trader_id = buyer or actor.trader_id or ""
     await check_coupons(session, sold, trader_id)
     if sold.add_ons:
         await products.publish(session, sold.terms, by=actor.user_id, role=actor.role, variant_of=sold.of.product)

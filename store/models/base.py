@@ -14,6 +14,8 @@ Price = Annotated[Decimal, mapped_column(Numeric(20, 8))]
 Minor = Annotated[int, mapped_column(BigInteger)]
 MarketTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Recorded = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
+# Wall time of the last change; the database sets it, also on a change: tables that others copy have it.
+Updated = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded, Updated
 
 
 class Dispute(Base):
@@ -207,6 +207,7 @@ class Ticket(Base):
 
     __tablename__ = "tickets"
     __table_args__ = (
+        Index("ix_tickets_updated", "updated_at", "id"),
         CheckConstraint("(trader_id IS NULL) <> (contact IS NULL)", name="whose"),
         CheckConstraint("contact IS NULL OR (account_id IS NULL AND payout_id IS NULL)", name="no_context"),
         Index("ix_tickets_newest", "recorded_at", "id"),
@@ -240,6 +241,7 @@ class Ticket(Base):
     assignee_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     lease_until: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class TicketMessage(Base):

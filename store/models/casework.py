@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded, Updated
 
 
 class Alert(Base):
@@ -41,6 +41,7 @@ class Case(Base):
 
     __tablename__ = "cases"
     __table_args__ = (
+        Index("ix_cases_updated", "updated_at", "id"),
         Index("uq_cases_open", "family", "subject_key", unique=True, postgresql_where=text("state = 'open'")),
         Index("ix_cases_newest", "recorded_at", "id"),
         Index("ix_cases_state_newest", "state", "recorded_at", "id"),
@@ -63,6 +64,7 @@ class Case(Base):
     opened_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class CaseAlert(Base):

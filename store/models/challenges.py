@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded, Updated
 
 
 class ProductVersion(Base):
@@ -30,6 +30,7 @@ class ProductVersion(Base):
 class Challenge(Base):
     __tablename__ = "challenges"
     __table_args__ = (
+        Index("ix_challenges_updated", "updated_at", "id"),
         ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),
         UniqueConstraint("provider", "checkout_id"),
         Index("ix_challenges_product_newest", "product", "recorded_at", "id"),
@@ -55,6 +56,7 @@ class Challenge(Base):
     bought_at: Mapped[MarketTime]
     changed_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class Account(Base):
@@ -62,6 +64,7 @@ class Account(Base):
 
     __tablename__ = "accounts"
     __table_args__ = (
+        Index("ix_accounts_updated", "updated_at", "id"),
         UniqueConstraint("challenge_id", "phase_index", "attempt"),
         UniqueConstraint("platform", "login"),
         Index("ix_accounts_shard_status", "shard", "status"),
@@ -90,6 +93,7 @@ class Account(Base):
     opened_at: Mapped[datetime | None]  # market time of activation
     ended_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class ScalingRow(Base):

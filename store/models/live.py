@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, MarketTime, Minor, Price, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Price, Recorded, Updated
 
 
 class Shard(Base):
@@ -120,6 +120,7 @@ class DealRow(Base):
 
     __tablename__ = "deals"
     __table_args__ = (
+        Index("ix_deals_updated", "updated_at", "id"),
         UniqueConstraint("account_id", "deal_id", "at"),
         Index("ix_deals_account_at", "account_id", "at"),
         Index("ix_deals_deal_id", "deal_id"),
@@ -150,6 +151,7 @@ class DealRow(Base):
     late: Mapped[bool] = mapped_column(default=False, server_default=false())
     expert_id: Mapped[str] = mapped_column(default="", server_default="")
     comment: Mapped[str] = mapped_column(default="", server_default="")
+    updated_at: Mapped[Updated]
 
 
 class BalanceOperationRow(Base):
@@ -215,6 +217,7 @@ class Breach(Base):
 
     __tablename__ = "breaches"
     __table_args__ = (
+        Index("ix_breaches_updated", "updated_at", "id"),
         UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),
         Index("ix_breaches_newest", "occurred_at", "id"),
         Index("ix_breaches_locked_at", "locked_at", postgresql_where=text("locked_at IS NOT NULL")),
@@ -236,6 +239,7 @@ class Breach(Base):
     received_at: Mapped[MarketTime]  # wall time at which the deciding event arrived
     recorded_at: Mapped[Recorded]
     locked_at: Mapped[datetime | None]  # wall time
+    updated_at: Mapped[Updated]
 
 
 class Offence(Base):

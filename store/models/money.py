@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded, Updated
 
 
 def _requested_at(context: Any) -> datetime:
@@ -45,6 +45,7 @@ class Payout(Base):
 
     __tablename__ = "payouts"
     __table_args__ = (
+        Index("ix_payouts_updated", "updated_at", "id"),
         Index(
             "uq_payouts_open",
             "account_id",
@@ -102,6 +103,7 @@ class Payout(Base):
     closed_at: Mapped[datetime | None]
     reopened_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class PayoutReading(Base):
@@ -227,7 +229,10 @@ class Posting(Base):
     reserves; they have a balance apart from the posted ones."""
 
     __tablename__ = "postings"
-    __table_args__ = (Index("ix_postings_account", "account", "currency", "layer", "id"),)
+    __table_args__ = (
+        Index("ix_postings_account", "account", "currency", "layer", "id"),
+        Index("ix_postings_updated", "updated_at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     transaction_id: Mapped[int] = mapped_column(ForeignKey("ledger_transactions.id"), index=True)
@@ -235,6 +240,7 @@ class Posting(Base):
     currency: Mapped[str] = mapped_column(String(4), ForeignKey("currencies.code"))
     amount_minor: Mapped[Minor]
     layer: Mapped[str] = mapped_column(String(8), default="posted", server_default="posted")
+    updated_at: Mapped[Updated]
 
 
 class LedgerBalance(Base):

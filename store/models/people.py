@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, ForeignKey, Identity, Index, String,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import BlindIndex, BlindWords, Encrypted, keys
-from store.models.base import Base, Id, MarketTime, Recorded
+from store.models.base import Base, Id, MarketTime, Recorded, Updated
 
 
 def _words_of_name(context: Any) -> list[str]:
@@ -18,6 +18,7 @@ def _words_of_name(context: Any) -> list[str]:
 class Trader(Base):
     __tablename__ = "traders"
     __table_args__ = (
+        Index("ix_traders_updated", "updated_at", "id"),
         Index("ix_traders_without_words", "id", postgresql_where=text("name_words IS NULL")),
         Index("ix_traders_newest", "recorded_at", "id"),
     )
@@ -33,6 +34,7 @@ class Trader(Base):
     email_confirmed_at: Mapped[datetime | None]  # wall time; None: the link in the mail was not used yet
     created_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
+    updated_at: Mapped[Updated]
 
 
 class TraderWord(Base):

@@ -21,7 +21,7 @@ from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
 from store.read import finding, listing
 from store.read.finding import Named
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, equals, updated_since
 from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 
@@ -32,6 +32,7 @@ class AccountRow(View):
     """`at` is the market time of balance, equity and room; all are None before the first checkpoint."""
 
     id: str
+    updated_at: datetime
     number: str
     challenge_id: str
     challenge_state: str
@@ -143,6 +144,7 @@ def _fields(account: Account, live: AccountLive | None, challenge_state: str, tr
     tightest = _tightest(live)
     return {
         "id": account.id,
+        "updated_at": account.updated_at,
         "number": account_number(account.number),
         "challenge_id": account.challenge_id,
         "challenge_state": challenge_state,
@@ -213,8 +215,13 @@ ACCOUNTS: Final = Listing(
         "trader": Filter("Trader", equals(Account.trader_id)),
         "number": Filter("Number", _numbered),
         "login": Filter("Login", _with_login),
+        "updated_since": updated_since(Account.updated_at),
     },
-    orders={"number": Order(by_number), "equity": Order(_by_equity)},
+    orders={
+        "number": Order(by_number),
+        "equity": Order(_by_equity),
+        UPDATED: Order(lambda _: [Account.updated_at, Account.id]),
+    },
     order="-number",
     finds=_found,
     searches="account number, login, trader’s name or e-mail address",

@@ -1,10 +1,12 @@
 """Where traders are paid. Accounts are always masked."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.errors import NotFound
 from store.models import Beneficiary
 from store.read.pages import View, mask_iban
 from store.scope import Scope
@@ -23,6 +25,18 @@ class BeneficiaryView(View):
     added_at: datetime
 
 
+class BeneficiaryDetail(BeneficiaryView):
+    trader_id: str
+
+
+async def one(session: AsyncSession, beneficiary_id: str) -> BeneficiaryDetail:
+    """For staff. Raises NotFound."""
+    row = await session.get(Beneficiary, beneficiary_id)
+    if row is None:
+        raise NotFound
+    return BeneficiaryDetail(**_fields(row), trader_id=row.trader_id)
+
+
 async def of_trader(session: AsyncSession, scope: Scope, trader_id: str) -> tuple[BeneficiaryView, ...]:
     """Returns the beneficiaries, newest first. New payouts go to the first one that is not refused."""
     rows = await session.scalars(
@@ -30,15 +44,16 @@ async def of_trader(session: AsyncSession, scope: Scope, trader_id: str) -> tupl
         .where(scope.own(Beneficiary.trader_id), Beneficiary.trader_id == trader_id)
         .order_by(Beneficiary.recorded_at.desc(), Beneficiary.id.desc())
     )
-    return tuple(
-        BeneficiaryView(
-            id=row.id,
-            rail=row.rail,
-            account=mask_iban(row.account),
-            currency=row.currency,
-            state=row.state,
-            changes=row.changes,
-            added_at=row.added_at,
-        )
-        for row in rows
-    )
+    return tuple(BeneficiaryView(**_fields(row)) for row in rows)
+
+
+def _fields(row: Beneficiary) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "rail": row.rail,
+        "account": mask_iban(row.account),
+        "currency": row.currency,
+        "state": row.state,
+        "changes": row.changes,
+        "added_at": row.added_at,
+    }

@@ -12,7 +12,7 @@ from domain.errors import NotFound
 from store.models import Account, Breach, Dispute, Proof, Trader
 from store.read import listing
 from store.read.finding import Named, of_account
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, since
+from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, since, updated_since
 from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 
@@ -21,6 +21,7 @@ class BreachView(View):
     """`locked_at` and `recorded_at` are wall time."""
 
     id: str
+    updated_at: datetime
     account_id: str
     account_number: str
     challenge_id: str
@@ -81,6 +82,7 @@ def _view(row: Any) -> BreachView:
     breach: Breach = row.Breach
     return BreachView(
         id=breach.id,
+        updated_at=breach.updated_at,
         account_id=breach.account_id,
         account_number=account_number(row.number),
         challenge_id=breach.challenge_id,
@@ -115,8 +117,12 @@ BREACHES: Final = Listing(
     filters={
         "account": Filter("Account", of_account(Breach.account_id)),
         "since": Filter("Since", since(Breach.occurred_at, "since")),
+        "updated_since": updated_since(Breach.updated_at),
     },
-    orders={"occurred": Order(lambda _: [Breach.occurred_at, Breach.id])},
+    orders={
+        "occurred": Order(lambda _: [Breach.occurred_at, Breach.id]),
+        UPDATED: Order(lambda _: [Breach.updated_at, Breach.id]),
+    },
     order="-occurred",
     finds=_found,
     searches="account number, login, trader’s name or e-mail address",

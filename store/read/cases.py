@@ -19,7 +19,7 @@ from store.read.case_parts import ActionView, AlertView, HoldView, LinkView, Not
 from store.read.deductions import CaseTradeView
 from store.read.finding import Named, of_account
 from store.read.history import DecisionView, TransitionView
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, equals, updated_since
 from store.read.pages import Page, View, Window, account_number
 from store.scope import FIRM
 
@@ -30,6 +30,7 @@ class CaseRow(View):
     it is decided. `assigned_to`: a user's id, with the name; empty for nobody."""
 
     id: str
+    updated_at: datetime
     alert_id: str
     detector: str
     family: str
@@ -113,6 +114,7 @@ async def _about(session: AsyncSession, case_ids: Sequence[str]) -> dict[str, li
 def _fields(case: Case, alert: Alert, assigned_name: str | None, about: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {
         "id": case.id,
+        "updated_at": case.updated_at,
         "alert_id": alert.id,
         "detector": alert.detector,
         "family": case.family,
@@ -152,8 +154,12 @@ CASES: Final = Listing(
         "state": Filter("State", equals(Case.state), tuple(sorted(CASE.states))),
         "account": Filter("Account", _of_account),
         "assigned_to": Filter("Assigned to", equals(Case.assigned_to)),
+        "updated_since": updated_since(Case.updated_at),
     },
-    orders={"opened": Order(lambda _: [Case.recorded_at, Case.id])},
+    orders={
+        "opened": Order(lambda _: [Case.recorded_at, Case.id]),
+        UPDATED: Order(lambda _: [Case.updated_at, Case.id]),
+    },
     order="-opened",
     finds=_found,
     searches="account number, login, trader’s name or e-mail address",

@@ -13,13 +13,25 @@ from store.models import Account, Challenge, Chargeback, ProductVersion, Trader
 from store.read import history, listing
 from store.read.finding import Named
 from store.read.history import TransitionView
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals, since
+from store.read.listing import (
+    EVERYTHING,
+    UPDATED,
+    Asked,
+    Condition,
+    Filter,
+    Listing,
+    Order,
+    Sum,
+    equals,
+    updated_since,
+)
 from store.read.pages import Page, View, Window, account_number
 from store.scope import Scope
 
 
 class ChallengeRow(View):
     id: str
+    updated_at: datetime
     trader_id: str
     trader_name: str
     product: str
@@ -76,6 +88,7 @@ def _statement(scope: Scope) -> Select[Any]:
 def _fields(challenge: Challenge, trader_name: str, product_name: str) -> dict[str, Any]:
     return {
         "id": challenge.id,
+        "updated_at": challenge.updated_at,
         "trader_id": challenge.trader_id,
         "trader_name": trader_name,
         "product": challenge.product,
@@ -110,11 +123,12 @@ CHALLENGES: Final = Listing(
         "state": Filter("State", equals(Challenge.state), tuple(sorted(CHALLENGE.states))),
         "product": Filter("Product", equals(Challenge.product)),
         "trader": Filter("Trader", equals(Challenge.trader_id)),
-        "updated_since": Filter("Changed since", since(Challenge.changed_at, "updated_since")),
+        "updated_since": updated_since(Challenge.updated_at),
     },
     orders={
         "bought": Order(lambda _: [Challenge.recorded_at, Challenge.id]),
         "changed": Order(lambda _: [Challenge.changed_at, Challenge.id]),
+        UPDATED: Order(lambda _: [Challenge.updated_at, Challenge.id]),
     },
     order="-bought",
     finds=_found,

@@ -9,7 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.models import Account, DealRow, Trader
 from store.read import listing
 from store.read.finding import Named, of_account
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals, since
+from store.read.listing import (
+    EVERYTHING,
+    UPDATED,
+    Asked,
+    Condition,
+    Filter,
+    Listing,
+    Order,
+    Sum,
+    equals,
+    since,
+    updated_since,
+)
 from store.read.pages import Page, View, Window, account_number
 from store.scope import FIRM
 
@@ -19,6 +31,7 @@ class FirmDeal(View):
     of storage; `deal_id` is the venue's."""
 
     id: int
+    updated_at: datetime
     deal_id: str
     at: datetime
     account_id: str
@@ -57,8 +70,12 @@ DEALS: Final = Listing(
         "side": Filter("Side", equals(DealRow.side), ("buy", "sell")),
         "entry": Filter("Entry", equals(DealRow.entry), ("in", "out")),
         "since": Filter("Since", since(DealRow.at, "since")),
+        "updated_since": updated_since(DealRow.updated_at),
     },
-    orders={"stored": Order(lambda _: [DealRow.id])},
+    orders={
+        "stored": Order(lambda _: [DealRow.id]),
+        UPDATED: Order(lambda _: [DealRow.updated_at, DealRow.id]),
+    },
     order="-stored",
     finds=_found,
     searches="deal id, account number, login, trader’s name or e-mail address",
@@ -85,6 +102,7 @@ def _view(row: Any) -> FirmDeal:
     deal: DealRow = row.DealRow
     return FirmDeal(
         id=deal.id,
+        updated_at=deal.updated_at,
         deal_id=deal.deal_id,
         at=deal.at,
         account_id=deal.account_id,

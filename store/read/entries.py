@@ -10,7 +10,7 @@ from domain.currencies import DIGITS
 from store.models import Account, Challenge, LedgerTransaction, Payout, Posting
 from store.read import listing
 from store.read.finding import ID, Named
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals
+from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, Sum, equals, updated_since
 from store.read.pages import Page, View, Window
 from store.scope import FIRM
 
@@ -20,6 +20,7 @@ class EntryLine(View):
     pending for a reserve."""
 
     id: int
+    updated_at: datetime
     transaction_id: int
     kind: str
     reference: str
@@ -55,8 +56,12 @@ ENTRIES: Final = Listing(
         "layer": Filter("Status", equals(Posting.layer), ("posted", "pending")),
         "reference": Filter("Reference", lambda text: _about([text])),
         "transaction": Filter("Transaction", lambda text: Posting.transaction_id == _number(text)),
+        "updated_since": updated_since(Posting.updated_at),
     },
-    orders={"posted": Order(lambda _: [Posting.id])},
+    orders={
+        "posted": Order(lambda _: [Posting.id]),
+        UPDATED: Order(lambda _: [Posting.updated_at, Posting.id]),
+    },
     order="-posted",
     finds=_found,
     searches="id of a payout or a challenge, trader’s name or e-mail address, account number",
@@ -78,6 +83,7 @@ async def page(session: AsyncSession, window: Window, asked: Asked = EVERYTHING)
     items = tuple(
         EntryLine(
             id=row.Posting.id,
+            updated_at=row.Posting.updated_at,
             transaction_id=row.LedgerTransaction.id,
             kind=row.LedgerTransaction.kind,
             reference=row.LedgerTransaction.reference,

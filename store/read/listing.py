@@ -5,7 +5,7 @@ A list counts and adds up at most COUNTED rows, so that its cost does not grow w
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select
@@ -18,6 +18,8 @@ from store.scope import Scope
 
 COUNTED: Final = 10_000
 LONGEST: Final = 80  # characters of a filter or of a search
+UPDATED: Final = "updated"  # the order of lists that others copy, by the time of the last change
+OVERLAP: Final = timedelta(minutes=10)  # longer than a transaction lasts that changes what others copy
 Condition = ColumnElement[bool]
 Keys = Sequence[Any]
 
@@ -124,8 +126,9 @@ def _filtered(listing: Listing, name: str, value: str) -> Condition:
 
 
 def order_of(listing: Listing, asked: Asked) -> tuple[Order, bool]:
-    """Returns the order and whether it is descending. Raises BadInput."""
-    text = asked.order or listing.order
+    """Returns the order and whether it is descending; without a choice, `updated_since` gives the oldest change first.
+    Raises BadInput."""
+    text = asked.order or (UPDATED if asked.filters.get("updated_since") else listing.order)
     name = text.removeprefix("-")
     if name not in listing.orders:
         raise BadInput(
@@ -195,6 +198,18 @@ def since(column: Any, name: str) -> Callable[[str], Condition]:
         return condition
 
     return where
+
+
+def updated_since(column: Any) -> Filter:
+    """Rows that changed at a moment or later. A change gets its time when it is written and is seen when it commits, so
+    rows of OVERLAP before the moment are answered too: none is lost, and some come twice."""
+
+    def where(value: str) -> Condition:
+        from_here = max(moment(value, "updated_since"), datetime.min.replace(tzinfo=UTC) + OVERLAP) - OVERLAP
+        condition: Condition = column >= from_here
+        return condition
+
+    return Filter("Changed since", where)
 
 
 def moment(value: str, name: str) -> datetime:

@@ -16,7 +16,19 @@ from store.models import Account, Decision, LedgerTransaction, MarketClock, Payo
 from store.read import history, listing
 from store.read.finding import Named, of_account
 from store.read.history import DecisionView, TransitionView
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Sum, equals, since
+from store.read.listing import (
+    EVERYTHING,
+    UPDATED,
+    Asked,
+    Condition,
+    Filter,
+    Listing,
+    Order,
+    Sum,
+    equals,
+    since,
+    updated_since,
+)
 from store.read.pages import Page, View, Window, account_number, mask_iban
 from store.scope import Scope
 
@@ -43,6 +55,7 @@ class PayoutRow(View):
     """
 
     id: str
+    updated_at: datetime
     account_id: str
     account_number: str
     platform: str
@@ -182,6 +195,7 @@ def _fields(scope: Scope, row: Any) -> dict[str, Any]:
     sent, conversion = payout.trader_minor + payout.refund_minor, _conversion(payout.conversion)
     return {
         "id": payout.id,
+        "updated_at": payout.updated_at,
         "account_id": payout.account_id,
         "account_number": account_number(row.number),
         "platform": row.platform,
@@ -240,12 +254,13 @@ PAYOUTS: Final = Listing(
         "account": Filter("Account", of_account(Payout.account_id)),
         "trader": Filter("Trader", equals(Payout.trader_id)),
         "closed_since": Filter("Closed since", since(Payout.closed_at, "closed_since")),
-        "updated_since": Filter("Changed since", since(Payout.changed_at, "updated_since")),
+        "updated_since": updated_since(Payout.updated_at),
     },
     orders={
         "requested": Order(lambda _: [Payout.recorded_at, Payout.id]),
         "changed": Order(lambda _: [Payout.changed_at, Payout.id]),
         "amount": Order(lambda _: [Payout.gross_minor, Payout.id]),
+        UPDATED: Order(lambda _: [Payout.updated_at, Payout.id]),
     },
     order="-requested",
     finds=_found,

@@ -11,13 +11,14 @@ from store import reasons
 from store.models import Account, AuditEntry, Challenge, IdentityCheck, Trader, User
 from store.read import finding, history, listing
 from store.read.finding import Named
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, equals
+from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, equals, updated_since
 from store.read.pages import Page, View, Window, mask_iban
 from store.scope import Scope
 
 
 class TraderView(View):
     id: str
+    updated_at: datetime
     name: str
     email: str
     country: str
@@ -37,6 +38,7 @@ def _view(row: Any) -> TraderView:
     trader: Trader = row.Trader
     return TraderView(
         id=trader.id,
+        updated_at=trader.updated_at,
         name=trader.name,
         email=trader.email,
         country=trader.country,
@@ -69,8 +71,12 @@ TRADERS: Final = Listing(
         "identity": Filter("Identity", equals(Trader.identity), ("unverified", "verified", "refused")),
         "country": Filter("Country", _from_country),
         "email": Filter("E-mail address", finding.has_email, private=True),
+        "updated_since": updated_since(Trader.updated_at),
     },
-    orders={"since": Order(lambda _: [Trader.recorded_at, Trader.id])},
+    orders={
+        "since": Order(lambda _: [Trader.recorded_at, Trader.id]),
+        UPDATED: Order(lambda _: [Trader.updated_at, Trader.id]),
+    },
     order="-since",
     finds=_found,
     searches="name, e-mail address, account number, login",

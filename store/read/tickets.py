@@ -27,7 +27,18 @@ from store.models import (
 )
 from store.read import listing
 from store.read.finding import Named, of_account
-from store.read.listing import EVERYTHING, Asked, Condition, Filter, Listing, Order, Totals, equals
+from store.read.listing import (
+    EVERYTHING,
+    UPDATED,
+    Asked,
+    Condition,
+    Filter,
+    Listing,
+    Order,
+    Totals,
+    equals,
+    updated_since,
+)
 from store.read.pages import Page, View, Window, account_number
 from store.rows import keep
 from store.scope import Scope
@@ -46,6 +57,7 @@ class TicketRow(View):
     """
 
     id: str
+    updated_at: datetime
     trader_id: str | None
     trader_name: str
     linked_to: str | None = None
@@ -149,6 +161,7 @@ def _fields(scope: Scope, row: Any, now: datetime | None) -> dict[str, Any]:
     ticket: Ticket = row.Ticket
     found = {
         "id": ticket.id,
+        "updated_at": ticket.updated_at,
         "trader_id": ticket.trader_id,
         "trader_name": row.trader_name or ticket.contact or "",
         "account_id": ticket.account_id,
@@ -187,10 +200,12 @@ TICKETS: Final = Listing(
         "state": Filter("State", equals(Ticket.state), tuple(sorted(TICKET.states))),
         "account": Filter("Account", of_account(Ticket.account_id)),
         "trader": Filter("Trader", equals(Ticket.trader_id)),
+        "updated_since": updated_since(Ticket.updated_at),
     },
     orders={
         "opened": Order(lambda _: [Ticket.recorded_at, Ticket.id]),
         "due": Order(lambda _: [Ticket.due_at, Ticket.id], closest_first=True),
+        UPDATED: Order(lambda _: [Ticket.updated_at, Ticket.id]),
     },
     order="-opened",
     finds=_found,

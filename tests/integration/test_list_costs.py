@@ -36,6 +36,8 @@ _PAGES: Final = (
     *("/ledger", "/ledger?account=fees", "/ledger?q=lindqvist", "/ledger?reference=chl_nothing"),
     *("/breaches", "/breaches?since=2026-01-01", "/breaches?q=lindqvist"),
     *("/cases", "/cases?state=open", "/cases?q=A-10001"),
+    *(f"/{name}?updated_since=2026-01-01" for name in ("accounts", "challenges", "traders", "payouts", "deals")),
+    *(f"/{name}?updated_since=2026-01-01" for name in ("ledger", "breaches", "cases")),
     *("/search?q=lindqvist", "/search?q=A-10001", "/search?q=77", "/search?q=mara%40example.org"),
 )
 _ROOM: Final = 600  # rows that a page may read beyond what it read before: statistics are estimates
@@ -44,18 +46,18 @@ _OLD: Final = "2013-01-01Z"
 _COPIES: Final[Copies] = {
     "traders": (
         "traders",
-        {"name_words": ["k1:none"], "recorded_at": _OLD},
+        {"name_words": ["k1:none"], "recorded_at": _OLD, "updated_at": _OLD},
         "jsonb_build_object('id', 'trd_' || n, 'email_index', 'none' || n)",
     ),
     "trader_words": ("trader_words", {}, "jsonb_build_object('word', 'k1:none' || n %% 50, 'trader_id', 'trd_' || n)"),
     "challenges": (
         "challenges",
-        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD},
+        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
         "jsonb_build_object('id', 'chl_' || n, 'trader_id', 'trd_' || n)",
     ),
     "accounts": (
         "accounts",
-        {"status": "closed", "recorded_at": _OLD},
+        {"status": "closed", "recorded_at": _OLD, "updated_at": _OLD},
         (
             "jsonb_build_object('id', 'acc_' || n, 'trader_id', 'trd_' || n, 'challenge_id', 'chl_' || n)"
             " || jsonb_build_object('number', 1000000 + n, 'login', 9000000 + n)"
@@ -63,23 +65,30 @@ _COPIES: Final[Copies] = {
     ),
     "payouts": (
         "payouts",
-        {"state": "paid", "closed_at": _OLD, "transfer_id": None, "recorded_at": _OLD, "changed_at": _OLD},
+        {
+            "state": "paid",
+            "closed_at": _OLD,
+            "transfer_id": None,
+            "recorded_at": _OLD,
+            "changed_at": _OLD,
+            "updated_at": _OLD,
+        },
         "jsonb_build_object('id', 'pay_' || n, 'trader_id', 'trd_' || n, 'account_id', 'acc_' || n)",
     ),
     "deals": (
         "deals",
-        {},
+        {"updated_at": _OLD},
         "jsonb_build_object('id', 1000000 + n, 'account_id', 'acc_' || n, 'deal_id', 'old' || n)",
     ),
     "breaches": (
         "breaches",
-        {"occurred_at": _OLD, "status": "confirmed"},
+        {"occurred_at": _OLD, "status": "confirmed", "updated_at": _OLD},
         "jsonb_build_object('id', 'brc_' || n, 'account_id', 'acc_' || n)",
     ),
     "alerts": ("alerts", {}, "jsonb_build_object('id', 'alr_' || n, 'key', 'old' || n)"),
     "cases": (
         "cases",
-        {"state": "closed", "recorded_at": _OLD},
+        {"state": "closed", "recorded_at": _OLD, "updated_at": _OLD},
         "jsonb_build_object('id', 'cas_' || n, 'alert_id', 'alr_' || n, 'subject_key', 'old' || n)",
     ),
     "ledger_transactions": (
@@ -87,7 +96,11 @@ _COPIES: Final[Copies] = {
         {"occurred_at": _OLD},
         "jsonb_build_object('id', 1000000 + n, 'key', 'old' || n, 'reference', 'old' || n)",
     ),
-    "postings": ("postings", {}, "jsonb_build_object('id', 1000000 + n, 'transaction_id', 1000000 + n)"),
+    "postings": (
+        "postings",
+        {"updated_at": _OLD},
+        "jsonb_build_object('id', 1000000 + n, 'transaction_id', 1000000 + n)",
+    ),
 }
 
 

@@ -45,6 +45,10 @@ async def test_only_the_owner_and_the_firm_see_it(world: ApiWorld) -> None:
         assert (await world.ask("tina", "GET", f"{path}/{what}")).status_code == 200
         assert (await world.ask("eve", "GET", f"{path}/{what}")).status_code == 404
     assert (await world.ask("eve", "GET", f"{path}/payouts/preview?amount=100")).status_code == 404
+    old = await world.ask("tina", "GET", f"{path}/payouts/preview?amount=100")
+    assert old.headers["Deprecation"] == "@1796083200"
+    assert old.headers["Sunset"] == "Wed, 01 Dec 2027 00:00:00 GMT"
+    assert old.headers["Link"] == '</docs/simulate_payout>; rel="successor-version"'
 
 
 async def test_a_payout_that_leaves_no_room_is_said_before_at_and_after_the_request(world: ApiWorld) -> None:

@@ -31,7 +31,7 @@ _ACTION_WORDS: Final[Mapping[CloseAction | NewsAction, str]] = {
 }
 
 
-class Target(Terms):
+class NewsTarget(Terms):
     """The symbols that a release of `name` (a currency, an index) affects, in addition to the symbols of that name."""
 
     name: Annotated[str, Field(min_length=1, max_length=20)]
@@ -87,7 +87,7 @@ class NewsWindow(ConductRule[NewsState]):
     applies_to: Annotated[tuple[NewsAction, ...], Field(min_length=1)]
     exempt_if_opened_minutes_before: Annotated[Minutes | None, LATER] = None
     targeted_instruments_only: bool = True
-    targets: tuple[Target, ...] = ()
+    targets: tuple[NewsTarget, ...] = ()
     impacts: tuple[str, ...] = ("high",)
     phases: tuple[Phase, ...] = ("evaluation", "funded")
     account_types: tuple[str, ...] | None = None

@@ -1,0 +1,31 @@
+"""The chapters of the description, in the order in which people read them."""
+
+from typing import Final
+
+_CHAPTERS: Final = {
+    "challenges": "Products on sale; challenges: bought, refunded, extended.",
+    "selling": "The price of a purchase before it is ordered, and receipts.",
+    "accounts": "Accounts with live money, rooms to limits, deals, bars, breaches, warnings and proof sheets.",
+    "orders": "Whether an order would break a rule, before it is placed.",
+    "payouts": "Payouts: simulated, requested, followed.",
+    "people": "Traders, how people sign in, and where traders are paid.",
+    "disputes": "Disputes of breaches, appeals against actions, and compensations.",
+    "support": "Tickets, their mails, macros and clocks.",
+    "surveillance": "Cases, reviews and the policy of surveillance. Staff only.",
+    "decisions": "What people decide about everything that waits in the work queue. No API key decides.",
+    "books": "Deals of all accounts and the lines of the ledger.",
+    "reconciliation": "What the firm's records and the other side's differ in, and what the firm owes.",
+    "chargebacks": "Payments that buyers dispute at their bank.",
+    "exposure": "What all traders hold together, what a shock would do, and stops of trading.",
+    "firm": "Work queue, summary, search, audit log, messages that wait for a person.",
+    "product versions": "New versions of products, and moves of running accounts to them.",
+    "platforms": "The configured trading platforms.",
+    "platform changes": "Accounts that change their platform.",
+    "staff": "Staff, their roles and sign-ins, permissions.",
+    "sign-ins": "Your own sign-ins, password and e-mail address.",
+    "factors": "Your own passkeys, authenticator app and recovery codes; step-ups.",
+    "programs": "API keys, endpoints of webhooks, business events.",
+    "webhooks": "What payment providers, mail servers and ticket desks send. Signed by them.",
+    "health": "Whether the process is there and can work.",
+}
+TAGS: Final = tuple({"name": name, "description": words} for name, words in _CHAPTERS.items())
