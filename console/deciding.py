@@ -156,15 +156,16 @@ async def landing(desk: Desk, posted: Posted, item: Item, text: str) -> Response
     async with desk.deps.db.transaction(FIRM) as session:
         if not tab or posted.actor.role == "trader":
             return redirect(item.subject.href(item.subject_id), "ok", text)
-        fields = {"kind": "" if tab == "all" else tab, "show": posted.form.text("show")}
+        fields = {"kind": "" if tab == "all" else tab, **{name: posted.form.text(name) for name in ("show", "cursor")}}
         try:
             chosen = read_filter(fields, subjects)
+            shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
         except BadInput:  # the decision is made: the whole list will do
             chosen = read_filter({}, subjects)
-        shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
+            shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
         after = following(shown.rows, posted.form.text("next"), subjects.decided_by(posted.actor))
         label = (await _view(session, posted, item)).title
-    return redirect(after.href if after else chosen.href(), "ok", text, href=chosen.href(item.ref), label=label)
+    return redirect(after.href if after else shown.filter.href(), "ok", text, href=chosen.href(item.ref), label=label)
 
 
 def queue_of(request: Request) -> str:
@@ -172,9 +173,9 @@ def queue_of(request: Request) -> str:
     if request.method == "GET":
         return queue_href() if request.url.path.startswith("/queue") else ""
     form = getattr(request.state, "form", {})
-    tab, part = str(form.get("tab", "")), str(form.get("show", ""))
+    tab, part, cursor = (str(form.get(name, "")) for name in ("tab", "show", "cursor"))
     known = part in PART_WORDS and (tab == "all" or all(name in SUBJECTS.by_name for name in tab.split(",")))
-    return queue_href("" if tab == "all" else tab, "", part) if tab and known else ""
+    return queue_href("" if tab == "all" else tab, "", part, cursor) if tab and known else ""
 
 
 def offered(desk: Desk, view: DecisionView) -> DecisionView:

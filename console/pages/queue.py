@@ -126,8 +126,8 @@ class QueuePages:
     async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
         params, session, actor = visit.request.query_params, visit.session, visit.actor
         chosen, ref = read_filter(params, visit.subjects), selected.ref if selected else ""
-        cursor = params.get("cursor")
-        shown = await work_list(session, chosen, visit.subjects, actor, cursor=cursor, current=ref)
+        shown = await work_list(session, chosen, visit.subjects, actor, current=ref)
+        chosen = shown.filter
         decides = visit.subjects.decided_by(actor)
         news, bar = None, None
         if selected is not None:
@@ -180,7 +180,7 @@ def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) 
 
 
 def _poll_href(chosen: WorkFilter, ref: str, seen: str, version: str) -> str:
-    asked = {"kind": chosen.tab, "show": chosen.part, "item": ref, "seen": seen, "v": version}
+    asked = {"kind": chosen.tab, "show": chosen.part, "cursor": chosen.cursor, "item": ref, "seen": seen, "v": version}
     return f"/queue/changes?{urlencode({name: value for name, value in asked.items() if value})}"
 
 

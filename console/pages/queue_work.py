@@ -54,7 +54,8 @@ class QueueWorkPages:
             kind, subject_id = request.path_params["kind"], request.path_params["id"]
             self._check(posted.actor, kind)
             hours = _hours(posted) if verb == "snooze" else 0
-            chosen = read_filter({name: posted.form.text(name) for name in ("kind", "show")}, self._desk.deps.subjects)
+            place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
+            chosen = read_filter(place, self._desk.deps.subjects)
 
             async def work(session: AsyncSession) -> Made:
                 waiting = self._desk.deps.subjects.by_name[kind].waiting

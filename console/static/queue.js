@@ -16,25 +16,27 @@ function refresh(old, fresh) {
   if (focused) link(old)?.focus({ preventScroll: true });
 }
 
-function leave(row) {
+function leave(row, words) {
   if (row.hasAttribute("data-gone")) return;
   row.setAttribute("data-gone", "");
   const cell = row.cells[0];
-  cell.innerHTML = '<span class="pill" data-tone="mute">no longer waiting</span>';
+  cell.innerHTML = `<span class="pill" data-tone="mute">${words}</span>`;
 }
 
-/** Takes over the rows that the poll brought. Rows after the first page are only there to tell moved from gone. */
+/** Takes over the rows that the poll brought. Rows after the page are only there to tell moved from gone; a row of a
+ *  later page may have moved to an earlier one. */
 function merge(template) {
   const list = document.getElementById("work-list");
   const fresh = new Map(rows(template.content).map((row) => [link(row).id, row]));
   template.remove();
-  if (!list || list.dataset.live !== "yes") return;
+  if (!list) return;
+  const gone = list.dataset.later === "yes" ? "no longer here" : "no longer waiting";
   const here = rows(list);
   const known = new Set(here.map((row) => link(row)?.id));
   for (const row of here) {
     const now = fresh.get(link(row)?.id);
     if (now) refresh(row, now);
-    else leave(row);
+    else leave(row, gone);
   }
   const longest = Math.max(here.length, 60);
   const added = [...fresh.keys()].slice(0, longest).filter((id) => !known.has(id)).length;

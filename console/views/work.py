@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -21,13 +21,15 @@ PART_WORDS: Final[dict[Part, str]] = {
 
 @dataclass(frozen=True)
 class WorkFilter:
-    """The part of the queue that the address asks for. `tab`: kinds of work, separated by commas; empty: every kind."""
+    """The part of the queue that the address asks for. `tab`: kinds of work, separated by commas; empty: every kind.
+    `cursor`: where the page begins; empty: with the most urgent item."""
 
     tab: str = ""
     part: Part = ""
+    cursor: str = ""
 
     def href(self, ref: str = "") -> str:
-        return queue_href(self.tab, ref, self.part)
+        return queue_href(self.tab, ref, self.part, self.cursor)
 
     @property
     def query(self) -> str:
@@ -74,18 +76,15 @@ class WorkList:
     tabs: Sequence[WorkTab]
     parts: Sequence[WorkTab]
     total: int
-    cursor: str | None = None
     next_cursor: str | None = None
 
     @property
     def first(self) -> str | None:
-        return self.filter.href() if self.cursor else None
+        return replace(self.filter, cursor="").href() if self.filter.cursor else None
 
     @property
     def next(self) -> str | None:
-        here = self.filter.href()
-        mark = "&" if "?" in here else "?"
-        return f"{here}{mark}{urlencode({'cursor': self.next_cursor})}" if self.next_cursor else None
+        return replace(self.filter, cursor=self.next_cursor).href() if self.next_cursor else None
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,36 @@ async def test_pages_go_on_until_the_last_item(world: ConsoleWorld) -> None:
         assert f"{len(whole)} items" in first and 'rel="next"' not in second
 
 
+async def test_work_on_a_later_page_goes_on_there(world: ConsoleWorld) -> None:
+    await _reviews(world, 70, kind="workflow_stuck")
+    async with world.browser(ANA) as ana:
+        following = re.search(r'rel="next" href="([^"]+)"', await shown(ana, "/queue?kind=review"))
+        assert following is not None
+        later = await shown(ana, following.group(1))
+        here, own = following.group(1).removeprefix("/queue"), refs(later)
+        links = re.findall(r'<a id="row/[^"]+"[^>]* href="([^"]+)"', later)
+        assert links == [f"/queue/{ref}{here}" for ref in own]
+        item = await shown(ana, links[3])
+        assert refs(item) == own and FORM in item
+        sent = dict(re.findall(r'<input type="hidden" name="(tab|show|cursor|next)" value="([^"]*)">', item))
+        assert sent["next"] == own[4] and sent["cursor"]
+        path = f"/reviews/{own[3].removeprefix('review/')}/decision"
+        refused = await ana.post(path, decision="close", **sent)
+        assert refused.status_code == 422 and f'href="/queue{markup.escape(here)}"' in refused.text
+        closed = await ana.post(path, decision="close", reason=REASON, **sent)
+        assert closed.headers["Location"] == f"/queue/{own[4]}{here}"
+        claimed = await ana.post(f"/queue/{own[4]}/claim", kind="review", cursor=sent["cursor"])
+        assert claimed.headers["Location"] == f"/queue/{own[4]}{here}"
+        path = f"/reviews/{own[4].removeprefix('review/')}/decision"
+        closed = await ana.post(path, decision="close", reason=REASON, **sent | {"cursor": "nonsense", "next": ""})
+        assert closed.status_code == 303, "the decision is made, wherever it leads"
+        for ref in [ref for ref in own if ref not in own[3:5]]:
+            snoozed = await ana.post(f"/queue/{ref}/snooze", hours="72", kind="review", cursor=sent["cursor"])
+            assert snoozed.headers["Location"] == f"/queue{here}"
+        assert len(refs(await shown(ana, following.group(1)))) == 60, "nothing is left there: from the first again"
+        assert "cursor" in await shown(ana, "/queue?cursor=nonsense", 422)
+
+
 async def test_every_kind_of_work_is_in_the_queue_also_what_is_done_on_another_page(world: ConsoleWorld) -> None:
     async with world.db.transaction() as session:
         parked = OutboxMessage(
