@@ -11,6 +11,7 @@ from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
 from console.pages import proving
 from console.pages.accounts import AccountPages
+from console.pages.bulk import BulkPages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
 from console.pages.challenges import ChallengePages
@@ -83,6 +84,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ChallengePages(desk),
         BuyingPages(desk),
         ProofPages(desk),
+        BulkPages(desk),
         QueueWorkPages(desk),
         QueuePages(desk),
         PayoutPages(desk),

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -226,13 +226,16 @@ class Posted:
         return scope_of(self.actor)
 
 
-def redirect(to: str, tone: str = "", text: str = "", *, href: str = "", label: str = "") -> RedirectResponse:
+def redirect(
+    to: str, tone: str = "", text: str = "", *, href: str = "", label: str = "", undo: str = "", seconds: int = 0
+) -> RedirectResponse:
     """See other (303), the answer to every form, so that reloading sends nothing twice. `text` is shown once, with a
-    link to what it is about."""
+    link to what it is about and a button that takes it back."""
     target = to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/"
     response = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
     if text:
-        notice = quote(json.dumps([tone, text[:300], href, label[:120]]))
+        ends = int(datetime.now(UTC).timestamp()) + seconds if seconds else 0
+        notice = quote(json.dumps([tone, text[:300], href, label[:120], undo, str(ends)]))
         response.set_cookie(FLASH, notice, max_age=60, httponly=True, samesite="lax")
     return response
 
@@ -242,11 +245,13 @@ def read_flash(request: Request) -> Flash | None:
     if raw is None:
         return None
     try:
-        tone, text, href, label = (str(each) for each in json.loads(unquote(raw)))
+        tone, text, href, label, undo, ends = (str(each) for each in json.loads(unquote(raw)))
+        seconds = int(ends) - int(datetime.now(UTC).timestamp()) if int(ends) else 0
     except (ValueError, TypeError):
         return None
     here = href.startswith("/") and not href.startswith("//")
-    return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label)
+    undoes = undo if undo.startswith("/queue/") and seconds >= 0 else ""
+    return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label, undoes, seconds)
 
 
 STAFF_RAIL: Final = (

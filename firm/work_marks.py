@@ -103,6 +103,11 @@ async def bring_back(session: AsyncSession, kind: str, subject_id: str, actor: A
         await _record(session, kind, subject_id, actor, "work.brought_back", {})
 
 
+async def note_undone(session: AsyncSession, kind: str, subject_id: str, actor: Actor, what: str) -> None:
+    """Records that a person took back what they had just done."""
+    await _record(session, kind, subject_id, actor, "work.undone", {"what": what})
+
+
 async def aside_until(session: AsyncSession, item: QueueItem) -> datetime | None:
     """Until when an item is put aside, as it is now."""
     statement = select(WorkMark.aside_until).where(

@@ -22,6 +22,7 @@ MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
 ON_PAGES_ONLY = {"sanctions.read", "beneficiaries.read"}
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
+BULK = {"action": "claim", "items": [{"kind": "payout", "id": derived_id("pay", "nobody")}]}
 PASSKEY = derived_id("psk", "one")
 PROOF = {"action": "money", "digest": "0" * 64, "method": "password", "text": PASSWORD}
 
@@ -205,6 +206,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/deals", None, "deals.read"),
     ("GET", "/v1/ledger-entries", None, "ledger.read"),
     ("GET", "/v1/queue", None, "queue.read"),
+    ("POST", "/v1/queue/bulk/preview", BULK, "queue.work"),
+    ("POST", "/v1/queue/bulk", BULK, "queue.work"),
     ("GET", "/v1/summary", None, "summary.read"),
     ("GET", "/v1/platforms", None, "platforms.read"),
     ("GET", "/v1/exposure", None, "exposure.read"),

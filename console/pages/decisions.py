@@ -43,11 +43,13 @@ class DecisionPages:
             posted = await self._desk.posted(request)
             item = Item(subject, request.path_params["id"])
             verb, sent = deciding.read(posted, item)
+            missing = 0
             if verb.carry_out is None:
-                text = _taken(subject, await deciding.send(self._desk, posted, sent, item, verb))
+                result = await deciding.send(self._desk, posted, sent, item, verb)
+                text, missing = _taken(subject, result), result.approvals_needed - result.approvals
             else:
                 text = _recorded(subject, (await deciding.write(self._desk, posted, sent, item, verb)).state)
-            return await deciding.landing(self._desk, posted, item, text)
+            return await deciding.landing(self._desk, posted, item, text, missing=missing)
 
         return post
 

@@ -17,7 +17,8 @@ from console.queries import frame
 from console.queries.work import following, read_filter, work_list
 from console.views.decision import DecisionView
 from console.views.frame import Crumb
-from console.views.work import ItemBar, ItemNews, WorkFilter
+from console.views.work import BULK_WORDS, ItemBar, ItemNews, WorkFilter
+from domain.bulk import ACTIONS, DECISIONS, BulkAction
 from domain.errors import NotAllowed, NotFound
 from firm import saved_filters, work_marks
 from front.subjects.subject import Subject
@@ -84,6 +85,7 @@ class QueuePages:
                 "here": chosen.href("" if news and news.missing else ref),
                 "rail": rail(visit.viewer, "/queue", waiting, visit.subjects),
                 "poll_href": _poll_href(chosen, ref, params.get("seen", ""), version),
+                "picks": bool(visit.subjects.decided_by(visit.actor)),
             }
             return await visit.fragment("_work_live.html", "answer", **context)
 
@@ -146,6 +148,7 @@ class QueuePages:
             "empty": _EMPTY[chosen.part],
             "saved": await saved_filters.of(session, actor),
             "may_save": actor.role != "auditor",
+            "bulk_actions": _bulk_actions(visit) if decides else [],
             "export_href": f"/queue/export?{chosen.query}",
             "poll_href": _poll_href(chosen, ref, seen, ""),
             "own_poll": True,
@@ -167,6 +170,17 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
         return ItemBar(selected.ref, aside_until=aside)
     mine = claim.holder_id == visit.actor.user_id
     return ItemBar(selected.ref, claim.holder, mine, claim.until, aside)
+
+
+def _bulk_actions(visit: Visit) -> list[tuple[BulkAction, str]]:
+    """What this person can do with several items at once."""
+    own = {
+        verb.name
+        for subject in visit.subjects
+        for verb in subject.verbs
+        if verb.bulk is not None and not verb.right.refusal(visit.actor)
+    }
+    return [(action, BULK_WORDS[action].label) for action in ACTIONS if action not in DECISIONS or action in own]
 
 
 def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) -> ItemNews:

@@ -6,13 +6,14 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console import templating
+from console.deciding import undo_of
 from console.desk import Desk, Posted, redirect
 from console.pages.mine import Made
 from console.queries.work import items, read_filter
@@ -20,16 +21,25 @@ from console.views.work import WorkFilter
 from domain.approvals import Actor
 from domain.errors import BadInput, NotAllowed, NotFound
 from domain.money import from_minor
+from domain.undo import Undoable
 from firm import saved_filters, work_marks
+from front import undo
 from front.auth import COOKIE
 from front.exports import MOST, defused, log_export, prove_export, too_long
 from front.once import Once
+from front.undo import Offer
 from store.read import queue
 from store.read.pages import Window
 from store.read.queue import QueueItem
 
 _HOURS: Final = {"1", "4", "24", "72"}
 _PAGE: Final = 200
+_OFFERS: Final = {
+    "claim": Offer("claim", 0),
+    "take-over": Offer("claim", 0),
+    "release": Offer("release", 0),
+    "snooze": Offer("snooze", 0),
+}
 _COLUMNS: Final = (
     "kind", "id", "subject", "state", "account", "trader", "amount", "currency", "count", "waiting_since", "deadline",
     "due", "claimed_by",
@@ -45,6 +55,7 @@ class QueueWorkPages:
         router.add_api_route("/queue/export", self.export, methods=["GET", "POST"], response_model=None)
         router.add_api_route("/queue/filters", self.save_filter, methods=["POST"], response_model=None)
         router.add_api_route("/queue/filters/delete", self.forget_filter, methods=["POST"], response_model=None)
+        router.add_api_route("/queue/{kind}/{id}/undo", self.undo, methods=["POST"], response_model=None)
         for verb in ("claim", "take-over", "release", "snooze", "wake"):
             router.add_api_route(f"/queue/{{kind}}/{{id}}/{verb}", self._marks(verb), methods=["POST"])
 
@@ -66,9 +77,23 @@ class QueueWorkPages:
 
             made = await posted.once.write(Made, Made(id=subject_id, text=f"{verb} {hours}"), work)
             item = f"{kind}/{subject_id}"
-            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text)
+            undoes = undo_of(chosen, item, _OFFERS.get(verb))
+            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text, **undoes)
 
         return post
+
+    async def undo(self, request: Request) -> Response:
+        """Takes back what was just done; the address says what, and which list the person came from."""
+        posted = await self._desk.posted(request, "queue.work")
+        kind, subject_id = request.path_params["kind"], request.path_params["id"]
+        self._check(posted.actor, kind)
+        what = next((known for known in get_args(Undoable) if known == request.query_params.get("what")), None)
+        if what is None:
+            raise BadInput("This cannot be undone.", field="what", remedy="Go to the queue.")
+        chosen = read_filter(request.query_params, self._desk.deps.subjects)
+        subject = self._desk.deps.subjects.by_name[kind]
+        made = await undo.undo(posted.once, subject, subject_id, what)
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", f"Undone. {made.words}")
 
     def _check(self, actor: Actor, kind: str) -> None:
         """Raises NotFound, or NotAllowed for who may decide nothing about this kind of work."""

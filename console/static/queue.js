@@ -4,6 +4,16 @@ import { setButtons } from "./guard.js";
  *  wait behind a button. The open item, its form and the typed text are never replaced. */
 const rows = (place) => [...(place?.querySelectorAll("tr[data-row]") ?? [])];
 const link = (row) => row.querySelector("a[data-stamp]");
+const boxes = () => [...document.querySelectorAll("#work-list input[form=pick]")];
+const picked = new Set(); // the selected items: a selection outlives the opening of an item
+
+/** The boxes of the rows that are here say what is selected. */
+function showPicked() {
+  for (const box of boxes()) box.checked = picked.has(box.value);
+  const words = document.querySelector("[data-picked]");
+  const count = boxes().filter((box) => box.checked).length;
+  if (words) words.textContent = count ? `${count} selected:` : "Select rows, then";
+}
 
 function refresh(old, fresh) {
   if (link(old)?.dataset.stamp === link(fresh)?.dataset.stamp && !old.hasAttribute("data-gone")) return;
@@ -19,7 +29,8 @@ function refresh(old, fresh) {
 function leave(row, words) {
   if (row.hasAttribute("data-gone")) return;
   row.setAttribute("data-gone", "");
-  const cell = row.cells[0];
+  picked.delete(row.querySelector("input[form=pick]")?.value);
+  const cell = row.querySelector("td[data-due]");
   cell.innerHTML = `<span class="pill" data-tone="mute">${words}</span>`;
 }
 
@@ -47,9 +58,19 @@ function merge(template) {
 }
 
 export function watchQueue() {
+  for (const box of boxes()) if (box.checked) picked.add(box.value); // as the browser brought them back
+  showPicked();
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    if (!box.matches("input[form=pick]")) return;
+    if (box.checked) picked.add(box.value);
+    else picked.delete(box.value);
+    showPicked();
+  });
   document.addEventListener("htmx:afterSettle", () => {
     const template = document.getElementById("work-fresh");
     if (template) merge(template);
+    showPicked();
     for (const form of document.querySelectorAll("#panel form[data-draft]")) setButtons(form);
   });
 }

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from console.addresses import queue_href
+from domain.bulk import BulkAction
 from store.read.queue import Part, QueueItem
 
 PART_WORDS: Final[dict[Part, str]] = {
@@ -16,6 +17,25 @@ PART_WORDS: Final[dict[Part, str]] = {
     "made": "Waiting on others",
     "returned": "Returned",
     "aside": "Snoozed",
+}
+
+
+class BulkWords(NamedTuple):
+    """`label`: in the list of what can be done. `title`: of its page. `button`: before "3 items"."""
+
+    label: str
+    title: str
+    button: str
+
+
+BULK_WORDS: Final[dict[BulkAction, BulkWords]] = {
+    "approve": BulkWords("Approve payouts", "Approve several payouts", "Approve"),
+    "close": BulkWords("Close reviews", "Close several reviews", "Close"),
+    "take": BulkWords("Take over breaks", "Take over several breaks", "Take over"),
+    "claim": BulkWords("Claim", "Claim several items", "Claim"),
+    "release": BulkWords("Release", "Release several items", "Release"),
+    "snooze": BulkWords("Snooze", "Snooze several items", "Snooze"),
+    "bring_back": BulkWords("Bring back", "Bring back several items", "Bring back"),
 }
 
 
