@@ -10,14 +10,14 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import NotFound
+from domain.errors import NotAllowed, NotFound
 from domain.key_errors import NeedsPerson
 from domain.undo import REASON, REOPEN_WITHIN, Undoable
 from firm import reviews, work_marks
 from front.deciding import by_workflow
 from front.fields import DecisionBody
 from front.once import Once
-from front.subjects.subject import Subject
+from front.subjects.subject import Subject, Subjects
 from store.read import queue
 from store.read.pages import View
 
@@ -80,6 +80,8 @@ async def _undone(session: AsyncSession, once: Once, subject: Subject, subject_i
         subject.verb("close").right.check(actor)
         count = await reviews.reopen(session, review_id=subject_id, actor=actor, reason=REASON, within=REOPEN_WITHIN)
         return "The review is open again." if count == 1 else f"All {count} reviews are open again."
+    if subject.name not in Subjects((subject,)).decided_by(actor):
+        raise NotAllowed("Only people who can decide this item can claim or snooze it.")
     if await queue.one(session, subject.name, subject.waiting, subject_id) is None:
         raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
     if what == "claim":

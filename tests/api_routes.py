@@ -208,6 +208,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/queue", None, "queue.read"),
     ("POST", "/v1/queue/bulk/preview", BULK, "queue.work"),
     ("POST", "/v1/queue/bulk", BULK, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/undo", {"what": "claim"}, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/escalate", {"to_role": "admin", **REASON}, "queue.work"),
     ("GET", "/v1/summary", None, "summary.read"),
     ("GET", "/v1/platforms", None, "platforms.read"),
     ("GET", "/v1/exposure", None, "exposure.read"),

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Path
 
 from domain.errors import NotFound
 from domain.undo import Undoable
-from front import bulk, undo
+from front import bulk, escalating, undo
 from front.auth import Caller, Deps, allowed
 from front.bulk import BulkAsked, BulkDecided, Outcomes, Plan
+from front.escalating import EscalateBody, Escalated
 from front.fields import AnyId, Input
 from front.once import Keyed
 from front.subjects.table import SUBJECTS
@@ -42,6 +43,22 @@ async def decide_bulk(
     return await bulk.decide(once, deps.subjects.readable_by(caller.actor), body)
 
 
+@router.post("/{kind}/{id}/escalate")
+async def escalate_work(
+    kind: Annotated[str, Path(**_KIND)],
+    id: AnyId,
+    body: EscalateBody,
+    caller: Annotated[Caller, Depends(allowed("queue.work"))],
+    deps: Deps,
+    once: Keyed,
+) -> Escalated:
+    """Give an item to a role or a person who should decide it. That ends your claim, and it counts as their work."""
+    known = deps.subjects.readable_by(caller.actor).by_name
+    if kind not in known:
+        raise NotFound
+    return await escalating.escalate(once, known[kind], id, body)
+
+
 @router.post("/{kind}/{id}/undo")
 async def undo_work(
     kind: Annotated[str, Path(**_KIND)],
@@ -51,8 +68,8 @@ async def undo_work(
     deps: Deps,
     once: Keyed,
 ) -> Undone:
-    """Take back what you have just done with an item, while nothing has followed from it. `approval`: your own, while the
-    payout waits for another one. `close`: of a review that held nothing, for 60 seconds. The record keeps both."""
+    """Take back what you have just done with an item, while nothing has followed from it. `approval`: your own, while
+    the payout waits for another one. `close`: of a review that held nothing, for 60 seconds. The record keeps both."""
     known = deps.subjects.readable_by(caller.actor).by_name
     if kind not in known:
         raise NotFound

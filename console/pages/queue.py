@@ -21,8 +21,9 @@ from console.views.work import BULK_WORDS, ItemBar, ItemNews, WorkFilter
 from domain.bulk import ACTIONS, DECISIONS, BulkAction
 from domain.errors import NotAllowed, NotFound
 from firm import saved_filters, work_marks
+from front import escalating
 from front.subjects.subject import Subject
-from store.read import queue
+from store.read import queue, work_history
 from store.read.queue import Part
 
 _EMPTY: Final[dict[Part, tuple[str, str]]] = {
@@ -143,6 +144,7 @@ class QueuePages:
             "bar": bar,
             "news": news,
             "here": chosen.href(ref),
+            "worked": await work_history.of(session, selected.kind, selected.subject_id) if selected else [],
             "following": following(shown.rows, "", decides),
             "list_href": chosen.href(),
             "empty": _EMPTY[chosen.part],
@@ -166,10 +168,12 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
         return None
     claim = await work_marks.claim_of(visit.session, kind, subject_id)
     aside = await work_marks.aside_until(visit.session, item)
+    to = await escalating.offered(visit.session, visit.subjects.by_name[kind], visit.actor)
+    given = ItemBar(selected.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
     if claim is None:
-        return ItemBar(selected.ref, aside_until=aside)
+        return given
     mine = claim.holder_id == visit.actor.user_id
-    return ItemBar(selected.ref, claim.holder, mine, claim.until, aside)
+    return replace(given, holder=claim.holder, mine=mine, until=claim.until)
 
 
 def _bulk_actions(visit: Visit) -> list[tuple[BulkAction, str]]:

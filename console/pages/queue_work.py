@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console import templating
@@ -23,8 +24,9 @@ from domain.errors import BadInput, NotAllowed, NotFound
 from domain.money import from_minor
 from domain.undo import Undoable
 from firm import saved_filters, work_marks
-from front import undo
+from front import escalating, undo
 from front.auth import COOKIE
+from front.escalating import EscalateBody
 from front.exports import MOST, defused, log_export, prove_export, too_long
 from front.once import Once
 from front.undo import Offer
@@ -55,6 +57,7 @@ class QueueWorkPages:
         router.add_api_route("/queue/export", self.export, methods=["GET", "POST"], response_model=None)
         router.add_api_route("/queue/filters", self.save_filter, methods=["POST"], response_model=None)
         router.add_api_route("/queue/filters/delete", self.forget_filter, methods=["POST"], response_model=None)
+        router.add_api_route("/queue/{kind}/{id}/escalate", self.escalate, methods=["POST"], response_model=None)
         router.add_api_route("/queue/{kind}/{id}/undo", self.undo, methods=["POST"], response_model=None)
         for verb in ("claim", "take-over", "release", "snooze", "wake"):
             router.add_api_route(f"/queue/{{kind}}/{{id}}/{verb}", self._marks(verb), methods=["POST"])
@@ -81,6 +84,24 @@ class QueueWorkPages:
             return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text, **undoes)
 
         return post
+
+    async def escalate(self, request: Request) -> Response:
+        """Gives the item to a role or a person that should decide it."""
+        posted = await self._desk.posted(request, "queue.work")
+        kind, subject_id = request.path_params["kind"], request.path_params["id"]
+        self._check(posted.actor, kind)
+        reason = posted.form.needed("reason", shortest=3, longest=1000)
+        role, to = posted.form.text("to").partition("role:")[1:]
+        try:
+            body = EscalateBody(
+                to_role=to if role else None, to_user=None if role else posted.form.text("to"), reason=reason
+            )
+        except (ValidationError, NotFound) as error:
+            raise BadInput("Choose who should decide it.", field="to", remedy="Use one of the list.") from error
+        place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
+        chosen = read_filter(place, self._desk.deps.subjects)
+        await escalating.escalate(posted.once, self._desk.deps.subjects.by_name[kind], subject_id, body)
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated. It is released and waits for them.")
 
     async def undo(self, request: Request) -> Response:
         """Takes back what was just done; the address says what, and which list the person came from."""

@@ -58,6 +58,13 @@ function merge(template) {
 }
 
 export function watchQueue() {
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (event.target.matches("details[data-focus][open]")) event.target.querySelector("select")?.focus();
+    },
+    true,
+  );
   for (const box of boxes()) if (box.checked) picked.add(box.value); // as the browser brought them back
   showPicked();
   document.addEventListener("change", (event) => {

@@ -74,7 +74,8 @@ class WorkRow:
     def stamp(self) -> str:
         """Changes with anything that the row says."""
         item = self.item
-        said = (item.words, item.state, item.due, item.deadline, item.alike, item.holder, item.amount_minor)
+        said = (item.words, item.state, item.due, item.deadline, item.alike, item.holder, item.escalated_to)
+        said += (item.amount_minor,)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
 
@@ -110,13 +111,15 @@ class WorkList:
 @dataclass(frozen=True)
 class ItemBar:
     """What a person can do with the open item besides deciding it. `holder`: empty when nobody has claimed it; `mine`:
-    the reader has."""
+    the reader has. `escalated_to`: who should decide it. `escalate_to`: to whom the reader can give it."""
 
     ref: str
     holder: str = ""
     mine: bool = False
     until: datetime | None = None
     aside_until: datetime | None = None
+    escalated_to: str = ""
+    escalate_to: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
