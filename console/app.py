@@ -39,6 +39,7 @@ from console.pages.queue_work import QueueWorkPages
 from console.pages.reconciliation import ReconciliationPages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
+from console.pages.saved_views import SavedViewPages
 from console.pages.second_factor import SecondFactorPages
 from console.pages.security import SecurityPages
 from console.pages.sign_ins import SignInPages
@@ -81,6 +82,7 @@ def router(deps: ApiDeps) -> APIRouter:
         CredentialPages(desk),
         OrderPages(desk),
         ListPages(desk),
+        SavedViewPages(desk),
         ChallengePages(desk),
         BuyingPages(desk),
         ProofPages(desk),

@@ -17,11 +17,13 @@ from starlette.datastructures import FormData
 from console import templating
 from console.addresses import queue_href
 from console.formats import MOST_COUNTED
+from console.lists import Table
 from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
+from firm import saved_filters
 from front import permissions
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
@@ -89,6 +91,9 @@ class Visit:
             **shell(self.request),
             **context,
         }
+        table = context.get("table")
+        if isinstance(table, Table) and table.noun and not self.viewer.is_trader:
+            values["saved"] = await saved_filters.of(self.session, self.actor, table.path)
         response = HTMLResponse(templating.page(template, values), status, headers=templating.HEADERS)
         if flash is not None:
             response.delete_cookie(FLASH)
@@ -276,6 +281,7 @@ _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
     "/breaches": "/accounts",
+    "/passes": "/accounts",
     "/deals": "/accounts",
     "/ledger": "/payouts",
     "/cases": "/risk",

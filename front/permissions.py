@@ -26,6 +26,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
     "deals.read": STAFF,
+    "passes.read": STAFF,
     "ledger.read": STAFF,
     "credentials.show": _TRADER,
     "credentials.reset": RESETTERS,

@@ -28,6 +28,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -312,21 +313,24 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
     return ", ".join(part for part in (heading, row["name"], number) if part)
 
 
-async def counts(session: AsyncSession, kinds: Kinds, *, at_most: int | None = None) -> dict[str, int]:
-    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind."""
-    found = await _counting(tuple(kinds.items()), at_most).read(session)
+async def counts(
+    session: AsyncSession, kinds: Kinds, *, at_most: int | None = None, snoozed: bool = False
+) -> dict[str, int]:
+    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind. `snoozed`: with
+    those that are put aside."""
+    found = await _counting(tuple(kinds.items()), at_most, snoozed).read(session)
     return {name: int(count) for name, count in zip(kinds, found, strict=True)}
 
 
 @cache
-def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None) -> OneFixedValueEach:
+def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None, snoozed: bool) -> OneFixedValueEach:
     """The counts of these kinds, put together once: every page of the staff shows them."""
-    return OneFixedValueEach(**{name: _count({name: waiting}, at_most) for name, waiting in kinds})
+    return OneFixedValueEach(**{name: _count({name: waiting}, at_most, snoozed) for name, waiting in kinds})
 
 
-def _count(kind: Kinds, at_most: int | None) -> Select[Any]:
+def _count(kind: Kinds, at_most: int | None, snoozed: bool) -> Select[Any]:
     work = _work(kind)
-    rows = select(work.c.subject_id).where(_within(work, ALL)).limit(at_most)
+    rows = select(work.c.subject_id).where(true() if snoozed else _within(work, ALL)).limit(at_most)
     return select(func.count()).select_from(rows.subquery())
 
 

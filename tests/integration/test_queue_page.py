@@ -421,7 +421,9 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         payout = await session.get_one(Payout, world.firm.payout)
         (await session.get_one(Trader, payout.trader_id)).name = "=HYPERLINK(1)"
     async with world.browser(FINN) as finn, world.browser(ANA) as ana:
-        assert (await finn.post("/queue/filters", name="My payouts", kind="payout", show="mine")).status_code == 303
+        assert (
+            await finn.post("/views", page="/queue", name="My payouts", query="kind=payout&show=mine")
+        ).status_code == 303
         link = '<a href="/queue?kind=payout&show=mine">My payouts</a>'
         assert link in await shown(finn, "/queue") and link not in await shown(ana, "/queue")
         asked = await finn.get("/queue/export?kind=payout&show=mine&format=csv")
@@ -435,7 +437,7 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         items = (await prove_by_form(finn.http, asked, PASSWORD)).json()["items"]
         assert [f"{item['kind']}/{item['id']}" for item in items] == refs(await shown(finn, "/queue?kind=payout"))
         assert (await finn.get("/queue/export?format=xls")).status_code == 422
-        await finn.post("/queue/filters/delete", name="My payouts")
+        await finn.post("/views/delete", page="/queue", name="My payouts")
         assert "My payouts" not in re.sub(r'role="status".*?</p>', "", await shown(finn, "/queue"))
         await shown(finn, "/queue")
     async with world.db.transaction() as session:
