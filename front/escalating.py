@@ -72,13 +72,13 @@ async def escalate(once: Once, subject: Subject, subject_id: str, body: Escalate
     if actor.key_id is not None:
         raise NeedsPerson
     roles = deciders(subject)
-    if actor.role not in roles:
-        raise NotAllowed("Only people who can decide this item can escalate it.")
 
     async def work(session: AsyncSession) -> Escalated:
         item = await queue.one(session, subject.name, subject.waiting, subject_id)
         if item is None:
             raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
+        if actor.role not in roles:
+            raise NotAllowed("Only people who can decide this item can escalate it.")
         to = work_marks.To(role=body.to_role, user_id=body.to_user)
         await work_marks.escalate(session, item, actor, to, roles=roles, reason=body.reason)
         return Escalated(kind=subject.name, id=subject_id, to=body.to_role or body.to_user or "")

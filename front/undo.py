@@ -80,10 +80,10 @@ async def _undone(session: AsyncSession, once: Once, subject: Subject, subject_i
         subject.verb("close").right.check(actor)
         count = await reviews.reopen(session, review_id=subject_id, actor=actor, reason=REASON, within=REOPEN_WITHIN)
         return "The review is open again." if count == 1 else f"All {count} reviews are open again."
-    if subject.name not in Subjects((subject,)).decided_by(actor):
-        raise NotAllowed("Only people who can decide this item can claim or snooze it.")
     if await queue.one(session, subject.name, subject.waiting, subject_id) is None:
         raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
+    if subject.name not in Subjects((subject,)).decided_by(actor):
+        raise NotAllowed("Only people who can decide this item can claim or snooze it.")
     if what == "claim":
         await work_marks.release(session, subject.name, subject_id, actor)
         words = "Released."

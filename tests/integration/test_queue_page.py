@@ -269,6 +269,8 @@ async def test_a_snoozed_item_is_in_no_count_and_comes_back_before_its_deadline(
         assert ref not in refs(after) and tabs(after, "work-tabs")["/queue"] == before["/queue"] - 1
         assert (await finn.get("/v1/summary")).json()["open_work"]["payout"] == before["/queue?kind=payout"] - 1
         assert refs(await shown(finn, "/queue?show=aside")) == [ref]
+        watched = f'propos_open_work{{kind="payout"}} {before["/queue?kind=payout"]}.0'
+        assert watched in (await finn.get("/metrics")).text, "a snooze silences no alert"
         assert "Snoozed until" in await shown(finn, f"/queue/{ref}")
         async with world.db.transaction() as session:  # an hour before its deadline
             await session.execute(update(MarketClock).values(watermark=NOW + timedelta(days=2, hours=23)))
@@ -438,7 +440,7 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         assert [f"{item['kind']}/{item['id']}" for item in items] == refs(await shown(finn, "/queue?kind=payout"))
         assert (await finn.get("/queue/export?format=xls")).status_code == 422
         await finn.post("/views/delete", page="/queue", name="My payouts")
-        assert "My payouts" not in re.sub(r'role="status".*?</p>', "", await shown(finn, "/queue"))
+        assert "My payouts" not in re.sub(r'(?s)role="status".*?</div>', "", await shown(finn, "/queue"))
         await shown(finn, "/queue")
     async with world.db.transaction() as session:
         logged = await session.scalars(select(AuditEntry.evidence).where(AuditEntry.action == "list.exported"))
