@@ -132,9 +132,9 @@ async def plan(db: Database, actor: Actor, subjects: Subjects, asked: BulkAsked)
         async with db.transaction(FIRM) as session:
             found.append(await _planned(session, subjects, actor, asked, each))
     sums: dict[str, int] = {}
-    for each in found:
-        if not each.left_out and each.currency is not None and each.amount_minor is not None:
-            sums[each.currency] = sums.get(each.currency, 0) + each.amount_minor
+    for one in found:
+        if not one.left_out and one.currency is not None and one.amount_minor is not None:
+            sums[one.currency] = sums.get(one.currency, 0) + one.amount_minor
     totals = tuple(Total(amount_minor=minor, currency=currency) for currency, minor in sorted(sums.items()))
     return Plan(action=asked.action, items=tuple(found), totals=totals)
 

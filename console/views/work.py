@@ -74,9 +74,9 @@ class WorkRow:
     def stamp(self) -> str:
         """Changes with anything that the row says."""
         item = self.item
-        said = (item.words, item.state, item.due, item.deadline, item.alike, item.holder, item.escalated_to)
-        said += (item.amount_minor,)
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+        said = (item.words, item.state, item.due, item.deadline, item.alike, item.amount_minor)
+        who = (item.holder, item.escalated_to)
+        return hashlib.sha256(repr((said, who)).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -376,7 +376,11 @@ async def test_a_blocked_payout_says_why_and_cannot_be_approved(world: ConsoleWo
         for path in (f"/queue/payout/{world.firm.payout}", f"/payouts/{world.firm.payout}"):
             page = await shown(finn, path)
             assert "On hold, so it cannot be approved yet. An open review holds it. 1 review about" in page
-            assert 'value="approve"' not in page and 'value="reject"' in page and 'btn primary" name' not in page
+            assert (
+                'name="decision" value="approve"' not in page
+                and 'value="reject"' in page
+                and 'btn primary" name' not in page
+            )
 
 
 async def test_one_payout_is_called_one_amount_wherever_it_is_named(world: ConsoleWorld) -> None:

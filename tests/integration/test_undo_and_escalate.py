@@ -11,6 +11,7 @@ from sqlalchemy import select
 from domain.keys import new_id
 from firm import reviews
 from store.models import AuditEntry, Decision, Payout, Review
+from tests.console_history import NOW
 from tests.console_world import Browser, ConsoleWorld, console_world
 
 ANA, FINN, ROSA = "ana@firm.example", "finn@firm.example", "rosa@firm.example"
@@ -100,11 +101,10 @@ async def test_the_closing_of_a_review_is_undone_for_a_minute_unless_something_f
             about = {"workflow": f"payout/{number}"}
             await reviews.report(session, key=f"stuck/{number}", kind="workflow_stuck", detail=about)
         ids = list(await session.scalars(select(Review.id).where(Review.kind == "workflow_stuck")))
-        held = await session.scalar(
-            select(Review.id).where(
-                Review.status == "open", Review.account_id.is_not(None), Review.kind == "stale_feed"
-            )
-        )
+        account = (await session.get_one(Payout, world.firm.payout)).account_id
+        held, detail = new_id("rev"), {"rule_id": "max_lots", "sentence": "Too many lots."}
+        about_money = {"key": held, "kind": "offence", "status": "open", "occurred_at": NOW, "account_id": account}
+        session.add(Review(id=held, detail=detail, **about_money))
     async with world.browser(ROSA) as rosa, world.browser(ANA) as ana:
 
         async def closed(review_id: str) -> Any:
@@ -121,8 +121,9 @@ async def test_the_closing_of_a_review_is_undone_for_a_minute_unless_something_f
         headers = {"Idempotency-Key": new_id("key"), "X-CSRF-Token": await rosa.csrf()}
         answer = await rosa.http.post(f"/v1/queue/review/{ids[1]}/undo", json={"what": "close"}, headers=headers)
         assert answer.status_code == 200 and answer.json()["words"] == "The review is open again."
-        if held is not None:
-            assert "/undo" not in await _shown(rosa, (await closed(held)).headers["Location"])
+        gone = await closed(held)
+        assert gone.status_code == 303 and "/undo" not in await _shown(rosa, gone.headers["Location"])
+        assert (await rosa.post(f"/queue/review/{held}/undo?what=close")).status_code == 409
     async with world.db.transaction() as session:
         assert [(await session.get_one(Review, each)).status for each in ids] == ["open", "open"]
     assert await _audited(world, ids[0]) == ["review.closed", "review.reopened"]
