@@ -1,6 +1,8 @@
 """An item of the queue is given to a role or a person that should decide it, with a reason."""
 
-from pydantic import BaseModel, model_validator
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +21,7 @@ from store.read.pages import View
 class EscalateBody(Input):
     """Either a role or a person; both must be able to decide the item."""
 
-    to_role: str | None = None
+    to_role: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")] | None = None
     to_user: UserId | None = None
     reason: Reason
 
