@@ -149,7 +149,6 @@ class QueuePages:
             "list_href": chosen.href(),
             "empty": _EMPTY[chosen.part],
             "saved": await saved_filters.of(session, actor, "/queue"),
-            "may_save": actor.role != "auditor",
             "bulk_actions": _bulk_actions(visit) if decides else [],
             "export_href": f"/queue/export?{chosen.query}",
             "poll_href": _poll_href(chosen, ref, seen, ""),
