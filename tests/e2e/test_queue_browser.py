@@ -137,7 +137,7 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         await _keys(page, "j", "Shift+J", "Shift+J", "Shift+J", "Shift+J")
         await expect(page.locator("[data-picked]")).to_have_text("5 selected:")
         await _keys(page, "b", "Tab", "Enter")
-        await expect(page.get_by_role("region", name="What will happen").first).to_contain_text("5,580.00")
+        await expect(page.get_by_role("region", name="Selected items")).to_contain_text("5,580.00")
         await page.keyboard.type("All five statements checked.")
         await _keys(page, "Tab", "Enter")
         await _prove(page)

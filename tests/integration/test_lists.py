@@ -59,7 +59,7 @@ async def test_the_numbers_of_the_firm_page_lead_to_lists_of_that_length(world: 
         for number, account in enumerate(accounts):  # two today, one the day before
             session.add(
                 PhasePass(
-                    id=new_id("pas"),
+                    id=new_id("psg"),
                     account_id=account.id,
                     challenge_id=account.challenge_id,
                     phase_index=1,
