@@ -106,7 +106,7 @@ async def metrics(request: Request, deps: Deps) -> Response:
     async with deps.db.transaction(FIRM) as session:
         found = await delivery(session)
         ages = await feed_ages(session)
-        work = await queue.counts(session, kinds(deps.subjects))
+        work = await queue.counts(session, kinds(deps.subjects), snoozed=True)  # an alert must not fall silent by it
     waiting = {
         ("inbox", False): found.inbox_waiting,
         ("inbox", True): found.inbox_parked,

@@ -21,7 +21,9 @@ class Metrics:
             "propos_waiting", "Messages that wait, by box and whether parked.", ["box", "parked"],
             registry=self._registry,
         )  # fmt: skip
-        self._work = Gauge("propos_open_work", "Work that waits for people.", ["kind"], registry=self._registry)
+        self._work = Gauge(
+            "propos_open_work", "Work that waits for people, snoozed or not.", ["kind"], registry=self._registry
+        )
         self._lag = Gauge("propos_relay_lag_seconds", "Age of the oldest waiting message.", registry=self._registry)
         self._feeds = Gauge(
             "propos_feed_age_seconds", "Time since prices of a feed were judged.", ["feed"], registry=self._registry

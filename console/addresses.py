@@ -26,10 +26,11 @@ def has_page(kind: str) -> bool:
     return kind in _PAGES or (kind in SUBJECTS.by_name and SUBJECTS.by_name[kind].page is not None)
 
 
-def queue_href(tab: str = "", ref: str = "", part: str = "") -> str:
-    """The work queue limited to the kinds `tab` ("payout,case") and one part of it ("mine"), with the item `ref`
-    ("payout/pay_…") beside it."""
-    query = urlencode({name: value for name, value in (("kind", tab), ("show", part)) if value}, safe=",")
+def queue_href(tab: str = "", ref: str = "", part: str = "", cursor: str = "") -> str:
+    """The work queue limited to the kinds `tab` ("payout,case") and one part of it ("mine"), from `cursor` on, with the
+    item `ref` ("payout/pay_…") beside it."""
+    asked = (("kind", tab), ("show", part), ("cursor", cursor))
+    query = urlencode({name: value for name, value in asked if value}, safe=",")
     return (f"/queue/{quote(ref)}" if ref else "/queue") + (f"?{query}" if query else "")
 
 

@@ -12,6 +12,7 @@ from console.desk import Desk, came_from, shell
 from console.pages import proving
 from console.pages.accounts import AccountPages
 from console.pages.api_reference import ApiReferencePages
+from console.pages.bulk import BulkPages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
 from console.pages.challenges import ChallengePages
@@ -39,6 +40,7 @@ from console.pages.queue_work import QueueWorkPages
 from console.pages.reconciliation import ReconciliationPages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
+from console.pages.saved_views import SavedViewPages
 from console.pages.second_factor import SecondFactorPages
 from console.pages.security import SecurityPages
 from console.pages.sign_ins import SignInPages
@@ -81,9 +83,11 @@ def router(deps: ApiDeps) -> APIRouter:
         CredentialPages(desk),
         OrderPages(desk),
         ListPages(desk),
+        SavedViewPages(desk),
         ChallengePages(desk),
         BuyingPages(desk),
         ProofPages(desk),
+        BulkPages(desk),
         QueueWorkPages(desk),
         QueuePages(desk),
         PayoutPages(desk),

@@ -7,7 +7,7 @@ when. After a decision made in the queue the next item opens, with a link to the
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -20,16 +20,25 @@ from console.desk import Desk, Posted, redirect
 from console.present.subjects import view_of
 from console.queries.work import following, read_filter, work_list
 from console.views.decision import DecisionView
-from console.views.work import PART_WORDS
+from console.views.work import PART_WORDS, WorkFilter
 from contracts.messages import DecisionResult, Target
 from domain.errors import BadInput, ChangedMeanwhile, Conflict
 from firm import work_marks
+from front import undo
 from front.deciding import by_workflow, on_record
 from front.fields import DisputeDecisionBody, SendAgainBody
 from front.subjects.subject import Subject, Verb
 from front.subjects.table import SUBJECTS
+from front.undo import Offer
 from store.models import Decision
 from store.scope import FIRM
+
+
+class UndoFields(TypedDict):
+    """Of a redirection."""
+
+    undo: str
+    seconds: int
 
 
 class Decided(BaseModel):
@@ -147,24 +156,43 @@ async def send(desk: Desk, posted: Posted, sent: Decided, item: Item, verb: Verb
     return await or_tell(desk, posted, item, decide)
 
 
-async def landing(desk: Desk, posted: Posted, item: Item, text: str) -> Response:
+async def landing(desk: Desk, posted: Posted, item: Item, text: str, *, missing: int = 0) -> Response:
     """Where a decision leads: to the next item of the list that it was chosen from, or to the page of what was decided.
 
-    Both say `text`."""
+    Both say `text`, and offer to take it back where that is possible. `missing`: the approvals that are still needed.
+    """
     tab = posted.form.text("tab")
     subjects = desk.deps.subjects.readable_by(posted.actor)
     async with desk.deps.db.transaction(FIRM) as session:
         if not tab or posted.actor.role == "trader":
             return redirect(item.subject.href(item.subject_id), "ok", text)
-        fields = {"kind": "" if tab == "all" else tab, "show": posted.form.text("show")}
+        fields = {"kind": "" if tab == "all" else tab, **{name: posted.form.text(name) for name in ("show", "cursor")}}
         try:
             chosen = read_filter(fields, subjects)
+            shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
         except BadInput:  # the decision is made: the whole list will do
             chosen = read_filter({}, subjects)
-        shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
+            shown = await work_list(session, chosen, subjects, posted.actor, current=item.ref)
+        offer = await undo.after(session, item.subject, item.subject_id, posted.form.text("decision"), missing)
         after = following(shown.rows, posted.form.text("next"), subjects.decided_by(posted.actor))
         label = (await _view(session, posted, item)).title
-    return redirect(after.href if after else chosen.href(), "ok", text, href=chosen.href(item.ref), label=label)
+    return redirect(
+        after.href if after else shown.filter.href(),
+        "ok",
+        text,
+        href=chosen.href(item.ref),
+        label=label,
+        **undo_of(chosen, item.ref, offer),
+    )
+
+
+def undo_of(chosen: WorkFilter, ref: str, offer: Offer | None) -> UndoFields:
+    """The button of a notice that takes back what was just done with an item of this list."""
+    if offer is None:
+        return {"undo": "", "seconds": 0}
+    _, _, query = chosen.href(ref).partition("?")
+    asked = f"what={offer.what}" + (f"&{query}" if query else "")
+    return {"undo": f"/queue/{ref}/undo?{asked}", "seconds": offer.seconds}
 
 
 def queue_of(request: Request) -> str:
@@ -172,9 +200,9 @@ def queue_of(request: Request) -> str:
     if request.method == "GET":
         return queue_href() if request.url.path.startswith("/queue") else ""
     form = getattr(request.state, "form", {})
-    tab, part = str(form.get("tab", "")), str(form.get("show", ""))
+    tab, part, cursor = (str(form.get(name, "")) for name in ("tab", "show", "cursor"))
     known = part in PART_WORDS and (tab == "all" or all(name in SUBJECTS.by_name for name in tab.split(",")))
-    return queue_href("" if tab == "all" else tab, "", part) if tab and known else ""
+    return queue_href("" if tab == "all" else tab, "", part, cursor) if tab and known else ""
 
 
 def offered(desk: Desk, view: DecisionView) -> DecisionView:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -17,11 +17,13 @@ from starlette.datastructures import FormData
 from console import templating
 from console.addresses import queue_href
 from console.formats import MOST_COUNTED
+from console.lists import Table
 from console.proofs import prove_first
 from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
+from firm import saved_filters
 from front import permissions
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
@@ -89,6 +91,9 @@ class Visit:
             **shell(self.request),
             **context,
         }
+        table = context.get("table")
+        if isinstance(table, Table) and table.noun and not self.viewer.is_trader:
+            values["saved"] = await saved_filters.of(self.session, self.actor, table.path)
         response = HTMLResponse(templating.page(template, values), status, headers=templating.HEADERS)
         if flash is not None:
             response.delete_cookie(FLASH)
@@ -226,13 +231,16 @@ class Posted:
         return scope_of(self.actor)
 
 
-def redirect(to: str, tone: str = "", text: str = "", *, href: str = "", label: str = "") -> RedirectResponse:
+def redirect(
+    to: str, tone: str = "", text: str = "", *, href: str = "", label: str = "", undo: str = "", seconds: int = 0
+) -> RedirectResponse:
     """See other (303), the answer to every form, so that reloading sends nothing twice. `text` is shown once, with a
-    link to what it is about."""
+    link to what it is about and a button that takes it back."""
     target = to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/"
     response = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
     if text:
-        notice = quote(json.dumps([tone, text[:300], href, label[:120]]))
+        ends = int(datetime.now(UTC).timestamp()) + seconds if seconds else 0
+        notice = quote(json.dumps([tone, text[:300], href, label[:120], undo, str(ends)]))
         response.set_cookie(FLASH, notice, max_age=60, httponly=True, samesite="lax")
     return response
 
@@ -242,11 +250,13 @@ def read_flash(request: Request) -> Flash | None:
     if raw is None:
         return None
     try:
-        tone, text, href, label = (str(each) for each in json.loads(unquote(raw)))
+        tone, text, href, label, undo, ends = (str(each) for each in json.loads(unquote(raw)))
+        seconds = int(ends) - int(datetime.now(UTC).timestamp()) if int(ends) else 0
     except (ValueError, TypeError):
         return None
     here = href.startswith("/") and not href.startswith("//")
-    return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label)
+    undoes = undo if undo.startswith("/queue/") and seconds >= 0 else ""
+    return Flash(tone if tone in ("ok", "warn", "bad") else "", text, href if here else "", label, undoes, seconds)
 
 
 STAFF_RAIL: Final = (
@@ -271,6 +281,7 @@ _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
     "/breaches": "/accounts",
+    "/passes": "/accounts",
     "/deals": "/accounts",
     "/ledger": "/payouts",
     "/cases": "/risk",

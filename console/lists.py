@@ -52,6 +52,11 @@ class Table:
         chosen = {"q", *(choice.name for choice in self.choices)}
         return [(name, value) for name, value in self.params.items() if value and name not in chosen]
 
+    @property
+    def query(self) -> str:
+        """The filters and the order, as in the address."""
+        return self._url().partition("?")[2]
+
     def _url(self, **changes: str | None) -> str:
         values = {**self.params, "sort": self.order, **changes}
         given = {name: value for name, value in values.items() if value}

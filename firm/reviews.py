@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,8 @@ from firm import decide as guard
 from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
-from store.models import Account, Breach, Decision, Proof, Review, Shard
+from store.models import Account, AuditEntry, Breach, Decision, Proof, Review, Shard
+from store.read.reviews import likeness
 
 DOUBTFUL_BREACH: Final = "doubtful_breach"
 VENUE_LOCKED: Final = "venue_locked"
@@ -38,6 +39,7 @@ OTHER_CUSTOMER: Final = "other_customer"
 DOUBTFUL_ARTICLES: Final = "doubtful_articles"
 SYSTEM: Final = "system"
 Choice = Literal["confirm", "dismiss"]
+_ASKS: Final = "This review asks whether a rule was broken."
 _OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismissed"}
 
 
@@ -104,13 +106,63 @@ async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: 
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")
     if KINDS[review.kind].closed_by == "decision":
-        raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
+        raise Conflict(_ASKS, remedy="Confirm the breach, or dismiss it.")
     if await payment_reviews.asks_for_refund(session, review):
         raise Conflict(
             "This payment is not what was due, and the money is still with the firm.",
             remedy=f"Refund the challenge {review.detail['challenge_id']}; that closes the review.",
         )
     await _end(session, review, actor=actor, reason=reason, action="review.closed", evidence={"kind": review.kind})
+
+
+async def held_nothing(session: AsyncSession, review_id: str) -> bool:
+    """Returns whether nothing followed from closing it: it was about no account, no step and no payout."""
+    review = await session.get(Review, review_id)
+    if review is None or review.account_id is not None or KINDS[review.kind].closed_by != "person":
+        return False
+    return review.kind != payment_reviews.PLATFORM_REFUSED and KINDS[review.kind].holds != "trader"
+
+
+async def reopen(session: AsyncSession, *, review_id: str, actor: Actor, reason: str, within: timedelta) -> int:
+    """Opens a review again that this person has just closed, and those that they closed with it. Returns how many.
+    Raises NotFound, or Conflict when something followed from closing it, somebody else closed it, or it is longer ago
+    than `within`, in wall time."""
+    review = await _locked(session, review_id)
+    if review.status != "closed" or review.closed_by != actor.user_id or not await held_nothing(session, review_id):
+        raise Conflict("This review was not closed by you, or something followed from closing it.")
+    closed = (
+        select(AuditEntry.subject_id)
+        .where(AuditEntry.subject_kind == "review", AuditEntry.action == "review.closed")
+        .where(AuditEntry.actor == actor.user_id, AuditEntry.recorded_at > func.clock_timestamp() - within)
+    )
+    alike = (Review.id == review_id) | (
+        (Review.kind == review.kind) & (likeness(Review) == await session.scalar(_likeness_of(review_id)))
+    )
+    mine = (Review.status == "closed", Review.closed_by == actor.user_id, Review.id.in_(closed))
+    found = (await session.scalars(select(Review).where(alike, *mine).order_by(Review.id).with_for_update())).all()
+    if review not in found:
+        seconds = int(within.total_seconds())
+        raise Conflict(f"It is too late: the closing of a review can be undone for {seconds} seconds.")
+    for each in found:
+        each.status, each.closed_by, each.close_reason = "open", None, None
+        await _note(session, each, actor=actor, reason=reason, action="review.reopened", evidence={"kind": each.kind})
+    return len(found)
+
+
+def _likeness_of(review_id: str) -> Select[tuple[str]]:
+    return select(likeness(Review)).where(Review.id == review_id)
+
+
+async def not_closable(session: AsyncSession, review_id: str) -> str:
+    """Returns why a person cannot close a review just so, as a sentence; empty when they can. Raises NotFound."""
+    review = await session.get(Review, review_id)
+    if review is None:
+        raise NotFound
+    if review.status == "closed":
+        return "It is closed already."
+    if KINDS[review.kind].closed_by == "decision":
+        return _ASKS
+    return "A refund closes it." if await payment_reviews.asks_for_refund(session, review) else ""
 
 
 async def decide(
@@ -160,6 +212,12 @@ async def _end(
     await platform_refusals.wake(session, review)
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
     await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
+    await _note(session, review, actor=actor, reason=reason, action=action, evidence=evidence)
+
+
+async def _note(
+    session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
+) -> None:
     await audit.record(
         session,
         action=action,

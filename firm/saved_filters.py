@@ -1,9 +1,9 @@
-"""Filters of the work queue that a person keeps under a name."""
+"""Filters of lists that a person keeps under a name. `page` is the list, such as `/queue`."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,26 +11,31 @@ from domain.approvals import Actor
 from domain.errors import BadInput
 from store.models import SavedFilter
 
-MOST: Final = 20
+MOST: Final = 20  # of a list
+LONGEST: Final = 400  # characters of a query
 
 
-async def of(session: AsyncSession, actor: Actor) -> Sequence[SavedFilter]:
+async def of(session: AsyncSession, actor: Actor, page: str) -> Sequence[SavedFilter]:
     """By name."""
-    rows = await session.scalars(
-        select(SavedFilter).where(SavedFilter.user_id == actor.user_id).order_by(SavedFilter.name)
-    )
+    rows = await session.scalars(select(SavedFilter).where(*_own(actor, page)).order_by(SavedFilter.name))
     return rows.all()
 
 
-async def save(session: AsyncSession, actor: Actor, name: str, query: str) -> None:
+async def save(session: AsyncSession, actor: Actor, page: str, name: str, query: str) -> None:
     """Keeps a filter; one of the same name is replaced. Raises BadInput for too many."""
-    own = SavedFilter.user_id == actor.user_id
-    others = await session.scalar(select(func.count()).where(own, SavedFilter.name != name))
+    others = await session.scalar(select(func.count()).where(*_own(actor, page), SavedFilter.name != name))
     if (others or 0) >= MOST:
-        raise BadInput(f"You can keep {MOST} filters.", field="name", remedy="Delete one that you no longer need.")
-    row = insert(SavedFilter).values(user_id=actor.user_id, name=name, query=query)
-    await session.execute(row.on_conflict_do_update(index_elements=["user_id", "name"], set_={"query": query}))
+        raise BadInput(
+            f"You can keep {MOST} views of a list.", field="name", remedy="Delete one that you no longer need."
+        )
+    row = insert(SavedFilter).values(user_id=actor.user_id, page=page, name=name, query=query)
+    key = ["user_id", "page", "name"]
+    await session.execute(row.on_conflict_do_update(index_elements=key, set_={"query": query}))
 
 
-async def forget(session: AsyncSession, actor: Actor, name: str) -> None:
-    await session.execute(delete(SavedFilter).where(SavedFilter.user_id == actor.user_id, SavedFilter.name == name))
+async def forget(session: AsyncSession, actor: Actor, page: str, name: str) -> None:
+    await session.execute(delete(SavedFilter).where(*_own(actor, page), SavedFilter.name == name))
+
+
+def _own(actor: Actor, page: str) -> tuple[ColumnElement[bool], ...]:
+    return SavedFilter.user_id == actor.user_id, SavedFilter.page == page

@@ -7,13 +7,13 @@ needs the item takes it over. Tickets have claims of their own (`firm.ticket_des
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor
+from domain.approvals import Actor, check_reason
 from domain.errors import BadInput, Conflict
 from firm.service import policy as policies
 from store import audit
@@ -103,6 +103,38 @@ async def bring_back(session: AsyncSession, kind: str, subject_id: str, actor: A
         await _record(session, kind, subject_id, actor, "work.brought_back", {})
 
 
+class To(NamedTuple):
+    """Whom an item is given to: everybody with a role, or one person."""
+
+    role: str | None = None
+    user_id: str | None = None
+
+
+async def escalate(
+    session: AsyncSession, item: QueueItem, actor: Actor, to: To, *, roles: frozenset[str], reason: str
+) -> None:
+    """Gives an item to a role or a person of `roles`, those that may decide it. It ends the claim and the snooze, and
+    lasts until the item is decided or given to somebody else. Raises BadInput, and Conflict (somebody else has it)."""
+    check_reason(reason)
+    kind, subject_id = item.kind, item.subject_id
+    others = select(User.id).where(User.active, User.role.in_(roles), User.person_id != actor.person_id)
+    wanted = others.where(User.id == to.user_id) if to.user_id else others.where(User.role == to.role)
+    if await session.scalar(wanted.limit(1)) is None:
+        field = "to_user" if to.user_id else "to_role"
+        raise BadInput("Nobody else there can decide this.", field=field, remedy="Choose somebody of the list.")
+    mark = await _locked(session, kind, subject_id)
+    await check_free(session, kind, subject_id, actor)
+    mark.holder_id = mark.held_until = mark.aside_until = None
+    mark.escalated_role, mark.escalated_id, mark.escalated_by = to.role, to.user_id, actor.user_id
+    evidence = {"to": to.user_id} if to.user_id else {"to_role": to.role or ""}
+    await _record(session, kind, subject_id, actor, "work.escalated", evidence, reason)
+
+
+async def note_undone(session: AsyncSession, kind: str, subject_id: str, actor: Actor, what: str) -> None:
+    """Records that a person took back what they had just done."""
+    await _record(session, kind, subject_id, actor, "work.undone", {"what": what})
+
+
 async def aside_until(session: AsyncSession, item: QueueItem) -> datetime | None:
     """Until when an item is put aside, as it is now."""
     statement = select(WorkMark.aside_until).where(
@@ -171,7 +203,13 @@ async def _locked(session: AsyncSession, kind: str, subject_id: str) -> WorkMark
 
 
 async def _record(
-    session: AsyncSession, kind: str, subject_id: str, actor: Actor, action: str, evidence: dict[str, str]
+    session: AsyncSession,
+    kind: str,
+    subject_id: str,
+    actor: Actor,
+    action: str,
+    evidence: dict[str, str],
+    reason: str = "",
 ) -> None:
     await audit.record(
         session,
@@ -181,5 +219,6 @@ async def _record(
         occurred_at=await market_now(session),
         actor=actor.user_id,
         role=actor.role,
+        reason=reason,
         evidence=evidence,
     )

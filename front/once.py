@@ -1,5 +1,6 @@
 """The same key and input: the same answer, however often and however concurrently it is asked."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -37,6 +38,16 @@ class Once:
         self.actor = actor
         self.key = key
         self.message_key = update_key(actor.user_id, key)
+
+    def part(self, route: str) -> "Once":
+        """One of several requests that are made under this key: the same part again gets its first answer."""
+        made = Once(self.deps, self.actor, route, hashlib.sha256(f"{self.key}/{route}".encode()).hexdigest())
+        made.holder = self.holder
+        return made
+
+    async def begin(self, session: AsyncSession, body: BaseModel) -> None:
+        """Takes the key for this body, for a request whose parts keep their own answers. Raises IdempotencyMismatch."""
+        await claim(session, self._ask(body))
 
     async def prove(self, session: AsyncSession, action: ActionClass, **what: str) -> None:
         """Uses a step-up for `what` is decided. Raises StepUpRequired, which leaves the key free, or NeedsPerson for an

@@ -28,6 +28,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
     "deals.read": STAFF,
+    "passes.read": STAFF,
     "ledger.read": STAFF,
     "credentials.show": _TRADER,
     "credentials.reset": RESETTERS,
@@ -55,6 +56,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "service.read": STAFF,
     "mails.read": frozenset({"support", "admin", "auditor"}),
     "mails.release": frozenset({"support", "admin"}),
+    "queue.work": STAFF - {"auditor"},
     "audit.read": STAFF,
     "audit.verify": frozenset({"risk", "admin", "auditor"}),
     "exposure.read": STAFF,
@@ -93,6 +95,7 @@ PERSONS_ONLY: Final = frozenset(
             "webhooks.manage",
             "messages.retry",
             "messages.drop",
+            "queue.work",
         ),
         *("factors.own", "step_ups.make", "sign_in.invite", "staff.review", "staff.end_sign_ins"),
     }

@@ -26,6 +26,13 @@ async def make(
     return row
 
 
+async def derive(session: AsyncSession, used: StepUp, about: str) -> None:
+    """Makes the step-up of one of the things that `used` was made for together, by the same proof."""
+    same = {"user_id": used.user_id, "holder": used.holder, "action": used.action, "method": used.method}
+    session.add(StepUp(id=new_id("stp"), about=about, **same))
+    await session.flush()
+
+
 async def use(session: AsyncSession, *, user_id: str, holder: str, action: ActionClass, about: str, key: str) -> bool:
     """Uses a fresh step-up for the request `key`; one that this request has used already counts again. Returns False
     when there is none."""

@@ -22,6 +22,7 @@ MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
 MESSAGE = derived_id("msg", "one")
+BULK = {"action": "claim", "items": [{"kind": "payout", "id": derived_id("pay", "nobody")}]}
 PASSKEY = derived_id("psk", "one")
 NEWCOMER = {"name": "Nils", "email": "nils@example.org", "country": "SE"}
 PROOF = {"action": "money", "digest": "0" * 64, "method": "password", "text": PASSWORD}
@@ -82,6 +83,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/v1/accounts/{acc}/payouts/simulate", {"amount": "100.00"}, "payouts.simulate"),
     ("POST", "/v1/accounts/{acc}/payouts", {"amount": "100.00"}, "payouts.request"),
     ("GET", "/v1/breaches", None, "breaches.read"),
+    ("GET", "/v1/passes", None, "passes.read"),
     ("GET", "/v1/breaches/{brc}", None, "breaches.read"),
     ("GET", "/v1/proofs/{prf}", None, "breaches.read"),
     ("POST", "/v1/breaches/{brc}/disputes", {"statement": "no"}, "disputes.open"),
@@ -195,6 +197,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", f"/v1/sanction-hits/{HIT}/clear", REASON, "sanctions.decide"),
     ("POST", f"/v1/sanction-hits/{HIT}/confirm", REASON, "sanctions.decide"),
     ("GET", "/v1/reconciliation", None, "breaks.read"),
+    ("GET", "/v1/reconciliation/unreconciled", None, "breaks.read"),
     ("GET", "/v1/liability", None, "liability.read"),
     ("GET", "/v1/breaks", None, "breaks.read"),
     ("GET", f"/v1/breaks/{BREAK}", None, "breaks.read"),
@@ -212,6 +215,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/deals", None, "deals.read"),
     ("GET", "/v1/ledger-entries", None, "ledger.read"),
     ("GET", "/v1/queue", None, "queue.read"),
+    ("POST", "/v1/queue/bulk/preview", BULK, "queue.work"),
+    ("POST", "/v1/queue/bulk", BULK, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/undo", {"what": "claim"}, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/escalate", {"to_role": "admin", **REASON}, "queue.work"),
     ("GET", "/v1/summary", None, "summary.read"),
     ("GET", "/v1/platforms", None, "platforms.read"),
     ("GET", "/v1/exposure", None, "exposure.read"),

@@ -35,7 +35,8 @@ class Stage:
 
     def _note(self, said: ConsoleMessage) -> None:
         """The page that asks for a proof is a 403, which the browser reports; it is no problem."""
-        if said.type == "error" and not ("403 (Forbidden)" in said.text and said.location["url"].endswith("/decision")):
+        proves = said.location["url"].endswith(("/decision", "/queue/bulk"))
+        if said.type == "error" and not ("403 (Forbidden)" in said.text and proves):
             self.problems.append(said.text)
 
 

@@ -20,7 +20,9 @@ async def prove_by_api(
     if answer.status_code != 403 or answer.json()["type"] != "step-up-required":
         return answer
     asked, request = answer.json()["step_up"], answer.request
-    headers = {name: request.headers[name] for name in ("authorization", "cookie") if name in request.headers}
+    headers = {
+        name: request.headers[name] for name in ("authorization", "cookie", "x-csrf-token") if name in request.headers
+    }
     proof = {"method": "password", "text": password}
     if asked["methods"] == ["mail"] and link is not None:
         proof = {"method": "mail", "text": await link()}

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from front.auth import Caller, Deps, allowed
 from front.fields import AccountId, BreachId, ProofId, window
 from front.lists import asked_of
-from store.read import accounts, breaches, case_actions, deductions, gates, market, room, timeline, warnings
+from store.read import accounts, breaches, case_actions, deductions, gates, market, passes, room, timeline, warnings
 from store.read.listing import Asked
 from store.read.pages import Page, Window
 
@@ -122,6 +122,14 @@ async def list_breaches(
 ) -> Page[breaches.BreachView]:
     async with deps.db.transaction() as session:
         return await breaches.page(session, caller.scope, page, asked)
+
+
+@router.get("/passes", dependencies=[Depends(allowed("passes.read"))])
+async def list_passes(
+    deps: Deps, page: Paged, asked: Annotated[Asked, Depends(asked_of(passes.PASSES))]
+) -> Page[passes.PassView]:
+    async with deps.db.transaction() as session:
+        return await passes.page(session, page, asked)
 
 
 @router.get("/breaches/{breach_id}")

@@ -37,6 +37,13 @@ async def get_reconciliation(deps: Deps) -> read.ReconciliationView:
         return await read.overview(session)
 
 
+@router.get("/reconciliation/unreconciled", dependencies=[Depends(allowed("breaks.read"))])
+async def list_unreconciled(deps: Deps, page: Annotated[Window, Depends(window)]) -> Page[read.UnreconciledRow]:
+    """What `unreconciled` counts, the oldest first: open breaks, and what has waited too long for its other side."""
+    async with deps.db.transaction() as session:
+        return await read.unreconciled(session, page)
+
+
 @router.get("/breaks", dependencies=[Depends(allowed("breaks.read"))])
 async def list_breaks(
     deps: Deps, page: Annotated[Window, Depends(window)], state: Literal["open", "closed"] = "open"

@@ -14,6 +14,7 @@ from console.present.subjects import view_of
 from console.views.frame import Crumb
 from contracts.messages import DecisionResult
 from front.subjects.subject import Subject
+from store.read import work_history
 
 # States that do not say by their name what happens next.
 _STATE_WORDS: Final = {"releasing": "ending: its money is going back to the account"}
@@ -34,7 +35,10 @@ class DecisionPages:
             async with self._desk.visit(request, subject.read.roles) as visit:
                 item = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
                 item = deciding.offered(self._desk, item)
-                return await visit.render("decision.html", [_above(visit, subject), Crumb(item.title)], item=item)
+                staff = not visit.viewer.is_trader
+                worked = await work_history.of(visit.session, subject.name, item.subject_id) if staff else []
+                crumbs = [_above(visit, subject), Crumb(item.title)]
+                return await visit.render("decision.html", crumbs, item=item, worked=worked)
 
         return show
 
@@ -43,11 +47,13 @@ class DecisionPages:
             posted = await self._desk.posted(request)
             item = Item(subject, request.path_params["id"])
             verb, sent = deciding.read(posted, item)
+            missing = 0
             if verb.carry_out is None:
-                text = _taken(subject, await deciding.send(self._desk, posted, sent, item, verb))
+                result = await deciding.send(self._desk, posted, sent, item, verb)
+                text, missing = _taken(subject, result), result.approvals_needed - result.approvals
             else:
                 text = _recorded(subject, (await deciding.write(self._desk, posted, sent, item, verb)).state)
-            return await deciding.landing(self._desk, posted, item, text)
+            return await deciding.landing(self._desk, posted, item, text, missing=missing)
 
         return post
 

@@ -20,7 +20,7 @@ from domain.errors import BadInput, NotAllowed
 from front import permissions
 from front.exports import Format, export
 from front.lists import asked_from
-from store.read import accounts, breaches, cases, challenges, deals, entries, listing, payouts, people, tickets
+from store.read import accounts, breaches, cases, challenges, deals, entries, listing, passes, payouts, people, tickets
 from store.read.listing import Asked, Listing
 from store.read.pages import Page, Window
 from store.scope import scope_of
@@ -57,6 +57,10 @@ async def _breaches(session: AsyncSession, actor: Actor, window: Window, asked: 
     return await breaches.page(session, scope_of(actor), window, asked)
 
 
+async def _passes(session: AsyncSession, _: Actor, window: Window, asked: Asked) -> Page[Any]:
+    return await passes.page(session, window, asked)
+
+
 async def _accounts(session: AsyncSession, actor: Actor, window: Window, asked: Asked) -> Page[Any]:
     """A file has the order by the room to a floor under its usual order: it has no such column."""
     known = asked.order.removeprefix("-") in accounts.ACCOUNTS.orders
@@ -88,6 +92,7 @@ _ACCOUNTS: Final = Crumb("Accounts", "/accounts")
 LISTS: Final = (
     Shown(challenges.CHALLENGES, "/challenges", "challenges", "challenges.read", _challenges, (_ACCOUNTS,), ("state",)),
     Shown(breaches.BREACHES, "/breaches", "breaches", "breaches.read", _breaches, (_ACCOUNTS,)),
+    Shown(passes.PASSES, "/passes", "passes", "passes.read", _passes, (_ACCOUNTS,)),
     Shown(people.TRADERS, "/traders", "traders", "traders.list", _traders, (), ("identity",)),
     Shown(deals.DEALS, "/deals", "deals", "deals.read", _deals, (_ACCOUNTS,), ("side", "entry")),
     Shown(
@@ -101,7 +106,7 @@ LISTS: Final = (
     ),
     Shown(cases.CASES, "/cases", "cases", "cases.read", _cases, (Crumb("Risk", "/risk"),), ("state",)),
 )
-_FILES: Final[dict[str, tuple[Listing, str, Read]]] = {
+FILES: Final[dict[str, tuple[Listing, str, Read]]] = {
     **{each.path: (each.listing, each.right, each.read) for each in LISTS},
     "/accounts": (accounts.ACCOUNTS, "accounts.read", _accounts),
     "/payouts": (payouts.PAYOUTS, "payouts.read", _payouts),
@@ -117,7 +122,7 @@ class ListPages:
     def routes(self, router: APIRouter) -> None:
         for shown in LISTS:
             router.add_api_route(shown.path, self._page(shown), methods=["GET"], response_model=None)
-        for path in _FILES:
+        for path in FILES:
             router.add_api_route(f"{path}/export", self._file(path), methods=["POST"], response_model=None)
 
     def _page(self, shown: Shown) -> Callable[[Request], Awaitable[HTMLResponse]]:
@@ -130,7 +135,7 @@ class ListPages:
         return listed
 
     def _file(self, path: str) -> Callable[[Request], Awaitable[Response]]:
-        listing, right, read = _FILES[path]
+        listing, right, read = FILES[path]
 
         async def download(request: Request) -> Response:
             posted = await self._desk.posted(request, right)

@@ -17,11 +17,13 @@ from console.queries import frame
 from console.queries.work import following, read_filter, work_list
 from console.views.decision import DecisionView
 from console.views.frame import Crumb
-from console.views.work import ItemBar, ItemNews, WorkFilter
+from console.views.work import BULK_WORDS, ItemBar, ItemNews, WorkFilter
+from domain.bulk import ACTIONS, DECISIONS, BulkAction
 from domain.errors import NotAllowed, NotFound
 from firm import saved_filters, work_marks
+from front import escalating
 from front.subjects.subject import Subject
-from store.read import queue
+from store.read import queue, work_history
 from store.read.queue import Part
 
 _EMPTY: Final[dict[Part, tuple[str, str]]] = {
@@ -84,6 +86,7 @@ class QueuePages:
                 "here": chosen.href("" if news and news.missing else ref),
                 "rail": rail(visit.viewer, "/queue", waiting, visit.subjects),
                 "poll_href": _poll_href(chosen, ref, params.get("seen", ""), version),
+                "picks": bool(visit.subjects.decided_by(visit.actor)),
             }
             return await visit.fragment("_work_live.html", "answer", **context)
 
@@ -126,8 +129,8 @@ class QueuePages:
     async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
         params, session, actor = visit.request.query_params, visit.session, visit.actor
         chosen, ref = read_filter(params, visit.subjects), selected.ref if selected else ""
-        cursor = params.get("cursor")
-        shown = await work_list(session, chosen, visit.subjects, actor, cursor=cursor, current=ref)
+        shown = await work_list(session, chosen, visit.subjects, actor, current=ref)
+        chosen = shown.filter
         decides = visit.subjects.decided_by(actor)
         news, bar = None, None
         if selected is not None:
@@ -141,11 +144,12 @@ class QueuePages:
             "bar": bar,
             "news": news,
             "here": chosen.href(ref),
+            "worked": await work_history.of(session, selected.kind, selected.subject_id) if selected else [],
             "following": following(shown.rows, "", decides),
             "list_href": chosen.href(),
             "empty": _EMPTY[chosen.part],
-            "saved": await saved_filters.of(session, actor),
-            "may_save": actor.role != "auditor",
+            "saved": await saved_filters.of(session, actor, "/queue"),
+            "bulk_actions": _bulk_actions(visit) if decides else [],
             "export_href": f"/queue/export?{chosen.query}",
             "poll_href": _poll_href(chosen, ref, seen, ""),
             "own_poll": True,
@@ -163,10 +167,23 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
         return None
     claim = await work_marks.claim_of(visit.session, kind, subject_id)
     aside = await work_marks.aside_until(visit.session, item)
+    to = await escalating.offered(visit.session, visit.subjects.by_name[kind], visit.actor)
+    given = ItemBar(selected.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
     if claim is None:
-        return ItemBar(selected.ref, aside_until=aside)
+        return given
     mine = claim.holder_id == visit.actor.user_id
-    return ItemBar(selected.ref, claim.holder, mine, claim.until, aside)
+    return replace(given, holder=claim.holder, mine=mine, until=claim.until)
+
+
+def _bulk_actions(visit: Visit) -> list[tuple[BulkAction, str]]:
+    """What this person can do with several items at once."""
+    own = {
+        verb.name
+        for subject in visit.subjects
+        for verb in subject.verbs
+        if verb.bulk is not None and not verb.right.refusal(visit.actor)
+    }
+    return [(action, BULK_WORDS[action].label) for action in ACTIONS if action not in DECISIONS or action in own]
 
 
 def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) -> ItemNews:
@@ -180,7 +197,7 @@ def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) 
 
 
 def _poll_href(chosen: WorkFilter, ref: str, seen: str, version: str) -> str:
-    asked = {"kind": chosen.tab, "show": chosen.part, "item": ref, "seen": seen, "v": version}
+    asked = {"kind": chosen.tab, "show": chosen.part, "cursor": chosen.cursor, "item": ref, "seen": seen, "v": version}
     return f"/queue/changes?{urlencode({name: value for name, value in asked.items() if value})}"
 
 

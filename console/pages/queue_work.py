@@ -1,39 +1,43 @@
-"""What people do in the work queue besides deciding: claim and snooze items, save filters, export a list."""
+"""What people do in the work queue besides deciding: claim, snooze and escalate items, undo, export a list."""
 
-import csv
-import io
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console import templating
+from console.deciding import undo_of
 from console.desk import Desk, Posted, redirect
 from console.pages.mine import Made
 from console.queries.work import items, read_filter
 from console.views.work import WorkFilter
 from domain.approvals import Actor
 from domain.errors import BadInput, NotAllowed, NotFound
-from domain.money import from_minor
-from firm import saved_filters, work_marks
+from domain.undo import Undoable
+from firm import work_marks
+from front import escalating, undo
 from front.auth import COOKIE
-from front.exports import MOST, defused, log_export, prove_export, too_long
+from front.escalating import EscalateBody
+from front.exports import MOST, csv_of, json_of, log_export, prove_export, too_long
 from front.once import Once
+from front.undo import Offer
 from store.read import queue
-from store.read.pages import Window
+from store.read.pages import View, Window
 from store.read.queue import QueueItem
 
 _HOURS: Final = {"1", "4", "24", "72"}
 _PAGE: Final = 200
-_COLUMNS: Final = (
-    "kind", "id", "subject", "state", "account", "trader", "amount", "currency", "count", "waiting_since", "deadline",
-    "due", "claimed_by",
-)  # fmt: skip
+_OFFERS: Final = {
+    "claim": Offer("claim", 0),
+    "take-over": Offer("claim", 0),
+    "release": Offer("release", 0),
+    "snooze": Offer("snooze", 0),
+}
 Work = Callable[[AsyncSession], Awaitable[object]]
 
 
@@ -43,8 +47,8 @@ class QueueWorkPages:
 
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/queue/export", self.export, methods=["GET", "POST"], response_model=None)
-        router.add_api_route("/queue/filters", self.save_filter, methods=["POST"], response_model=None)
-        router.add_api_route("/queue/filters/delete", self.forget_filter, methods=["POST"], response_model=None)
+        router.add_api_route("/queue/{kind}/{id}/escalate", self.escalate, methods=["POST"], response_model=None)
+        router.add_api_route("/queue/{kind}/{id}/undo", self.undo, methods=["POST"], response_model=None)
         for verb in ("claim", "take-over", "release", "snooze", "wake"):
             router.add_api_route(f"/queue/{{kind}}/{{id}}/{verb}", self._marks(verb), methods=["POST"])
 
@@ -54,7 +58,8 @@ class QueueWorkPages:
             kind, subject_id = request.path_params["kind"], request.path_params["id"]
             self._check(posted.actor, kind)
             hours = _hours(posted) if verb == "snooze" else 0
-            chosen = read_filter({name: posted.form.text(name) for name in ("kind", "show")}, self._desk.deps.subjects)
+            place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
+            chosen = read_filter(place, self._desk.deps.subjects)
 
             async def work(session: AsyncSession) -> Made:
                 waiting = self._desk.deps.subjects.by_name[kind].waiting
@@ -65,9 +70,41 @@ class QueueWorkPages:
 
             made = await posted.once.write(Made, Made(id=subject_id, text=f"{verb} {hours}"), work)
             item = f"{kind}/{subject_id}"
-            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text)
+            undoes = undo_of(chosen, item, _OFFERS.get(verb))
+            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text, **undoes)
 
         return post
+
+    async def escalate(self, request: Request) -> Response:
+        """Gives the item to a role or a person that should decide it."""
+        posted = await self._desk.posted(request, "queue.work")
+        kind, subject_id = request.path_params["kind"], request.path_params["id"]
+        self._check(posted.actor, kind)
+        reason = posted.form.needed("reason", shortest=3, longest=1000)
+        role, to = posted.form.text("to").partition("role:")[1:]
+        try:
+            body = EscalateBody(
+                to_role=to if role else None, to_user=None if role else posted.form.text("to"), reason=reason
+            )
+        except (ValidationError, NotFound) as error:
+            raise BadInput("Choose who should decide it.", field="to", remedy="Use one of the list.") from error
+        place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
+        chosen = read_filter(place, self._desk.deps.subjects)
+        await escalating.escalate(posted.once, self._desk.deps.subjects.by_name[kind], subject_id, body)
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated. It is released and waits for them.")
+
+    async def undo(self, request: Request) -> Response:
+        """Takes back what was just done; the address says what, and which list the person came from."""
+        posted = await self._desk.posted(request, "queue.work")
+        kind, subject_id = request.path_params["kind"], request.path_params["id"]
+        self._check(posted.actor, kind)
+        what = next((known for known in get_args(Undoable) if known == request.query_params.get("what")), None)
+        if what is None:
+            raise BadInput("This cannot be undone.", field="what", remedy="Go to the queue.")
+        chosen = read_filter(request.query_params, self._desk.deps.subjects)
+        subject = self._desk.deps.subjects.by_name[kind]
+        made = await undo.undo(posted.once, subject, subject_id, what)
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", f"Undone. {made.words}")
 
     def _check(self, actor: Actor, kind: str) -> None:
         """Raises NotFound, or NotAllowed for who may decide nothing about this kind of work."""
@@ -76,30 +113,6 @@ class QueueWorkPages:
             raise NotFound
         if kind not in subjects.decided_by(actor):
             raise NotAllowed("Only people who can decide this item can claim or snooze it.")
-
-    async def save_filter(self, request: Request) -> Response:
-        posted = await self._desk.posted(request, "queue.read")
-        name = posted.form.needed("name", longest=60)
-        fields = {field: posted.form.text(field) for field in ("kind", "show")}
-        chosen = read_filter(fields, self._desk.deps.subjects.readable_by(posted.actor))
-
-        async def work(session: AsyncSession) -> Made:
-            await saved_filters.save(session, posted.actor, name, chosen.query)
-            return Made(text=name)
-
-        await posted.once.write(Made, Made(text=f"{name} {chosen.query}"), work)
-        return redirect(chosen.href(), "ok", f"The filter {name} is saved.")
-
-    async def forget_filter(self, request: Request) -> Response:
-        posted = await self._desk.posted(request, "queue.read")
-        name = posted.form.needed("name", longest=60)
-
-        async def work(session: AsyncSession) -> Made:
-            await saved_filters.forget(session, posted.actor, name)
-            return Made(text=name)
-
-        await posted.once.write(Made, Made(text=name), work)
-        return redirect("/queue", "ok", f"The filter {name} is deleted.")
 
     async def export(self, request: Request) -> Response:
         """The items of a filter as CSV or JSON, after a proof of the person. The audit trail says who took it."""
@@ -156,41 +169,46 @@ def _hours(posted: Posted) -> int:
 
 
 def _file(found: Sequence[QueueItem], chosen: WorkFilter, form: str) -> Response:
-    rows = [_record(item) for item in found]
-    if form == "json":
-        text, media = json.dumps({"items": rows}, indent=2, ensure_ascii=False), "application/json"
-    else:
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(_COLUMNS)
-        writer.writerows([_cell(row[name]) for name in _COLUMNS] for row in rows)
-        text, media = out.getvalue(), "text/csv; charset=utf-8"
+    rows = [_line(item) for item in found]
+    data, media = (json_of(rows), "application/json") if form == "json" else (csv_of(rows), "text/csv; charset=utf-8")
     name = "-".join(filter(None, ("queue", chosen.tab.replace(",", "-"), chosen.part)))[:80]
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', **templating.HEADERS}
-    return Response(text, media_type=media, headers=headers)
+    return Response(data, media_type=media, headers=headers)
 
 
-def _cell(value: str | int | None) -> str:
-    return "" if value is None else defused(str(value))
+class _Line(View):
+    """An item in a file."""
+
+    kind: str
+    id: str
+    subject: str
+    state: str
+    account: str | None
+    trader: str | None
+    amount_minor: int | None
+    currency: str | None
+    count: int
+    waiting_since: datetime
+    deadline: datetime | None
+    due: datetime
+    claimed_by: str | None
+    escalated_to: str | None
 
 
-def _record(item: QueueItem) -> dict[str, str | int | None]:
-    """Amounts are decimal numbers beside their currency; times are UTC."""
-    amount = None
-    if item.amount_minor is not None and item.currency is not None:
-        amount = str(from_minor(item.amount_minor, item.currency))
-    return {
-        "kind": item.kind,
-        "id": item.subject_id,
-        "subject": item.words,
-        "state": item.state,
-        "account": item.account_number,
-        "trader": item.trader_name,
-        "amount": amount,
-        "currency": item.currency,
-        "count": item.alike,
-        "waiting_since": item.since.isoformat(),
-        "deadline": item.deadline.isoformat() if item.deadline else None,
-        "due": item.due.isoformat(),
-        "claimed_by": item.holder,
-    }
+def _line(item: QueueItem) -> _Line:
+    return _Line(
+        kind=item.kind,
+        id=item.subject_id,
+        subject=item.words,
+        state=item.state,
+        account=item.account_number,
+        trader=item.trader_name,
+        amount_minor=item.amount_minor,
+        currency=item.currency,
+        count=item.alike,
+        waiting_since=item.since,
+        deadline=item.deadline,
+        due=item.due,
+        claimed_by=item.holder,
+        escalated_to=item.escalated_to,
+    )

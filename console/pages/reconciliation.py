@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from console.desk import Desk
+from console.lists import Table
 from console.present.liability import chart
 from console.views.frame import Crumb
 from domain.approvals import STAFF
@@ -16,6 +17,7 @@ from store.read import reconciliation
 from store.read.pages import Window
 
 _ROWS: Final = 60
+_UNRECONCILED: Final = "/reconciliation/unreconciled"
 
 
 class ReconciliationPages:
@@ -23,7 +25,21 @@ class ReconciliationPages:
         self._desk = desk
 
     def routes(self, router: APIRouter) -> None:
+        router.add_api_route(_UNRECONCILED, self.unreconciled, methods=["GET"], response_model=None)
         router.add_api_route("/reconciliation", self.show, methods=["GET"], response_model=None)
+
+    async def unreconciled(self, request: Request) -> HTMLResponse:
+        cursor = request.query_params.get("cursor")
+        async with self._desk.visit(request, STAFF) as visit:
+            found = await reconciliation.unreconciled(visit.session, Window(limit=_ROWS, cursor=cursor))
+            whole = await reconciliation.overview(visit.session)
+            return await visit.render(
+                "unreconciled.html",
+                [Crumb("Payouts", "/payouts"), Crumb("Reconciliation", "/reconciliation"), Crumb("Unreconciled")],
+                rows=found.items,
+                total=whole.unreconciled,
+                table=Table(_UNRECONCILED, cursor=cursor, next_cursor=found.next_cursor),
+            )
 
     async def show(self, request: Request) -> HTMLResponse:
         ask, passes = _share(request, "ask"), _share(request, "pass")

@@ -1,6 +1,7 @@
 """Reads the work queue for its page, its live parts, its files, and the item that follows a decision."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +30,7 @@ def read_filter(params: Mapping[str, str], subjects: Subjects) -> WorkFilter:
     if part not in PART_WORDS:
         wanted = ", ".join(name for name in PART_WORDS if name)
         raise BadInput(f"The queue has no part named {part[:40]}.", field="show", remedy=f"Use {wanted}.")
-    return WorkFilter(",".join(dict.fromkeys(names)), part)
+    return WorkFilter(",".join(dict.fromkeys(names)), part, params.get("cursor", ""))
 
 
 def shown_subjects(chosen: WorkFilter, subjects: Subjects) -> Sequence[Subject]:
@@ -55,13 +56,16 @@ async def work_list(
     subjects: Subjects,
     actor: Actor,
     *,
-    cursor: str | None = None,
     current: str = "",
     live: bool = False,
 ) -> WorkList:
-    """A page of the queue with its tabs. `current`: the item beside it. `live`: with the rows after the page too."""
-    window = Window(limit=_MORE if live else ROWS, cursor=cursor)
+    """A page of the queue with its tabs; the first one where nothing is left from the cursor on. `current`: the item
+    beside it. `live`: with the rows after the page too. Raises BadInput for a cursor that is not ours."""
+    window = Window(limit=_MORE if live else ROWS, cursor=chosen.cursor or None)
     found, following = await items(session, chosen, subjects, actor, window)
+    if chosen.cursor and not found:
+        chosen = replace(chosen, cursor="")
+        found, following = await items(session, chosen, subjects, actor, replace(window, cursor=None))
     rows = [row_of(item, chosen, subjects, actor, current) for item in found]
     counts = await queue.table(session, kinds(subjects), chosen_for(chosen, subjects, actor))
     tabs = [
@@ -88,7 +92,7 @@ async def work_list(
         if tab.count or (chosen.tab and tab.name in here)
     ]
     total = next(part.count for part in parts if part.current)
-    return WorkList(chosen, rows, [every, *shown], parts, total, cursor, following)
+    return WorkList(chosen, rows, [every, *shown], parts, total, following)
 
 
 def row_of(item: QueueItem, chosen: WorkFilter, subjects: Subjects, actor: Actor, current: str = "") -> WorkRow:

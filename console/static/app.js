@@ -9,6 +9,7 @@ import { watchPolling } from "./polling.js";
 import { watchQueue } from "./queue.js";
 import { watchSums } from "./sums.js";
 import { watchTheme } from "./theme.js";
+import { watchUndo } from "./undo.js";
 
 watchAnswers();
 watchCopies();
@@ -21,6 +22,7 @@ watchPolling();
 watchQueue();
 watchSums();
 watchTheme();
+watchUndo();
 
 // A page that the browser kept in memory shows old facts, with buttons for them.
 addEventListener("pageshow", (event) => {

@@ -73,7 +73,7 @@ function restore() {
 
 /** The notice of a form that was taken: its text is needed no more. */
 function forgetSent() {
-  if (document.querySelector("p.flash[data-taken]") === null) return;
+  if (document.querySelector(".flash[data-taken]") === null) return;
   for (const key of all(SENT)) {
     sessionStorage.removeItem(PREFIX + key.slice(SENT.length));
     sessionStorage.removeItem(key);

@@ -1,5 +1,5 @@
 /** Keys of the console; `?` lists them. Nothing that approves, rejects or pays has a key. */
-const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+const typing = (element) => element.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
 const OFF = "propos-keys-off";
 const PLACES = { q: "/queue", a: "/accounts", p: "/payouts", t: "/tickets", r: "/risk", f: "/" }; // after g
 const WAIT = 1000;
@@ -56,6 +56,19 @@ function arrive() {
   }
 }
 
+/** Selects a row for what is done with several, or no longer. `to`: selects it in any case. */
+function pick(row, to) {
+  const box = row?.querySelector("input[form=pick]");
+  if (box && box.checked !== to) box.click();
+}
+
+/** Moves, and selects both rows. */
+function extend(step) {
+  pick(rows().find((row) => row.classList.contains("cursor")), true);
+  move(step);
+  pick(document.querySelector("tr.cursor"), true);
+}
+
 function tab(step) {
   const all = [...document.querySelectorAll("main .tabs a")];
   const at = all.findIndex((each) => each.hasAttribute("aria-current"));
@@ -80,6 +93,9 @@ function letter(event) {
   went = key === "g" ? event.timeStamp : 0;
   if (key === "j") move(1);
   else if (key === "k") move(-1);
+  else if (key === "J") extend(1);
+  else if (key === "K") extend(-1);
+  else if (key === "x") pick(document.querySelector("tr.cursor") ?? document.querySelector("tr[data-selected]"));
   else if (key === "o") open(document.querySelector("tr.cursor") ?? document.querySelector("tr[data-selected]"));
   else if (key === "[") tab(-1);
   else if (key === "]") tab(1);

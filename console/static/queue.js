@@ -4,6 +4,16 @@ import { setButtons } from "./guard.js";
  *  wait behind a button. The open item, its form and the typed text are never replaced. */
 const rows = (place) => [...(place?.querySelectorAll("tr[data-row]") ?? [])];
 const link = (row) => row.querySelector("a[data-stamp]");
+const boxes = () => [...document.querySelectorAll("#work-list input[form=pick]")];
+const picked = new Set(); // the selected items: a selection outlives the opening of an item
+
+/** The boxes of the rows that are here say what is selected. */
+function showPicked() {
+  for (const box of boxes()) box.checked = picked.has(box.value);
+  const words = document.querySelector("[data-picked]");
+  const count = boxes().filter((box) => box.checked).length;
+  if (words) words.textContent = count ? `${count} selected:` : "Select rows, then";
+}
 
 function refresh(old, fresh) {
   if (link(old)?.dataset.stamp === link(fresh)?.dataset.stamp && !old.hasAttribute("data-gone")) return;
@@ -16,25 +26,28 @@ function refresh(old, fresh) {
   if (focused) link(old)?.focus({ preventScroll: true });
 }
 
-function leave(row) {
+function leave(row, words) {
   if (row.hasAttribute("data-gone")) return;
   row.setAttribute("data-gone", "");
-  const cell = row.cells[0];
-  cell.innerHTML = '<span class="pill" data-tone="mute">no longer waiting</span>';
+  picked.delete(row.querySelector("input[form=pick]")?.value);
+  const cell = row.querySelector("td[data-due]");
+  cell.innerHTML = `<span class="pill" data-tone="mute">${words}</span>`;
 }
 
-/** Takes over the rows that the poll brought. Rows after the first page are only there to tell moved from gone. */
+/** Takes over the rows that the poll brought. Rows after the page are only there to tell moved from gone; a row of a
+ *  later page may have moved to an earlier one. */
 function merge(template) {
   const list = document.getElementById("work-list");
   const fresh = new Map(rows(template.content).map((row) => [link(row).id, row]));
   template.remove();
-  if (!list || list.dataset.live !== "yes") return;
+  if (!list) return;
+  const gone = list.dataset.later === "yes" ? "no longer here" : "no longer waiting";
   const here = rows(list);
   const known = new Set(here.map((row) => link(row)?.id));
   for (const row of here) {
     const now = fresh.get(link(row)?.id);
     if (now) refresh(row, now);
-    else leave(row);
+    else leave(row, gone);
   }
   const longest = Math.max(here.length, 60);
   const added = [...fresh.keys()].slice(0, longest).filter((id) => !known.has(id)).length;
@@ -45,9 +58,26 @@ function merge(template) {
 }
 
 export function watchQueue() {
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (event.target.matches("details[data-focus][open]")) event.target.querySelector("select")?.focus();
+    },
+    true,
+  );
+  for (const box of boxes()) if (box.checked) picked.add(box.value); // as the browser brought them back
+  showPicked();
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    if (!box.matches("input[form=pick]")) return;
+    if (box.checked) picked.add(box.value);
+    else picked.delete(box.value);
+    showPicked();
+  });
   document.addEventListener("htmx:afterSettle", () => {
     const template = document.getElementById("work-fresh");
     if (template) merge(template);
+    showPicked();
     for (const form of document.querySelectorAll("#panel form[data-draft]")) setButtons(form);
   });
 }

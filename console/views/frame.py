@@ -49,12 +49,15 @@ class Crumb:
 
 @dataclass(frozen=True)
 class Flash:
-    """A notice that is shown once. `href`: what it is about, under the name `label`."""
+    """A notice that is shown once. `href`: what it is about, under the name `label`. `undo`: where the form goes that
+    takes it back; `seconds`: for how long it does, 0: until somebody else decides."""
 
     tone: str
     text: str
     href: str = ""
     label: str = ""
+    undo: str = ""
+    seconds: int = 0
 
 
 @dataclass(frozen=True)

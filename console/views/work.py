@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from console.addresses import queue_href
+from domain.bulk import BulkAction
 from store.read.queue import Part, QueueItem
 
 PART_WORDS: Final[dict[Part, str]] = {
@@ -19,15 +20,36 @@ PART_WORDS: Final[dict[Part, str]] = {
 }
 
 
+class BulkWords(NamedTuple):
+    """`label`: in the list of what can be done. `title`: of its page. `button`: before "3 items"."""
+
+    label: str
+    title: str
+    button: str
+
+
+BULK_WORDS: Final[dict[BulkAction, BulkWords]] = {
+    "approve": BulkWords("Approve payouts", "Approve several payouts", "Approve"),
+    "close": BulkWords("Close reviews", "Close several reviews", "Close"),
+    "take": BulkWords("Take over breaks", "Take over several breaks", "Take over"),
+    "claim": BulkWords("Claim", "Claim several items", "Claim"),
+    "release": BulkWords("Release", "Release several items", "Release"),
+    "snooze": BulkWords("Snooze", "Snooze several items", "Snooze"),
+    "bring_back": BulkWords("Bring back", "Bring back several items", "Bring back"),
+}
+
+
 @dataclass(frozen=True)
 class WorkFilter:
-    """The part of the queue that the address asks for. `tab`: kinds of work, separated by commas; empty: every kind."""
+    """The part of the queue that the address asks for. `tab`: kinds of work, separated by commas; empty: every kind.
+    `cursor`: where the page begins; empty: with the most urgent item."""
 
     tab: str = ""
     part: Part = ""
+    cursor: str = ""
 
     def href(self, ref: str = "") -> str:
-        return queue_href(self.tab, ref, self.part)
+        return queue_href(self.tab, ref, self.part, self.cursor)
 
     @property
     def query(self) -> str:
@@ -52,8 +74,9 @@ class WorkRow:
     def stamp(self) -> str:
         """Changes with anything that the row says."""
         item = self.item
-        said = (item.words, item.state, item.due, item.deadline, item.alike, item.holder, item.amount_minor)
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+        said = (item.words, item.state, item.due, item.deadline, item.alike, item.amount_minor)
+        who = (item.holder, item.escalated_to)
+        return hashlib.sha256(repr((said, who)).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -74,30 +97,29 @@ class WorkList:
     tabs: Sequence[WorkTab]
     parts: Sequence[WorkTab]
     total: int
-    cursor: str | None = None
     next_cursor: str | None = None
 
     @property
     def first(self) -> str | None:
-        return self.filter.href() if self.cursor else None
+        return replace(self.filter, cursor="").href() if self.filter.cursor else None
 
     @property
     def next(self) -> str | None:
-        here = self.filter.href()
-        mark = "&" if "?" in here else "?"
-        return f"{here}{mark}{urlencode({'cursor': self.next_cursor})}" if self.next_cursor else None
+        return replace(self.filter, cursor=self.next_cursor).href() if self.next_cursor else None
 
 
 @dataclass(frozen=True)
 class ItemBar:
     """What a person can do with the open item besides deciding it. `holder`: empty when nobody has claimed it; `mine`:
-    the reader has."""
+    the reader has. `escalated_to`: who should decide it. `escalate_to`: to whom the reader can give it."""
 
     ref: str
     holder: str = ""
     mine: bool = False
     until: datetime | None = None
     aside_until: datetime | None = None
+    escalated_to: str = ""
+    escalate_to: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from sqlalchemy import Interval, Select, and_, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import payout_workflow
-from domain.approvals import DECIDERS, PEOPLE
+from domain.approvals import DECIDERS, PEOPLE, Actor
 from domain.payouts.payout import CAME_BACK, OPEN_TO_PEOPLE
 from domain.payouts.payout import PAYOUT as MACHINE
+from firm.payouts import bulk
 from front.fields import SendAgainBody
-from front.subjects.subject import Right, Subject, Verb, Workflow
+from front.subjects.subject import BulkItem, Right, Subject, Verb, Workflow
 from store.models import MarketClock, Payout
 from store.read import payouts
 from store.read.queue import Row, Waiting, waiting_rows
@@ -69,6 +70,10 @@ async def _state(session: AsyncSession, scope: Scope, payout_id: str) -> str:
     return (await payouts.one(session, scope, payout_id)).state
 
 
+async def _in_bulk(session: AsyncSession, payout_id: str, actor: Actor) -> BulkItem:
+    return BulkItem(*await bulk.read(session, payout_id, actor))
+
+
 PAYOUT: Final = Subject(
     name="payout",
     label="payout",
@@ -84,7 +89,7 @@ PAYOUT: Final = Subject(
             "approve", "Approve", "Approved", _DECIDE,
             "Agree to exactly this amount and beneficiary. The money is sent when as many people"
             " as the policy asks for have approved.",
-            style="primary", path="approve", proof="money",
+            style="primary", path="approve", proof="money", bulk=_in_bulk,
         ),
         Verb(
             "retract", "Withdraw my approval", "Approval withdrawn", _DECIDE,

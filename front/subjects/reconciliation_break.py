@@ -6,12 +6,13 @@ from typing import Any, Final
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import DECIDERS, STAFF
+from domain.approvals import DECIDERS, STAFF, Actor
+from domain.errors import NotFound
 from domain.reconciliation import AGAIN, NOT_MONEY, WORDS, Again
 from domain.step_up import ActionClass
 from firm.reconciliation import again as again_at_platform
 from firm.reconciliation import deciding
-from front.subjects.subject import Decision, Right, Subject, Taken, Verb
+from front.subjects.subject import BulkItem, Decision, Right, Subject, Taken, Verb
 from store.models import ReconciliationBreak
 from store.read.pages import View
 from store.read.queue import Row, Waiting, waiting_rows
@@ -91,6 +92,14 @@ async def take(session: AsyncSession, decision: Decision) -> Taken:
     return Taken(row.state, answer(row))
 
 
+async def _in_bulk(session: AsyncSession, break_id: str, actor: Actor) -> BulkItem:
+    row = await session.get(ReconciliationBreak, break_id)
+    if row is None:
+        raise NotFound
+    alone = "You are its owner already." if row.owner == actor.user_id else ""
+    return BulkItem(alone if row.state == "open" else f"It is {row.state}.", "Makes you its owner.")
+
+
 def _verb(name: str, label: str, done: str, means: str, style: str = "") -> Verb:
     path = None if name == "match" else name.replace("_", "-")  # a match by hand has a route that takes a target
     proof: ActionClass | None = "money" if name == "write_off" else None
@@ -124,7 +133,7 @@ BREAK: Final = Subject(
         _again("enable_again", "Let it trade again", "Enabled again", "The account may trade at the platform again."),
         Verb(
             "take", "Take it over", "Taken over", _DECIDE, "You are the owner of this break.",
-            path="take", carry_out=take, answer=BreakDecided,
+            path="take", carry_out=take, answer=BreakDecided, bulk=_in_bulk,
         ),
     ),
     find=Findable("brk", ReconciliationBreak, to_staff),

@@ -10,11 +10,11 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import DECIDERS, STAFF
+from domain.approvals import DECIDERS, STAFF, Actor
 from domain.errors import ChangedMeanwhile
 from domain.reviews import KINDS
 from firm import reviews
-from front.subjects.subject import Decision, Right, Subject, Taken, Verb
+from front.subjects.subject import BulkItem, Decision, Right, Subject, Taken, Verb
 from store.models import Review
 from store.read import reviews as read
 from store.read.pages import View
@@ -95,6 +95,12 @@ async def close(session: AsyncSession, decision: Decision) -> Taken:
     return Taken("closed", ReviewClosed(id=review_id, status="closed"))
 
 
+async def _in_bulk(session: AsyncSession, review_id: str, _: Actor) -> BulkItem:
+    alike = await read.alike(session, review_id)
+    does = f"Closes all {len(alike.ids)} that say the same." if len(alike.ids) > 1 else "Closes it."
+    return BulkItem(await reviews.not_closable(session, review_id), does, alike.digest)
+
+
 REVIEW: Final = Subject(
     name="review",
     label="review",
@@ -120,7 +126,7 @@ REVIEW: Final = Subject(
         ),
         Verb(
             "close", "Close the review", "Closed", _CLOSE, "A person has looked at it, and nothing is left to do.",
-            path="close", carry_out=close, answer=ReviewClosed,
+            path="close", carry_out=close, answer=ReviewClosed, bulk=_in_bulk,
         ),
     ),
     find=Findable("rev", Review, to_staff),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor
 from domain.decision_requests import DecidedKind
 from domain.errors import NotAllowed
+from domain.money import Money
 from domain.states import StateMachine
 from domain.step_up import ActionClass
 from front.fields import DecisionBody
@@ -60,6 +61,21 @@ class Taken(NamedTuple):
 CarryOut = Callable[[AsyncSession, Decision], Awaitable[Taken]]
 
 
+class BulkItem(NamedTuple):
+    """An item as it is read before it is decided with others. `alone`: why it must be decided alone, as a sentence;
+    empty when it need not be. `does`: what the decision does. `seen`: the digest that the decision carries. `amount`:
+    what it sends."""
+
+    alone: str
+    does: str
+    seen: str = ""
+    amount: Money | None = None
+
+
+ReadBulk = Callable[[AsyncSession, str, Actor], Awaitable[BulkItem]]
+"""Reads an item by its id for this person. Raises NotFound."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """One thing that people decide about a subject.
@@ -68,7 +84,8 @@ class Verb:
     ("Rejected"). `means` says what it does. `path` is the last part of the API's address; without one the API has a
     route of its own. `carry_out` records the decision in one transaction, and `answer` is the model of what it answers;
     without it the subject's workflow takes the decision. `body`: what the API is sent. `proof`: the class of the
-    step-up that staff make before it; None: it needs none.
+    step-up that staff make before it; None: it needs none. `bulk` reads an item that is decided in bulk, with others at
+    once; None: each is decided alone.
     """
 
     name: str
@@ -82,6 +99,7 @@ class Verb:
     answer: type[BaseModel] | None = None
     body: type[DecisionBody] = DecisionBody
     proof: ActionClass | None = None
+    bulk: ReadBulk | None = None
 
 
 @dataclass(frozen=True)

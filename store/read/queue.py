@@ -28,9 +28,11 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlalchemy.types import BigInteger
 
 from domain.approvals import RETRACT, Actor
@@ -47,7 +49,7 @@ class QueueItem(View):
     `since` plus the target age of the kind; it orders the list. Times are market time.
 
     `alike`: how many of the same thing this one item stands for. `holder` has claimed it until `held_until`, a time of
-    the service clock."""
+    the service clock. `escalated_to`: the person or the role that it was given to."""
 
     kind: str
     subject_id: str
@@ -67,9 +69,11 @@ class QueueItem(View):
     holder_id: str | None = None
     holder: str | None = None
     held_until: datetime | None = None
+    escalated_to: str | None = None
 
 
-# mine: to be checked by this person. made: they asked for it or approved it, and it waits for somebody else.
+# mine: to be checked by this person, and given to nobody else. made: they asked for it, approved it or escalated it,
+# and it waits for somebody else.
 # returned: it came back after a decision. aside: put aside for a while.
 Part = Literal["", "mine", "made", "returned", "aside"]
 
@@ -192,6 +196,9 @@ def _work(kinds: Kinds) -> Subquery:
         func.coalesce(and_(mark.aside_until > now, far, as_it_was), False).label("aside"),
         case(*((lasts, who) for lasts, who, _ in claims)).label("holder_id"),
         case(*((lasts, until) for lasts, _, until in claims)).label("held_until"),
+        mark.escalated_role,
+        mark.escalated_id,
+        mark.escalated_by,
     )
     return rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id)).subquery("work")
 
@@ -204,10 +211,13 @@ def _within(work: Subquery, chosen: Chosen) -> Any:
         return and_(~work.c.aside, work.c.returned)
     if chosen.part == "" or chosen.actor is None:
         return ~work.c.aside
-    involved = _involved(work, chosen.actor)
+    involved, actor = _involved(work, chosen.actor), chosen.actor
+    nobody = and_(work.c.escalated_id.is_(None), work.c.escalated_role.is_(None))
+    theirs = func.coalesce(or_(work.c.escalated_id == actor.user_id, work.c.escalated_role == actor.role), False)
     if chosen.part == "made":
-        return and_(~work.c.aside, involved)
-    return and_(~work.c.aside, work.c.kind.in_(sorted(chosen.decides)), ~involved)
+        given_away = and_(func.coalesce(work.c.escalated_by == actor.user_id, False), ~theirs)
+        return and_(~work.c.aside, or_(involved, given_away))
+    return and_(~work.c.aside, work.c.kind.in_(sorted(chosen.decides)), ~involved, or_(nobody, theirs))
 
 
 def _involved(work: Subquery, actor: Actor) -> Any:
@@ -260,11 +270,15 @@ async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: st
 
 def _named(work: Subquery) -> Select[Any]:
     """The items with the number and the platform of the account, the trader's name, and that of who has the item."""
+    given = aliased(User)
     return (
-        select(work, Account.number, Account.platform, Trader.name, User.name.label("holder"))
+        select(
+            work, Account.number, Account.platform, Trader.name, User.name.label("holder"), given.name.label("given_to")
+        )
         .outerjoin(Account, Account.id == work.c.account_id)
         .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
         .outerjoin(User, User.id == work.c.holder_id)
+        .outerjoin(given, given.id == work.c.escalated_id)
     )
 
 
@@ -288,6 +302,7 @@ def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
         account_number=number,
         platform=row["platform"],
         trader_name=row["name"],
+        escalated_to=row["given_to"] or row["escalated_role"],
     )
 
 
@@ -298,21 +313,24 @@ def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
     return ", ".join(part for part in (heading, row["name"], number) if part)
 
 
-async def counts(session: AsyncSession, kinds: Kinds, *, at_most: int | None = None) -> dict[str, int]:
-    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind."""
-    found = await _counting(tuple(kinds.items()), at_most).read(session)
+async def counts(
+    session: AsyncSession, kinds: Kinds, *, at_most: int | None = None, snoozed: bool = False
+) -> dict[str, int]:
+    """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind. `snoozed`: with
+    those that are put aside."""
+    found = await _counting(tuple(kinds.items()), at_most, snoozed).read(session)
     return {name: int(count) for name, count in zip(kinds, found, strict=True)}
 
 
 @cache
-def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None) -> OneFixedValueEach:
+def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None, snoozed: bool) -> OneFixedValueEach:
     """The counts of these kinds, put together once: every page of the staff shows them."""
-    return OneFixedValueEach(**{name: _count({name: waiting}, at_most) for name, waiting in kinds})
+    return OneFixedValueEach(**{name: _count({name: waiting}, at_most, snoozed) for name, waiting in kinds})
 
 
-def _count(kind: Kinds, at_most: int | None) -> Select[Any]:
+def _count(kind: Kinds, at_most: int | None, snoozed: bool) -> Select[Any]:
     work = _work(kind)
-    rows = select(work.c.subject_id).where(_within(work, ALL)).limit(at_most)
+    rows = select(work.c.subject_id).where(true() if snoozed else _within(work, ALL)).limit(at_most)
     return select(func.count()).select_from(rows.subquery())
 
 

@@ -1,7 +1,7 @@
 """Breaks of reconciliation with their age, and how every source stands. For staff."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -61,6 +61,21 @@ class SourceRow(View):
     last_entry_at: datetime | None
 
 
+class UnreconciledRow(View):
+    """Something that has no other side. `what`: break, entry (of a source, without a line of the books), line (of the
+    books, without an entry) or transit (money that should have arrived). `words`: the same for people."""
+
+    what: str
+    ref: str
+    words: str
+    source: str
+    about: str
+    amount_minor: int
+    currency: str
+    is_money: bool
+    since: datetime
+
+
 class ReconciliationView(View):
     """`ages`: open breaks by age. `unreconciled`: open breaks, and what has waited for its other side for too long.
     `waiting`: everything without its other side, however new."""
@@ -69,6 +84,13 @@ class ReconciliationView(View):
     waiting: int
     ages: dict[str, int]
     sources: tuple[SourceRow, ...]
+
+
+_WAITS: Final = {
+    "entry": "Entry without a line of the books: {kind}",
+    "line": "Line of the books without an entry: {kind}",
+    "transit": "Money in transit that has not arrived",
+}
 
 
 def _statement() -> Select[Any]:
@@ -98,6 +120,22 @@ async def page(session: AsyncSession, window: Window, *, state: str = "open") ->
     order = [ReconciliationBreak.first_seen_at, ReconciliationBreak.id]
     found, cursor = await keyset(session, statement, order, window, descending=False)
     return Page[BreakRow](items=tuple(BreakRow(**_fields(row, now)) for row in found), next_cursor=cursor)
+
+
+async def unreconciled(session: AsyncSession, window: Window) -> Page[UnreconciledRow]:
+    """Returns what the number `unreconciled` counts, the oldest first."""
+    rows = breaks.unreconciled_rows(await market_now(session))
+    order = [rows.c.since, rows.c.what, rows.c.ref]
+    found, cursor = await keyset(session, select(rows), order, window, descending=False)
+    return Page[UnreconciledRow](items=tuple(_unreconciled(row) for row in found), next_cursor=cursor)
+
+
+def _unreconciled(row: Any) -> UnreconciledRow:
+    is_break = row.what == "break"
+    words = WORDS[row.kind] if is_break else _WAITS[row.what].format(kind=row.kind.replace("_", " "))
+    money = not is_break or row.kind not in NOT_MONEY
+    named = ("what", "ref", "source", "about", "amount_minor", "currency", "since")
+    return UnreconciledRow(**{name: getattr(row, name) for name in named}, words=words, is_money=money)
 
 
 async def of_platform(session: AsyncSession, platform: str, window: Window) -> tuple[BreakView, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, text, update
+from sqlalchemy import BigInteger, DateTime, String, Subquery, column, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import bindparam
@@ -211,20 +211,38 @@ async def put_lines_back(session: AsyncSession, postings: Sequence[int]) -> None
 
 
 UNRECONCILED: Final = text("""
-    SELECT (SELECT count(*) FROM reconciliation_breaks WHERE state = 'open')
-         + (SELECT count(*) FROM provider_entries e WHERE e.transaction_id IS NULL AND e.amount_minor <> 0
-               AND e.seen_at <= :day AND NOT EXISTS (SELECT FROM reconciliation_breaks b
-                   WHERE b.what = 'entry/' || e.provider || '/' || e.entry_id AND b.state = 'open'))
-         + (SELECT count(*) FROM open_lines o WHERE (o.account LIKE 'provider:%' AND o.occurred_at <= :day
-                OR o.account = 'settlements' AND o.occurred_at <= :days)
-               AND NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.state = 'open'
-                   AND b.posting_id = o.posting_id))
-         + (SELECT count(*) FROM (SELECT account, reference, currency FROM open_lines
-                WHERE account LIKE 'in-transit:%' GROUP BY account, reference, currency
-               HAVING sum(amount_minor) <> 0 AND min(occurred_at) <= :days) t
-             WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.state = 'open'
-                   AND b.what = concat_ws('/', 'transit', t.account, t.reference, t.currency)))
+    SELECT 'break' AS what, id AS ref, kind, source, subject AS about, amount_minor, currency, first_seen_at AS since
+      FROM reconciliation_breaks WHERE state = 'open'
+    UNION ALL
+    SELECT 'entry', e.provider || '/' || e.entry_id, e.kind, e.provider, e.subject, e.amount_minor, e.currency,
+           e.seen_at
+      FROM provider_entries e WHERE e.transaction_id IS NULL AND e.amount_minor <> 0
+       AND e.seen_at <= :day AND NOT EXISTS (SELECT FROM reconciliation_breaks b
+           WHERE b.what = 'entry/' || e.provider || '/' || e.entry_id AND b.state = 'open')
+    UNION ALL
+    SELECT 'line', o.posting_id::text, o.kind, o.account, o.reference, o.amount_minor, o.currency, o.occurred_at
+      FROM open_lines o WHERE (o.account LIKE 'provider:%' AND o.occurred_at <= :day
+            OR o.account = 'settlements' AND o.occurred_at <= :days)
+       AND NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.state = 'open' AND b.posting_id = o.posting_id)
+    UNION ALL
+    SELECT 'transit', concat_ws('/', t.account, t.reference, t.currency), '', t.account, t.reference, t.amount_minor,
+           t.currency, t.since
+      FROM (SELECT account, reference, currency, sum(amount_minor)::bigint AS amount_minor, min(occurred_at) AS since
+              FROM open_lines WHERE account LIKE 'in-transit:%' GROUP BY account, reference, currency
+            HAVING sum(amount_minor) <> 0 AND min(occurred_at) <= :days) t
+     WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.state = 'open'
+           AND b.what = concat_ws('/', 'transit', t.account, t.reference, t.currency))
 """)
+_ROWS: Final = UNRECONCILED.columns(
+    column("what", String),
+    column("ref", String),
+    column("kind", String),
+    column("source", String),
+    column("about", String),
+    column("amount_minor", BigInteger),
+    column("currency", String),
+    column("since", DateTime(timezone=True)),
+)
 OPEN_ENDS: Final = text("""
     SELECT (SELECT count(*) FROM provider_entries WHERE transaction_id IS NULL AND amount_minor <> 0)
          + (SELECT count(*) FROM open_lines WHERE account NOT LIKE 'in-transit:%')
@@ -236,8 +254,13 @@ OPEN_ENDS: Final = text("""
 async def unreconciled(session: AsyncSession, now: datetime) -> int:
     """Returns the number of open breaks, and of everything else that has waited for its other side longer than a day;
     money in transit may take five."""
+    return await session.scalar(select(func.count()).select_from(unreconciled_rows(now))) or 0
+
+
+def unreconciled_rows(now: datetime) -> Subquery:
+    """What `unreconciled` counts, a row each: `what` is break, entry, line or transit, and `ref` names it."""
     values = {"day": now - PATIENCE, "days": now - TRANSIT_PATIENCE}
-    return int(await session.scalar(UNRECONCILED, values) or 0)
+    return _ROWS.bindparams(**values).subquery("unreconciled")
 
 
 async def open_ends(session: AsyncSession) -> int:

@@ -286,7 +286,9 @@ async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
         f"/chargebacks/{chargeback}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
         f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
         f"/tickets/{firm.ticket}", "/risk", "/exposure", "/risk/precision", "/risk/policy", "/audit",
-        "/search?q=nothing", "/docs", "/docs/request_payout",
+        "/search?q=nothing", "/docs", "/docs/request_payout", "/passes", "/reconciliation/unreconciled",
+        f"/queue/bulk?do=approve&item=payout/{firm.big_payout}&item=payout/{firm.payout}",
+        f"/queue/bulk?do=claim&item=payout/{firm.big_payout}",
     ]  # fmt: skip
     own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets"]
     found: dict[str, list[str]] = {}

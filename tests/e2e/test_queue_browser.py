@@ -128,6 +128,23 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         await expect(page).to_have_url(f"{stage.url}/queue?show=mine")
         await expect(page.get_by_role("region", name="Queue")).to_contain_text("Nothing for you to check")
 
+        # the other five of the ten are in order, and are approved at once
+        others = await more_payouts(world, *(timedelta(hours=each) for each in range(5, 10)))
+        world.decides_payouts(*others)
+        await expect(page.locator("#work-news")).to_have_text("Show 5 new")
+        await _keys(page, "l")
+        await expect(rows).to_have_count(5)
+        await _keys(page, "j", "Shift+J", "Shift+J", "Shift+J", "Shift+J")
+        await expect(page.locator("[data-picked]")).to_have_text("5 selected:")
+        await _keys(page, "b", "Tab", "Enter")
+        await expect(page.get_by_role("region", name="Selected items")).to_contain_text("5,580.00")
+        await page.keyboard.type("All five statements checked.")
+        await _keys(page, "Tab", "Enter")
+        await _prove(page)
+        await expect(page.get_by_role("status").first).to_have_text("5 of 5 items done.")
+        await _keys(page, "g", "q")
+        await expect(page.get_by_role("heading", name="Work queue")).to_be_visible()
+
         # an old link says who decided, and leads on
         await page.goto(f"/queue/payout/{second}?show=mine")
         await expect(panel).to_contain_text("Rejected by Finn Okafor (finance)")
@@ -136,9 +153,57 @@ async def test_a_queue_of_payouts_is_cleared_by_keyboard_alone(stage: Stage) -> 
         [
             (f"payout/{firm.payout}", "reject"),
             (f"payout/{second}", "reject"),
-            *((f"payout/{each}", "approve") for each in (third, firm.big_payout, fourth)),
+            *((f"payout/{each}", "approve") for each in (third, firm.big_payout, fourth, *others)),
         ]
     )
+
+
+async def test_a_claim_and_a_snooze_of_several_are_undone_by_keyboard(stage: Stage) -> None:
+    world = stage.world
+    others = await more_payouts(world, *(timedelta(hours=each) for each in (3, 4)))
+    async with stage.page("finn@firm.example") as page:
+        await page.goto("/queue?kind=payout")
+        rows = page.locator("#work-list tr[data-row]")
+        await expect(rows).to_have_count(4)
+        await _keys(page, "j", "Enter")
+        await _in_hand(page, world.firm.payout)
+        await _keys(page, "c")
+        await expect(page.get_by_role("status").first).to_contain_text("This is yours until")
+        await _keys(page, "u")
+        await expect(page.get_by_role("status").first).to_contain_text("Undone. Released.")
+        await _in_hand(page, world.firm.payout)
+        await expect(page.get_by_role("button", name="Claim", exact=True)).to_be_visible()
+
+        # a selection outlives the opening of another item
+        await _keys(page, "j", "x", "j", "x")
+        await expect(page.locator("[data-picked]")).to_have_text("2 selected:")
+        await _keys(page, "Enter")
+        await _in_hand(page, others[1])
+        await expect(page.locator("[data-picked]")).to_have_text("2 selected:")
+        await _keys(page, "b")
+        await page.keyboard.type("Snooze")
+        await _keys(page, "Tab", "Tab", "Enter")
+        await expect(page.get_by_role("heading", name="Snooze several items")).to_be_visible()
+        await _keys(page, "Enter")
+        await expect(page.get_by_role("status").first).to_have_text("2 of 2 items done.")
+        async with stage.page("ana@firm.example") as ana:
+            await ana.goto("/queue?kind=payout")
+            await expect(ana.locator("#work-list tr[data-row]")).to_have_count(2)
+        await _keys(page, "u")
+        await expect(page.get_by_role("heading", name="Bring back several items")).to_be_visible()
+        await page.goto("/queue?kind=payout")
+        await expect(rows).to_have_count(4)
+
+        # an item is given to somebody else
+        await _keys(page, "j", "Enter")
+        await _in_hand(page, world.firm.payout)
+        await _keys(page, "e")
+        await expect(page.get_by_label("Give it to")).to_be_focused()
+        await _keys(page, "Tab")
+        await page.keyboard.type("The name on the account is unlike.")
+        await _keys(page, "Tab", "Enter")
+        await expect(page.get_by_role("status").first).to_contain_text("Escalated.")
+        await expect(page.locator("tr[data-selected]")).to_contain_text("escalated to admin")
 
 
 async def _user(page: Page) -> str:

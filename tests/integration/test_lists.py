@@ -4,15 +4,18 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from domain.keys import new_id
 from domain.money import Money, from_minor
-from store.models import Account, AccountLive, AuditEntry, Challenge, DealRow, Payout, Trader
+from store.models import Account, AccountLive, AuditEntry, Challenge, DealRow, Payout, PhasePass, Proof, Trader
 from tests.console_counts import differences, length
 from tests.console_firm import HOSTILE_NAME, PASSWORD
+from tests.console_history import NOW
 from tests.console_world import Browser, ConsoleWorld, console_world
 from tests.proofs import prove_by_form
 
@@ -47,6 +50,65 @@ async def test_every_list_says_how_long_it_is_and_every_number_leads_to_what_it_
         for path in _LISTS:
             assert await length(browser.http, path) == await _total(browser, path) > 0, path
         assert await differences(browser.http) == {}
+
+
+async def test_the_numbers_of_the_firm_page_lead_to_lists_of_that_length(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        accounts = (await session.scalars(select(Account).order_by(Account.number).limit(3))).all()
+        proof = await session.get_one(Proof, world.firm.proof)
+        for number, account in enumerate(accounts):  # two today, one the day before
+            session.add(
+                PhasePass(
+                    id=new_id("psg"),
+                    account_id=account.id,
+                    challenge_id=account.challenge_id,
+                    phase_index=1,
+                    proof_id=proof.id,
+                    seq=number,
+                    occurred_at=NOW - timedelta(days=number // 2),
+                    balance_minor=account.initial_minor,
+                )
+            )
+    async with world.browser("ana@firm.example") as browser:
+        page = await _text(browser, "/")
+        passes = re.search(r'href="(/passes[^"]+)" data-count="(\d+)"', page)
+        open_ends = re.search(r'href="(/reconciliation/unreconciled)" data-count="(\d+)"', page)
+        assert passes is not None and passes.group(2) == "2" and open_ends is not None
+        for found in (passes, open_ends):
+            assert await length(browser.http, found.group(1)) == int(found.group(2)) > 0
+        assert await length(browser.http, "/passes") == await _total(browser, "/passes") == 3
+        assert len((await browser.get("/v1/passes?since=" + f"{NOW:%Y-%m-%d}")).json()["items"]) == 2
+        listed = await browser.get("/v1/reconciliation/unreconciled?limit=200")
+        assert len(listed.json()["items"]) == int(open_ends.group(2))
+        assert await length(browser.http, "/passes?q=nobody") == 0
+
+
+async def test_a_view_of_a_list_is_kept_by_name_for_its_person_and_without_names(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as ana, world.browser("rosa@firm.example") as rosa:
+        for path, query in (("/accounts", "status=active"), ("/payouts", "state=paid"), ("/deals", "side=buy")):
+            saved = await ana.post("/views", page=path, name="Mine & yours", query=f"{query}&cursor=x&nonsense=1")
+            assert saved.headers["Location"] == f"{path}?{query}"
+            page = await _text(ana, saved.headers["Location"])
+            assert f'<a href="{path}?{query}">Mine &amp; yours</a>' in page or 'aria-current="true">Mine' in page
+            assert "Mine &amp; yours" not in await _text(rosa, path)
+        await ana.post("/views", page="/tickets", name="Other", query="state=open&sort=-opened")
+        assert "Other" in await _text(ana, "/tickets") and "Other" not in await _text(ana, "/accounts")
+        for wrong in ("q=lindqvist", "email=mara%40example.org&q="):
+            answer = await ana.post("/views", page="/traders", name="Mara", query=wrong)
+            assert answer.status_code == 422 and "A view keeps no search" in answer.text
+        assert (await ana.post("/views", page="/staff", name="x", query="")).status_code == 404
+        await ana.post("/views/delete", page="/deals", name="Mine & yours")
+        assert "Delete the view" not in await _text(ana, "/deals")
+        assert "Delete the view Mine" in await _text(ana, "/payouts")
+        for number in range(20):
+            answer = await ana.post("/views", page="/deals", name=f"View {number}", query="side=buy")
+            assert answer.status_code == 303
+        assert (await ana.post("/views", page="/deals", name="One more", query="")).status_code == 422
+    async with world.browser("mara@example.org") as mara, world.browser("uma@firm.example") as uma:
+        assert (await mara.post("/views", page="/payouts", name="x", query="")).status_code == 403
+        assert "Save this view" not in await _text(mara, "/payouts")
+        assert "Save this view" not in await _text(uma, "/payouts")
+        assert (await uma.post("/views", page="/payouts", name="x", query="")).status_code == 403
 
 
 async def test_a_list_pages_forth_and_back_under_the_same_filter(world: ConsoleWorld) -> None:

@@ -142,6 +142,36 @@ async def test_pages_go_on_until_the_last_item(world: ConsoleWorld) -> None:
         assert f"{len(whole)} items" in first and 'rel="next"' not in second
 
 
+async def test_work_on_a_later_page_goes_on_there(world: ConsoleWorld) -> None:
+    await _reviews(world, 70, kind="workflow_stuck")
+    async with world.browser(ANA) as ana:
+        following = re.search(r'rel="next" href="([^"]+)"', await shown(ana, "/queue?kind=review"))
+        assert following is not None
+        later = await shown(ana, following.group(1))
+        here, own = following.group(1).removeprefix("/queue"), refs(later)
+        links = re.findall(r'<a id="row/[^"]+"[^>]* href="([^"]+)"', later)
+        assert links == [f"/queue/{ref}{here}" for ref in own]
+        item = await shown(ana, links[3])
+        assert refs(item) == own and FORM in item
+        sent = dict(re.findall(r'<input type="hidden" name="(tab|show|cursor|next)" value="([^"]*)">', item))
+        assert sent["next"] == own[4] and sent["cursor"]
+        path = f"/reviews/{own[3].removeprefix('review/')}/decision"
+        refused = await ana.post(path, decision="close", **sent)
+        assert refused.status_code == 422 and f'href="/queue{markup.escape(here)}"' in refused.text
+        closed = await ana.post(path, decision="close", reason=REASON, **sent)
+        assert closed.headers["Location"] == f"/queue/{own[4]}{here}"
+        claimed = await ana.post(f"/queue/{own[4]}/claim", kind="review", cursor=sent["cursor"])
+        assert claimed.headers["Location"] == f"/queue/{own[4]}{here}"
+        path = f"/reviews/{own[4].removeprefix('review/')}/decision"
+        closed = await ana.post(path, decision="close", reason=REASON, **sent | {"cursor": "nonsense", "next": ""})
+        assert closed.status_code == 303, "the decision is made, wherever it leads"
+        for ref in [ref for ref in own if ref not in own[3:5]]:
+            snoozed = await ana.post(f"/queue/{ref}/snooze", hours="72", kind="review", cursor=sent["cursor"])
+            assert snoozed.headers["Location"] == f"/queue{here}"
+        assert len(refs(await shown(ana, following.group(1)))) == 60, "nothing is left there: from the first again"
+        assert "cursor" in await shown(ana, "/queue?cursor=nonsense", 422)
+
+
 async def test_every_kind_of_work_is_in_the_queue_also_what_is_done_on_another_page(world: ConsoleWorld) -> None:
     async with world.db.transaction() as session:
         parked = OutboxMessage(
@@ -239,6 +269,8 @@ async def test_a_snoozed_item_is_in_no_count_and_comes_back_before_its_deadline(
         assert ref not in refs(after) and tabs(after, "work-tabs")["/queue"] == before["/queue"] - 1
         assert (await finn.get("/v1/summary")).json()["open_work"]["payout"] == before["/queue?kind=payout"] - 1
         assert refs(await shown(finn, "/queue?show=aside")) == [ref]
+        watched = f'propos_open_work{{kind="payout"}} {before["/queue?kind=payout"]}.0'
+        assert watched in (await finn.get("/metrics")).text, "a snooze silences no alert"
         assert "Snoozed until" in await shown(finn, f"/queue/{ref}")
         async with world.db.transaction() as session:  # an hour before its deadline
             await session.execute(update(MarketClock).values(watermark=NOW + timedelta(days=2, hours=23)))
@@ -344,7 +376,11 @@ async def test_a_blocked_payout_says_why_and_cannot_be_approved(world: ConsoleWo
         for path in (f"/queue/payout/{world.firm.payout}", f"/payouts/{world.firm.payout}"):
             page = await shown(finn, path)
             assert "On hold, so it cannot be approved yet. An open review holds it. 1 review about" in page
-            assert 'value="approve"' not in page and 'value="reject"' in page and 'btn primary" name' not in page
+            assert (
+                'name="decision" value="approve"' not in page
+                and 'value="reject"' in page
+                and 'btn primary" name' not in page
+            )
 
 
 async def test_one_payout_is_called_one_amount_wherever_it_is_named(world: ConsoleWorld) -> None:
@@ -391,7 +427,9 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         payout = await session.get_one(Payout, world.firm.payout)
         (await session.get_one(Trader, payout.trader_id)).name = "=HYPERLINK(1)"
     async with world.browser(FINN) as finn, world.browser(ANA) as ana:
-        assert (await finn.post("/queue/filters", name="My payouts", kind="payout", show="mine")).status_code == 303
+        assert (
+            await finn.post("/views", page="/queue", name="My payouts", query="kind=payout&show=mine")
+        ).status_code == 303
         link = '<a href="/queue?kind=payout&show=mine">My payouts</a>'
         assert link in await shown(finn, "/queue") and link not in await shown(ana, "/queue")
         asked = await finn.get("/queue/export?kind=payout&show=mine&format=csv")
@@ -405,8 +443,8 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         items = (await prove_by_form(finn.http, asked, PASSWORD)).json()["items"]
         assert [f"{item['kind']}/{item['id']}" for item in items] == refs(await shown(finn, "/queue?kind=payout"))
         assert (await finn.get("/queue/export?format=xls")).status_code == 422
-        await finn.post("/queue/filters/delete", name="My payouts")
-        assert "My payouts" not in re.sub(r'role="status".*?</p>', "", await shown(finn, "/queue"))
+        await finn.post("/views/delete", page="/queue", name="My payouts")
+        assert "My payouts" not in re.sub(r'(?s)role="status".*?</div>', "", await shown(finn, "/queue"))
         await shown(finn, "/queue")
     async with world.db.transaction() as session:
         logged = await session.scalars(select(AuditEntry.evidence).where(AuditEntry.action == "list.exported"))

@@ -103,6 +103,7 @@ async def test_every_route_of_the_schema_is_in_this_table(world: ApiWorld) -> No
         (method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, ways in schema["paths"].items() for method in ways
     }
     known = {(method, blank(path)) for method, path, _, _ in ROUTES} | OPEN
+    known = {(method, re.sub(r"queue/payout/pay_\w+", "queue/{}/{}", path)) for method, path in known}
     assert {(method, re.sub("products/two-step(/1)?", _blank_version, path)) for method, path in known} == served
     assert {permission for *_, permission in ROUTES} == set(CAN)
 

@@ -1,0 +1,89 @@
+"""An item of the queue is given to a role or a person that should decide it, with a reason."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor
+from domain.errors import NotAllowed, NotFound
+from domain.key_errors import NeedsPerson
+from firm import work_marks
+from front.fields import Input, Reason, UserId
+from front.once import Once
+from front.subjects.subject import Subject
+from store.models import User
+from store.read import queue
+from store.read.pages import View
+
+
+class EscalateBody(Input):
+    """Either a role or a person; both must be able to decide the item."""
+
+    to_role: Annotated[str, Field(pattern=r"^[a-z]{1,16}$")] | None = None
+    to_user: UserId | None = None
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "EscalateBody":
+        if (self.to_role is None) == (self.to_user is None):
+            raise ValueError("to_role: name a role or a person")
+        return self
+
+
+class Escalated(View):
+    """`to`: the role or the person's id."""
+
+    kind: str
+    id: str
+    to: str
+
+
+class _Asked(BaseModel):
+    to_role: str | None
+    to_user: str | None
+    reason: str
+
+
+def deciders(subject: Subject) -> frozenset[str]:
+    """The roles that decide this kind of work."""
+    return frozenset(role for verb in subject.verbs for role in verb.right.roles) - {"trader"}
+
+
+async def offered(session: AsyncSession, subject: Subject, actor: Actor) -> list[tuple[str, str]]:
+    """To whom this person can give an item of this kind, as the value and the words of a choice: the roles of others
+    who decide it, then these people by name."""
+    others = await session.execute(
+        select(User.id, User.name, User.role)
+        .where(User.active, User.role.in_(deciders(subject)), User.person_id != actor.person_id)
+        .order_by(User.name, User.id)
+        .limit(100)
+    )
+    people = others.all()
+    roles = sorted({row.role for row in people})
+    return [
+        *((f"role:{role}", f"Everybody with the role {role}") for role in roles),
+        *((row.id, f"{row.name} ({row.role})") for row in people),
+    ]
+
+
+async def escalate(once: Once, subject: Subject, subject_id: str, body: EscalateBody) -> Escalated:
+    """Gives it away. Raises NeedsPerson, NotAllowed, NotFound (it no longer waits), BadInput, Conflict (claimed)."""
+    actor = once.actor
+    if actor.key_id is not None:
+        raise NeedsPerson
+    roles = deciders(subject)
+
+    async def work(session: AsyncSession) -> Escalated:
+        item = await queue.one(session, subject.name, subject.waiting, subject_id)
+        if item is None:
+            raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
+        if actor.role not in roles:
+            raise NotAllowed("Only people who can decide this item can escalate it.")
+        to = work_marks.To(role=body.to_role, user_id=body.to_user)
+        await work_marks.escalate(session, item, actor, to, roles=roles, reason=body.reason)
+        return Escalated(kind=subject.name, id=subject_id, to=body.to_role or body.to_user or "")
+
+    asked = _Asked(to_role=body.to_role, to_user=body.to_user, reason=body.reason)
+    return await once.write(Escalated, asked, work)
