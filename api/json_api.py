@@ -14,6 +14,7 @@ from api.routes import (
     api_keys,
     books,
     cases,
+    certificates,
     challenges,
     chargebacks,
     credentials,
@@ -42,6 +43,7 @@ from api.routes import (
     surveillance_policy,
     ticket_desk,
     tickets,
+    trading,
     webhook_endpoints,
 )
 from front.deps import ApiDeps
@@ -112,6 +114,8 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         products,
         product_words,
         accounts,
+        trading,
+        certificates,
         credentials,
         orders,
         payouts,

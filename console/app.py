@@ -24,6 +24,7 @@ from console.pages.firm import FirmPages
 from console.pages.lists import ListPages
 from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
+from console.pages.my_account import MyAccountPages
 from console.pages.orders import OrderPages
 from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
@@ -76,6 +77,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ProviderPages(desk),
         SecurityPages(desk),
         FirmPages(desk),
+        MyAccountPages(desk),
         AccountPages(desk),
         CredentialPages(desk),
         OrderPages(desk),

@@ -77,6 +77,7 @@ KeyId = Annotated[str, id_of("key")]
 EndpointId = Annotated[str, id_of("whk")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
+CertificateId = Annotated[str, id_of("crt")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 
 

@@ -22,6 +22,8 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.buy": _TRADER,
     "challenges.order": _TRADER,
     "receipts.read": _TRADER | frozenset({"finance", "support", "admin", "auditor"}),
+    "certificates.read": _TRADER,
+    "certificates.manage": _TRADER,
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
@@ -83,6 +85,7 @@ PERSONS_ONLY: Final = frozenset(
         *(verb.right.name for subject in SUBJECTS for verb in subject.verbs),
         *("challenges.refund", "challenges.extend", "credentials.show", "credentials.reset"),
         *("traders.set_beneficiary", "traders.check_identity", "traders.identity_facts"),
+        "certificates.manage",  # it shows personal data to anybody
         *(
             "compensations.propose",
             "exposure.stop",

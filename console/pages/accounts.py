@@ -11,7 +11,7 @@ from console import templating
 from console.addresses import href
 from console.desk import Desk, Visit, redirect
 from console.lists import choices_of, table_of
-from console.pages import credentials
+from console.pages import credentials, my_account
 from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present.curve import RANGES, curve
@@ -93,6 +93,8 @@ class AccountPages:
         tag = shown if shown in KINDS else None
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            if visit.viewer.is_trader:
+                return await my_account.page(self._desk, visit, account_id, request, name, tag)
             page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
