@@ -13,6 +13,7 @@ from console.pages import proving
 from console.pages.accounts import AccountPages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
+from console.pages.certificates import CertificatePages
 from console.pages.challenges import ChallengePages
 from console.pages.chargebacks import ChargebackPages
 from console.pages.credentials import CredentialPages
@@ -84,6 +85,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ListPages(desk),
         ChallengePages(desk),
         BuyingPages(desk),
+        CertificatePages(desk),
         ProofPages(desk),
         QueueWorkPages(desk),
         QueuePages(desk),

@@ -22,6 +22,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.buy": _TRADER,
     "challenges.order": _TRADER,
     "receipts.read": _TRADER | frozenset({"finance", "support", "admin", "auditor"}),
+    "statements.read": _TRADER,
     "certificates.read": _TRADER,
     "certificates.manage": _TRADER,
     "challenges.refund": REFUNDERS,

@@ -76,7 +76,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/accounts/{acc}/days", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/trades", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/statistics", None, "accounts.read"),
-    ("GET", "/v1/accounts/{acc}/statement", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/statement", None, "statements.read"),
     ("GET", "/v1/payouts/{pay}/steps", None, "payouts.read"),
     ("GET", "/v1/certificates", None, "certificates.read"),
     ("POST", "/v1/certificates", {"kind": "payout", "subject": PAYOUT}, "certificates.manage"),

@@ -1,6 +1,5 @@
 """A trader's own account: its page, its days, its trades, its terms, and its statement as a file."""
 
-import secrets
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -20,9 +19,7 @@ from domain.errors import BadInput
 from domain.products.diff import sentences
 from domain.products.words import describe
 from firm import growth, standing, trading
-from front.auth import COOKIE
 from front.exports import csv_name
-from front.once import Once
 from front.permissions import may
 from front.statements import statement
 from store import products
@@ -123,11 +120,9 @@ class MyAccountPages:
 
     async def statement(self, request: Request) -> Response:
         """Raises BadInput for an unknown zone."""
-        zone, deps = request.query_params.get("zone") or None, self._desk.deps
+        zone = request.query_params.get("zone") or None
         async with self._desk.visit(request, _TRADER) as visit:
             account = await self._account(visit, request)
-            key = secrets.token_hex(20)
-            once = Once(deps, visit.actor, f"GET {request.url.path}", key, request.cookies.get(COOKIE, ""))
-            data = await statement(visit.session, once, visit.scope, account, zone)
+            data = await statement(visit.session, visit.actor, visit.scope, account, zone)
         headers = {**csv_name(f"statement-{account.number}"), **templating.HEADERS}
         return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
