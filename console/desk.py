@@ -277,6 +277,7 @@ _UNDER: Final = {
     "/ledger": "/payouts",
     "/cases": "/risk",
     "/checkout": "/buy",
+    "/compare": "/buy",
     "/reconciliation": "/payouts",
     "/platforms": "/",
     "/api-keys": "/",
