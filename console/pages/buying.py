@@ -66,9 +66,9 @@ class BuyingPages:
             return await visit.render("buy.html", [Crumb("Overview", "/"), Crumb("Buy")], sold=sold, firsts=firsts)
 
     async def compare(self, request: Request) -> HTMLResponse:
-        """Two or three products side by side. Raises BadInput, NotFound."""
+        """Two or three products side by side; without a choice, the cheapest. Raises BadInput, NotFound."""
         chosen = list(dict.fromkeys(request.query_params.getlist("product")))
-        if not 2 <= len(chosen) <= _COMPARED:
+        if chosen and not 2 <= len(chosen) <= _COMPARED:
             raise BadInput(
                 f"Choose two or three challenges; you chose {len(chosen)}.",
                 field="product",
@@ -76,6 +76,9 @@ class BuyingPages:
             )
         async with self._desk.visit(request, _TRADER) as visit:
             sold = [await products.newest(visit.session, name) for name in chosen]
+            if not chosen:
+                shelf = await products.newest_of_each(visit.session)
+                sold = sorted(shelf, key=lambda product: product.fee_minor)[:_COMPARED]
             crumbs = [Crumb("Overview", "/"), Crumb("Buy", "/buy"), Crumb("Compare")]
             return await visit.render("compare.html", crumbs, sold=sold, comparison=compare(sold))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -54,7 +55,9 @@ async def _room_says_what_is_left(world: ConsoleWorld) -> None:
         page = text_of(await browser.get(f"/accounts/{world.firm.active}"))
         told = (await browser.get(f"/v1/accounts/{await _id(world)}/room")).json()
         assert "as of 2014-05-02 14:30:07 UTC" in page and "Prices are late" not in page
-        assert "2014-05-03 00:00 Europe/Prague (22:00 UTC)" in page
+        reset = datetime.fromisoformat(told["next_reset"])
+        local = reset.astimezone(ZoneInfo(told["clock_zone"]))
+        assert f"{local:%Y-%m-%d %H:%M} {told['clock_zone']} ( {reset:%H:%M} UTC)" in page
         for limit in told["limits"]:
             room, level = (_digits(limit[each]) for each in ("room_minor", "floor_minor"))
             after = (_digits(limit[f"{each}_after_reset_minor"]) for each in ("floor", "room"))
