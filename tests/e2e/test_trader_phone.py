@@ -106,7 +106,9 @@ async def _moves_to(stage: Stage, payout_id: str, state: str) -> None:
                 await row.advance(session, payout, trigger)
             return
         said: RailStatus = "pending" if state == "sent" else "paid"
-        attempt = await attempts.begin(session, payout, None, payout.terms_digest, seconds=0)
+        attempt = await attempts.current(session, payout_id)
+        if attempt is None:
+            attempt = await attempts.begin(session, payout, None, payout.terms_digest, seconds=0)
         await transfers.record(session, payout, attempt, RailWord("tr_1", said, row.sent_of(payout)))
         if state == "paid":
             await row.advance(session, payout, "payout_settled")
