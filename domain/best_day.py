@@ -47,8 +47,8 @@ def best_day_room(rule: BestDayRatio, state: BestDayState, book: DayBook, now: M
     today = 0 if day is None else day_profit(day, rule.attribution) or 0
     after = state if day is None else rule.step(state, day, context)[0]
     figures = rule.status(after, context).figures
-    best = int(figures["best_day"])  # type: ignore[call-overload]
-    whole = _whole(rule, after, int(figures["total_profit"]), context)  # type: ignore[call-overload]
+    best = int(figures["best_day"])
+    whole = _whole(rule, after, int(figures["total_profit"]), context)
     fixed = rule.denominator == "profit_target"
     share = (Decimal(best) * _WHOLE / whole).quantize(Decimal("0.01")) if whole > 0 else None
     return BestDayRoom(
@@ -62,7 +62,7 @@ def best_day_room(rule: BestDayRatio, state: BestDayState, book: DayBook, now: M
         today_minor=today,
         headroom_minor=None if rule.unit == "trade" else headroom(rule.limit_pct, whole, today, fixed, rule.compare),
         dilutes_minor=None if fixed else diluting(rule.limit_pct, best, whole, rule.compare),
-        binds_above_minor=figures.get("binds_above_profit"),  # type: ignore[arg-type]
+        binds_above_minor=figures.get("binds_above_profit"),
     )
 
 

@@ -32,6 +32,8 @@ from store.read import payouts as read_payouts
 from store.read import people as read_people
 from store.read.listing import Asked
 from store.read.pages import Window
+from store.read.payouts import PayoutRow
+from store.read.people import TraderView
 
 _TRADER: Final = frozenset({"trader"})
 _DETAILS: Final = "/my/details"
@@ -54,21 +56,22 @@ async def trader_home(visit: Visit) -> HTMLResponse:
     trader = await read_people.one(visit.session, visit.scope, trader_id)
     own = await accounts.of_trader(visit.session, visit.scope, trader_id, sold)
     waiting = Asked({"state": "waiting_for_trader"})
+    paid = await read_payouts.page(visit.session, visit.scope, window)
     return await visit.render(
         "mine.html",
         [Crumb("Overview")],
         trader=trader,
-        tasks=_tasks(trader, own, (await tickets.page(visit.session, visit.scope, window, waiting)).items),
+        tasks=_tasks(trader, own, (await tickets.page(visit.session, visit.scope, window, waiting)).items, paid.items),
         warned=(await warnings.page(visit.session, visit.scope, window, trader_id=trader_id)).items,
         rulebooks=await rulebooks.of_trader(visit.session, trader_id),
         accounts=own,
-        payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
+        payouts=paid.items,
         breaches=(await breaches.page(visit.session, visit.scope, window)).items,
     )
 
 
 def _tasks(
-    trader: read_people.TraderView, own: Sequence[AccountRow], asked: Sequence[tickets.TicketRow]
+    trader: TraderView, own: Sequence[AccountRow], asked: Sequence[tickets.TicketRow], paid: Sequence[PayoutRow]
 ) -> list[tuple[str, str, str]]:
     """What waits for the trader: (words, the page, the name of the link)."""
     found = [(f"Support waits for your answer: {row.subject}", f"/tickets/{row.id}", "Answer") for row in asked]
@@ -76,10 +79,11 @@ def _tasks(
         found.append(("Payouts wait until your identity is verified.", "/my/details", "Verify your identity"))
     if own and trader.beneficiary is None:
         found.append(("Payouts need a bank account.", "/my/details", "Add a bank account"))
+    under_way = {row.account_number for row in paid if row.closed_at is None}
     found += [
-        (f"{row.number} can be paid out.", f"/accounts/{row.number}", "Simulate a payout")
+        (f"{row.number} is funded and has no open payout.", f"/accounts/{row.number}", "Simulate a payout")
         for row in own
-        if row.challenge_state == "funded" and row.status == "active"
+        if row.challenge_state == "funded" and row.status == "active" and row.number not in under_way
     ]
     return found
 

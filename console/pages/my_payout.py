@@ -3,8 +3,10 @@
 from fastapi.responses import HTMLResponse
 
 from console.desk import Visit
+from console.formats import plain_money
 from console.views.decision import DecisionView
 from console.views.frame import Crumb
+from domain.money import Money
 from firm.payouts import following
 from store.read import payouts
 
@@ -12,9 +14,11 @@ from store.read import payouts
 async def page(visit: Visit, item: DecisionView) -> HTMLResponse:
     """Raises NotFound."""
     row = await payouts.one(visit.session, visit.scope, item.subject_id)
+    sent = Money(minor=row.sent_minor, currency=row.currency)
     return await visit.render(
         "my_payout.html",
-        [Crumb("Overview", "/"), Crumb("Payouts", "/payouts"), Crumb(item.title)],
+        [Crumb("Overview", "/"), Crumb("Payouts", "/payouts"), Crumb(f"Payout {plain_money(sent)}")],
+        sent=sent,
         item=item,
         steps=following.steps(row),
     )

@@ -86,7 +86,9 @@ async def _buys(stage: Stage, page: Page) -> None:
     await page.locator("a[href='/buy/two-step']").click()
     await page.get_by_label("I have read and accept").check()
     await page.get_by_role("button", name="Order for").click()
-    await expect(page.get_by_role("link", name=re.compile(r"^Pay \d"))).to_have_attribute("href", re.compile("^https://pay.example/"))
+    await expect(page.get_by_role("link", name=re.compile(r"^Pay \d"))).to_have_attribute(
+        "href", re.compile("^https://pay.example/")
+    )
     await _fits(page)
     challenge_id = page.url.rsplit("/", 1)[1]
     async with stage.world.db.transaction() as session:
