@@ -81,11 +81,8 @@ def _facts(product: Product) -> Iterator[tuple[str, str]]:
         conduct = [name(rule.id) for rule in phase.rules if isinstance(rule, ConductRule | Gate)]
         yield f"{where}: other rules", ", ".join(conduct) or "none"
     payout = product.payout
-    several = bool(payout.split_tiers or payout.split_by_trading_days)
-    yield (
-        "Your share of profits",
-        f"{percent(payout.split_pct)}{', and other shares by amount or time' if several else ''}",
-    )
+    several = payout.split_tiers or payout.split_by_trading_days or payout.split_by_payout or payout.by_payout
+    yield "Your share of profits", percent(payout.split_pct) + (", and other shares later" if several else "")
     after = "the first trade" if payout.first_after == "first_trade" else "the start of the funded account"
     yield "First payout", f"{count(payout.first_after_days, 'day')} after {after}"
     yield "A day ends at", product.clock.words
