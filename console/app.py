@@ -15,6 +15,7 @@ from console.pages.api_reference import ApiReferencePages
 from console.pages.bulk import BulkPages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
+from console.pages.certificates import CertificatePages
 from console.pages.challenges import ChallengePages
 from console.pages.chargebacks import ChargebackPages
 from console.pages.credentials import CredentialPages
@@ -26,6 +27,7 @@ from console.pages.firm import FirmPages
 from console.pages.lists import ListPages
 from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
+from console.pages.my_account import MyAccountPages
 from console.pages.orders import OrderPages
 from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
@@ -79,6 +81,7 @@ def router(deps: ApiDeps) -> APIRouter:
         ProviderPages(desk),
         SecurityPages(desk),
         FirmPages(desk),
+        MyAccountPages(desk),
         AccountPages(desk),
         CredentialPages(desk),
         OrderPages(desk),
@@ -86,6 +89,7 @@ def router(deps: ApiDeps) -> APIRouter:
         SavedViewPages(desk),
         ChallengePages(desk),
         BuyingPages(desk),
+        CertificatePages(desk),
         ProofPages(desk),
         BulkPages(desk),
         QueueWorkPages(desk),

@@ -274,8 +274,10 @@ _TRADER_RAIL: Final = (
     ("/", "Overview"),
     ("/buy", "Buy"),
     ("/payouts", "Payouts"),
+    ("/my/messages", "Messages"),
+    ("/my/details", "Identity and bank"),
+    ("/certificates", "Certificates"),
     ("/receipts", "Receipts"),
-    ("/tickets", "Tickets"),
 )
 _UNDER: Final = {
     "/proofs": "/accounts",
@@ -286,6 +288,7 @@ _UNDER: Final = {
     "/ledger": "/payouts",
     "/cases": "/risk",
     "/checkout": "/buy",
+    "/compare": "/buy",
     "/reconciliation": "/payouts",
     "/platforms": "/",
     "/api-keys": "/",
@@ -296,11 +299,15 @@ _UNDER: Final = {
     "/permissions": "/",
 }
 
+_UNDER_TRADER: Final = {"/accounts": "/", "/proofs": "/", "/tickets": "/my/messages", "/disputes": "/my/messages"}
+
 
 def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects) -> list[RailItem]:
     """The left rail. The queue counts everything that waits; every other page counts what belongs to it."""
     under = _UNDER | {subject.page: subject.under for subject in subjects if subject.page}
-    first = "/" + path.split("/")[1]
+    first = path if path.startswith("/my/") else "/" + path.split("/")[1]
+    if viewer.is_trader:
+        under |= _UNDER_TRADER
     here = under.get(first, first)
 
     def item(href: str, label: str) -> RailItem:

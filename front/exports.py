@@ -107,6 +107,11 @@ def _major(row: View, name: str, minor: int) -> str:
     return f"{from_minor(minor, currency):.{exponent(currency)}f}"
 
 
+def csv_name(name: str) -> dict[str, str]:
+    """Returns the header by which a browser stores a CSV file under this name."""
+    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+
+
 def defused(text: str) -> str:
     """Returns a text that a spreadsheet shows and does not compute. A negative number is none."""
     number = text.removeprefix("-").replace(".", "", 1)

@@ -82,6 +82,7 @@ HitId = Annotated[str, id_of("sht")]
 BeneficiaryPath = Annotated[str, id_of("ben")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
+CertificateId = Annotated[str, id_of("crt")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 
 

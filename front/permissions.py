@@ -24,6 +24,9 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.order": _TRADER,
     "challenges.buy_for": _SELLERS,
     "receipts.read": _TRADER | frozenset({"finance", "support", "admin", "auditor"}),
+    "statements.read": _TRADER,
+    "certificates.read": _TRADER,
+    "certificates.manage": _TRADER,
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
@@ -88,6 +91,7 @@ PERSONS_ONLY: Final = frozenset(
         *(verb.right.name for subject in SUBJECTS for verb in subject.verbs),
         *("challenges.refund", "challenges.extend", "credentials.show", "credentials.reset"),
         *("traders.set_beneficiary", "traders.check_identity", "traders.identity_facts"),
+        "certificates.manage",  # it shows personal data to anybody
         *(
             "compensations.propose",
             "exposure.stop",

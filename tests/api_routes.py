@@ -17,6 +17,7 @@ CHANGES = {"account_id": derived_id("acc", "tina"), "to_platform": "west", "reas
 COMPENSATION = derived_id("cmp", "one")
 CHARGEBACK, RECEIPT = derived_id("cbk", "one"), derived_id("rcp", "one")
 BENEFICIARY, HIT, BREAK = derived_id("ben", "one"), derived_id("sht", "one"), derived_id("brk", "one")
+CERTIFICATE = derived_id("crt", "one")
 KEY, ENDPOINT, EVENT = derived_id("key", "one"), derived_id("whk", "one"), derived_id("evt", "one")
 MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
@@ -76,6 +77,16 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/accounts/{acc}/warnings", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/gates", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/deductions", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/standing", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/days", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/trades", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/statistics", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/statement", None, "statements.read"),
+    ("GET", "/v1/payouts/{pay}/steps", None, "payouts.read"),
+    ("GET", "/v1/certificates", None, "certificates.read"),
+    ("POST", "/v1/certificates", {"kind": "payout", "subject": PAYOUT}, "certificates.manage"),
+    ("POST", f"/v1/certificates/{CERTIFICATE}/renew", {"name": "none"}, "certificates.manage"),
+    ("POST", f"/v1/certificates/{CERTIFICATE}/revoke", None, "certificates.manage"),
     ("GET", "/v1/accounts/{acc}/credentials", None, "accounts.read"),
     ("POST", "/v1/accounts/{acc}/credentials/show", None, "credentials.show"),
     ("POST", "/v1/accounts/{acc}/credentials/reset", REASON, "credentials.reset"),
@@ -291,7 +302,7 @@ OPEN = {
     ("POST", "/webhooks/tickets/{}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
 }  # fmt: skip
-NAMED = "cas|cbk|cmp|rcp|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg"
+NAMED = "cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg"
 NOUNS = ("chl", "acc", "brc", "prf", "pay", "dsp", "tkt", "trd")
 
 

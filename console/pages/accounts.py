@@ -11,7 +11,7 @@ from console import templating
 from console.addresses import href
 from console.desk import Desk, Visit, redirect
 from console.lists import choices_of, table_of
-from console.pages import credentials
+from console.pages import credentials, my_account
 from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present.curve import RANGES, curve
@@ -19,16 +19,12 @@ from console.queries import accounts
 from console.views.account import AccountPage
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
-from domain.errors import BadInput, NotFound
-from domain.money import Money
+from domain.errors import BadInput
 from firm import growth, platform_changes
-from firm.payouts import refusals as payout_refusals
-from firm.payouts import situation as payout_facts
 from front.lacks import lacks_of
 from front.lists import asked_from
 from front.permissions import may
 from front.subjects.platform_change import PlatformChanging
-from ports.calendars import Calendars
 from store.read import listing
 from store.read.accounts import ACCOUNTS
 from store.read.pages import Window
@@ -36,7 +32,6 @@ from store.read.timeline import KINDS
 
 _EVERYBODY = PEOPLE
 _PAGE = 50
-_OF_THE_AMOUNT = frozenset({"more_than_available", "not_in_blocks", "request_too_small", "share_too_small"})
 
 
 class _Change(BaseModel):
@@ -93,18 +88,17 @@ class AccountPages:
         tag = shown if shown in KINDS else None
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            if visit.viewer.is_trader:
+                return await my_account.page(self._desk, visit, account_id, request, name, tag)
             page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
-            home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
-            crumbs = [home, Crumb(page.account.number)]
-            extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
+            crumbs = [Crumb("Accounts", "/accounts"), Crumb(page.account.number)]
+            extra: dict[str, Any] = {}
             checks = page.account.status == "active" and may(visit.actor, "orders.check")
             extra["order_choices"] = tuple(CHOICES) if checks else ()
             extra |= await credentials.of_account(visit, self._desk, page.account)
             extra["targets"] = self._targets(visit, page)
             extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
-            return await visit.render(
-                "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
-            )
+            return await visit.render("account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **extra)
 
     def _targets(self, visit: Visit, page: AccountPage) -> list[str]:
         """The platforms that this person may propose for the account."""
@@ -146,7 +140,7 @@ class AccountPages:
         return await self._part(request, "gauges")
 
     async def _part(self, request: Request, block: str) -> HTMLResponse:
-        async with self._desk.visit(request, _EVERYBODY) as visit:
+        async with self._desk.visit(request) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             page = await present.live_parts(visit.session, visit.scope, account_id)
             return await visit.fragment("account.html", block, page=page)
@@ -167,26 +161,3 @@ def _range(request: Request) -> str:
     if name not in dict(RANGES):
         raise BadInput("There is no such range.", field="range", remedy="Use 1d, 1w, phase or all.")
     return name
-
-
-async def _for_trader(visit: Visit, account_id: str, calendars: Calendars) -> dict[str, Any]:
-    """What a trader can do here: ask for a payout, with the most that can leave now."""
-    try:
-        situation = await payout_facts.situation(visit.session, account_id, calendars=calendars)
-    except NotFound:
-        return {}
-    funded = situation.facts.challenge_state == "funded"
-    return {
-        "most": situation.most if funded else None,
-        "payout_refusals": _refusals(situation) if funded else [],
-        "payout_cycles": [cycle.name for cycle in situation.product.payout.cycles],
-    }
-
-
-def _refusals(situation: payout_facts.Situation) -> list[str]:
-    """Why no payout can be asked for now, in sentences without a full stop; empty when one can."""
-    most = situation.most
-    found = payout_refusals.refusals(situation, max(Money(minor=1, currency=most.currency), most))
-    if most.minor:
-        return [part.sentence for part in found]
-    return ["nothing can be paid out yet", *(part.sentence for part in found if part.code not in _OF_THE_AMOUNT)]

@@ -15,6 +15,7 @@ from console.pages.mine import Made
 from console.views.frame import Crumb
 from domain.errors import BadInput, PropOSError
 from domain.lifecycle import CHALLENGE, payment_due
+from domain.products.compare import compare
 from domain.products.product import Product
 from domain.products.words import describe
 from firm.selling import sales
@@ -30,6 +31,7 @@ from store.read.pages import Window
 
 _CODES: Final = re.compile(r"[\s,;]+")
 _TRADER: Final = frozenset({"trader"})
+_COMPARED: Final = 3
 P = TypeVar("P", bound=Purchase)
 
 
@@ -49,6 +51,7 @@ class BuyingPages:
 
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/buy", self.shelf, methods=["GET"], response_model=None)
+        router.add_api_route("/compare", self.compare, methods=["GET"], response_model=None)
         router.add_api_route("/buy/{product}", self.choose, methods=["GET"], response_model=None)
         router.add_api_route("/buy/{product}", self.order, methods=["POST"], response_model=None)
         router.add_api_route("/checkout/{id}", self.state, methods=["GET"], response_model=None)
@@ -59,7 +62,25 @@ class BuyingPages:
         """Every product on sale."""
         async with self._desk.visit(request, _TRADER) as visit:
             sold = await products.newest_of_each(visit.session)
-            return await visit.render("buy.html", [Crumb("Overview", "/"), Crumb("Buy")], sold=sold)
+            firsts = {product.product: describe(product).sections[0].words[0] for product in sold}
+            return await visit.render("buy.html", [Crumb("Overview", "/"), Crumb("Buy")], sold=sold, firsts=firsts)
+
+    async def compare(self, request: Request) -> HTMLResponse:
+        """Two or three products side by side; without a choice, the cheapest. Raises BadInput, NotFound."""
+        chosen = list(dict.fromkeys(request.query_params.getlist("product")))
+        if chosen and not 2 <= len(chosen) <= _COMPARED:
+            raise BadInput(
+                f"Choose two or three challenges; you chose {len(chosen)}.",
+                field="product",
+                remedy="Go back and tick those that you want to compare.",
+            )
+        async with self._desk.visit(request, _TRADER) as visit:
+            sold = [await products.newest(visit.session, name) for name in chosen]
+            if not chosen:
+                shelf = await products.newest_of_each(visit.session)
+                sold = sorted(shelf, key=lambda product: product.fee_minor)[:_COMPARED]
+            crumbs = [Crumb("Overview", "/"), Crumb("Buy", "/buy"), Crumb("Compare")]
+            return await visit.render("compare.html", crumbs, sold=sold, comparison=compare(sold))
 
     async def choose(self, request: Request) -> HTMLResponse:
         """The choices and the price of them. Changes nothing, so that a reload asks for the price again."""

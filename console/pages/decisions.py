@@ -10,6 +10,7 @@ from console import deciding
 from console.deciding import Item
 from console.desk import STAFF_RAIL, Desk, Visit
 from console.formats import words
+from console.pages import my_payout
 from console.present.subjects import view_of
 from console.views.frame import Crumb
 from contracts.messages import DecisionResult
@@ -34,6 +35,8 @@ class DecisionPages:
         async def show(request: Request) -> HTMLResponse:
             async with self._desk.visit(request, subject.read.roles) as visit:
                 item = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
+                if subject.name == "payout" and visit.viewer.is_trader:
+                    return await my_payout.page(visit, item)
                 item = deciding.offered(self._desk, item)
                 staff = not visit.viewer.is_trader
                 worked = await work_history.of(visit.session, subject.name, item.subject_id) if staff else []

@@ -1,6 +1,7 @@
 """A trader's own start page, and what a trader may do: ask for a payout, dispute a breach."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -9,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.desk import Desk, Visit, redirect
-from console.present.room import room_rows
 from console.queries import accounts, rulebooks
+from console.views.account import AccountRow
 from console.views.frame import Crumb
 from domain.approvals import Actor
 from domain.money import known_currency
@@ -25,11 +26,17 @@ from store.links import Account
 from store.models import Dispute
 from store.read import accounts as read_accounts
 from store.read import beneficiaries as read_beneficiaries
-from store.read import breaches, room, tickets, warnings
+from store.read import breaches, tickets, warnings
+from store.read import disputes as read_disputes
 from store.read import payouts as read_payouts
 from store.read import people as read_people
+from store.read.listing import Asked
 from store.read.pages import Window
+from store.read.payouts import PayoutRow
+from store.read.people import TraderView
 
+_TRADER: Final = frozenset({"trader"})
+_DETAILS: Final = "/my/details"
 _Opened = Callable[[AsyncSession, Actor, str], Awaitable[Dispute]]
 
 
@@ -41,24 +48,44 @@ class Made(BaseModel):
 
 
 async def trader_home(visit: Visit) -> HTMLResponse:
-    """Own accounts with their rooms, own payouts, breaches and tickets."""
+    """Own accounts with their rooms, what can be done next, own payouts and breaches, and the way to everything
+    else."""
     sold = await accounts.shelf(visit.session)
     trader_id = visit.viewer.trader_id or ""
-    window = Window(limit=20)
+    window = Window(limit=8)
+    trader = await read_people.one(visit.session, visit.scope, trader_id)
+    own = await accounts.of_trader(visit.session, visit.scope, trader_id, sold)
+    waiting = Asked({"state": "waiting_for_trader"})
+    paid = await read_payouts.page(visit.session, visit.scope, window)
     return await visit.render(
         "mine.html",
         [Crumb("Overview")],
-        trader=await read_people.one(visit.session, visit.scope, trader_id),
-        limits=room_rows(await room.list_rooms(visit.session, visit.scope, trader_id=trader_id)),
-        warned=(await warnings.page(visit.session, visit.scope, Window(limit=10), trader_id=trader_id)).items,
+        trader=trader,
+        tasks=_tasks(trader, own, (await tickets.page(visit.session, visit.scope, window, waiting)).items, paid.items),
+        warned=(await warnings.page(visit.session, visit.scope, window, trader_id=trader_id)).items,
         rulebooks=await rulebooks.of_trader(visit.session, trader_id),
-        identity_check=await read_people.identity_check(visit.session, visit.scope, trader_id),
-        beneficiaries=await read_beneficiaries.of_trader(visit.session, visit.scope, trader_id),
-        accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
-        payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
+        accounts=own,
+        payouts=paid.items,
         breaches=(await breaches.page(visit.session, visit.scope, window)).items,
-        tickets=(await tickets.page(visit.session, visit.scope, window)).items,
     )
+
+
+def _tasks(
+    trader: TraderView, own: Sequence[AccountRow], asked: Sequence[tickets.TicketRow], paid: Sequence[PayoutRow]
+) -> list[tuple[str, str, str]]:
+    """What waits for the trader: (words, the page, the name of the link)."""
+    found = [(f"Support waits for your answer: {row.subject}", f"/tickets/{row.id}", "Answer") for row in asked]
+    if own and trader.identity == "unverified":
+        found.append(("Payouts wait until your identity is verified.", "/my/details", "Verify your identity"))
+    if own and trader.beneficiary is None:
+        found.append(("Payouts need a bank account.", "/my/details", "Add a bank account"))
+    under_way = {row.account_number for row in paid if row.closed_at is None}
+    found += [
+        (f"{row.number} is funded and has no open payout.", f"/accounts/{row.number}", "Simulate a payout")
+        for row in own
+        if row.challenge_state == "funded" and row.status == "active" and row.number not in under_way
+    ]
+    return found
 
 
 class TraderActions:
@@ -68,6 +95,8 @@ class TraderActions:
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/accounts/{ref}/payout", self.preview_payout, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/payout", self.request_payout, methods=["POST"], response_model=None)
+        router.add_api_route("/my/details", self.details, methods=["GET"], response_model=None)
+        router.add_api_route("/my/messages", self.messages, methods=["GET"], response_model=None)
         router.add_api_route("/identity-check", self.check_identity, methods=["POST"], response_model=None)
         router.add_api_route("/beneficiary", self.beneficiary, methods=["POST"], response_model=None)
         router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
@@ -78,7 +107,7 @@ class TraderActions:
         """The room that a payout would leave, before it is requested."""
         asked = request.query_params
         text, cycle, paid_to = ungrouped(asked.get("amount", "").strip()), asked.get("cycle"), asked.get("beneficiary")
-        async with self._desk.visit(request, frozenset({"trader"})) as visit:
+        async with self._desk.visit(request, _TRADER) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             account = await read_accounts.one(visit.session, visit.scope, account_id)
             gross = positive_money(text, account.currency)
@@ -133,13 +162,36 @@ class TraderActions:
             made = await posted.once.write(Made, Made(text=f"{text} {cycle or ''} {paid_to or ''}".strip()), work)
         return redirect(href("payout", made.id), "ok", "Your payout request was recorded. The checks take a moment.")
 
+    async def details(self, request: Request) -> HTMLResponse:
+        """Identity and bank accounts: their state, and what to do."""
+        async with self._desk.visit(request, _TRADER) as visit:
+            trader_id = visit.viewer.trader_id or ""
+            return await visit.render(
+                "my_details.html",
+                [Crumb("Overview", "/"), Crumb("Identity and bank account")],
+                trader=await read_people.one(visit.session, visit.scope, trader_id),
+                identity_check=await read_people.identity_check(visit.session, visit.scope, trader_id),
+                beneficiaries=await read_beneficiaries.of_trader(visit.session, visit.scope, trader_id),
+            )
+
+    async def messages(self, request: Request) -> HTMLResponse:
+        """Questions, messages of the firm, disputes and appeals."""
+        async with self._desk.visit(request, _TRADER) as visit:
+            window = Window(limit=50)
+            return await visit.render(
+                "my_messages.html",
+                [Crumb("Overview", "/"), Crumb("Messages")],
+                tickets=(await tickets.page(visit.session, visit.scope, window)).items,
+                disputes=(await read_disputes.page(visit.session, visit.scope, window)).items,
+            )
+
     async def check_identity(self, request: Request) -> Response:
         """The page then has the link to the checker: a form may not lead to another site."""
         posted = await self._desk.posted(request, "traders.check_identity")
         started = await start_check(self._desk.deps, posted.actor.trader_id or "")
         if not started.url:
-            return redirect("/", "ok", "Our staff will look at your identity and contact you.")
-        return redirect("/", "ok", "Your identity check is ready. Follow the link under Identity.")
+            return redirect(_DETAILS, "ok", "Our staff will look at your identity and contact you.")
+        return redirect(_DETAILS, "ok", "Your identity check is ready. Follow the link under Identity.")
 
     async def beneficiary(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "traders.set_beneficiary")
@@ -158,13 +210,13 @@ class TraderActions:
         made = await posted.once.write(Made, Made(text=f"{account} {currency or ''}".strip()), work)
         if not made.id:
             return redirect(
-                "/", "warn", "Nothing has changed yet. We sent you a mail: open its link to confirm this account."
+                _DETAILS, "warn", "Nothing has changed yet. We sent you a mail: open its link to confirm this account."
             )
         if made.text == beneficiaries.WAITING:
             return redirect(
-                "/", "warn", "Support will contact you to confirm this account. Payouts to it wait until then."
+                _DETAILS, "warn", "Support will contact you to confirm this account. Payouts to it wait until then."
             )
-        return redirect("/", "ok", "New payout requests will use this account.")
+        return redirect(_DETAILS, "ok", "New payout requests will use this account.")
 
     async def dispute(self, request: Request) -> Response:
         async def opened(session: AsyncSession, actor: Actor, statement: str) -> Dispute:

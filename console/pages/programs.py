@@ -48,7 +48,7 @@ class ProgramPages:
 
     async def keys(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request, permissions.CAN["keys.manage"]) as visit:
-            return await _keys_page(visit)
+            return await _keys_page(visit, read_only="read" in request.query_params)
 
     async def make_key(self, request: Request) -> HTMLResponse:
         """The one page that shows the token. A form that is sent again shows none. Raises BadInput."""
@@ -168,11 +168,14 @@ class ProgramPages:
         return _back(request, f"{sent.text} events are sent again.")
 
 
-async def _keys_page(visit: Visit, made: programs.KeyMade | None = None) -> HTMLResponse:
+async def _keys_page(visit: Visit, made: programs.KeyMade | None = None, *, read_only: bool = False) -> HTMLResponse:
+    """`read_only`: the form offers a key that only reads."""
     everybody = visit.actor.role == "admin"
+    offered = sorted(permissions.scopes_of(visit.actor.role))
     values: dict[str, Any] = {
         "rows": await programs.keys(visit.session, None if everybody else visit.actor.user_id),
-        "offered": sorted(permissions.scopes_of(visit.actor.role)),
+        "offered": offered,
+        "chosen": [scope for scope in offered if scope.endswith(".read")] if read_only else [],
         "made": made,
         "days": programs.DAYS,
         "overlap": programs.OVERLAP_HOURS,

@@ -16,8 +16,10 @@ def trader_effect(row: PayoutView) -> str:
         return f"Your request is being checked. If it is approved, {sent} goes to {account}."
     if row.state == "awaiting_approval":
         return f"Your request waits for approval. Then {sent} goes to {account}."
-    if row.state in ("approved", "sent"):
-        return f"{sent} is on its way to {account}."
+    if row.state == "approved":
+        return f"Your request is approved. {sent} has not been sent yet; it goes to {account}."
+    if row.state == "sent":
+        return f"{sent} was sent to {account}. It has not arrived yet."
     if row.state in ("settling", "paid"):
-        return f"{sent} was paid to {account}."
+        return f"{sent} arrived at {account}."
     return f"This payout is {words(row.state)}."

@@ -67,6 +67,12 @@ def rooms_after_payout(rules: AccountRules, mark: Mark, amount_minor: int) -> tu
     return rooms(after, left)
 
 
+def rooms_after_reset(rules: AccountRules, mark: Mark, begins: Begins) -> tuple[Room, ...]:
+    """Returns the room to every level after the next reset if no price changes. `begins`: the periods that begin with
+    that reset."""
+    return rooms(judge_rollover(rules, mark, begins)[0], mark)
+
+
 def broken_by_reset(rules: AccountRules, mark: Mark, begins: Begins) -> list[LevelBreach]:
     """Returns the levels that the next reset breaks without a price change; empty when one is broken already.
     `begins`: the periods that begin with that reset."""

@@ -52,7 +52,7 @@ async def of(
     if not _asked(terms) or account.opened_at is None:
         return Past(offences, recent, tainted, None, ())
     life = await impact.life(session, account, bars=False)
-    return Past(offences, recent, tainted, life, await _announced(session, account, terms, now))
+    return Past(offences, recent, tainted, life, await announced(session, account, terms, now))
 
 
 def _asked(terms: PhaseTerms) -> tuple[HistoryRule[Any], ...]:
@@ -71,7 +71,7 @@ def judged(
 
     def folded(life: RecordedLife, money: tuple[int, int]) -> tuple[history.HistoryState, Moment]:
         state = history.start(rules, terms.context)
-        for event in (*news, *_lived(life, terms, money, now)):
+        for event in (*news, *lived(life, terms, money, now)):
             state, _ = history.step(state, event, rules, terms.context)
         state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
         return state, Moment(seq=0, at=now, balance_minor=money[0], equity_minor=money[1])
@@ -91,7 +91,7 @@ def judged(
     return gates, beside_tainted(counted, clean, offences, recent, total_minor(tainted))
 
 
-def _lived(life: RecordedLife, terms: PhaseTerms, money: tuple[int, int], now: datetime) -> Iterator[Event]:
+def lived(life: RecordedLife, terms: PhaseTerms, money: tuple[int, int], now: datetime) -> Iterator[Event]:
     """Yields the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
     bar is the present, so every reset up to now is included."""
     balance, equity = money
@@ -99,7 +99,7 @@ def _lived(life: RecordedLife, terms: PhaseTerms, money: tuple[int, int], now: d
     return events(replace(life, bars=(present,)), terms.product, terms.initial_minor)
 
 
-async def _announced(session: AsyncSession, account: Account, terms: PhaseTerms, now: datetime) -> list[Event]:
+async def announced(session: AsyncSession, account: Account, terms: PhaseTerms, now: datetime) -> list[Event]:
     """Returns the news releases since the account was opened."""
     begun = paid.utc(account.opened_at)
     assert begun is not None

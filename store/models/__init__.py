@@ -25,6 +25,7 @@ from store.models.casework import (
     SurveillancePolicyRow,
     SurveillanceProposal,
 )
+from store.models.certificates import Certificate
 from store.models.challenges import Account, Challenge, ProductVersion, ScalingRow, Transition
 from store.models.desk import TicketFill, TicketLook, TicketMacro, TicketMerge, TicketRating
 from store.models.exposure import (
@@ -175,6 +176,7 @@ __all__ = [
     "CaseAction",
     "CaseAlert",
     "CaseNote",
+    "Certificate",
     "Challenge",
     "Chargeback",
     "Compensation",

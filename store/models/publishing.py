@@ -67,7 +67,10 @@ class AccountMoveRow(Base):
     """
 
     __tablename__ = "account_move_rows"
-    __table_args__ = (Index("ix_account_move_rows_waiting", "account_id", postgresql_where=text("state = 'waiting'")),)
+    __table_args__ = (
+        Index("ix_account_move_rows_waiting", "account_id", postgresql_where=text("state = 'waiting'")),
+        Index("ix_account_move_rows_account", "account_id"),
+    )
 
     move_id: Mapped[str] = mapped_column(ForeignKey("account_moves.id"), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)

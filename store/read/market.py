@@ -29,6 +29,7 @@ class DealView(View):
     profit_minor: int
     commission_minor: int
     swap_minor: int
+    fee_minor: int
     balance_minor: int
     reason: str
 
@@ -73,6 +74,7 @@ async def deals(session: AsyncSession, account_id: str, window: Window) -> Page[
             profit_minor=deal.profit_minor,
             commission_minor=deal.commission_minor,
             swap_minor=deal.swap_minor,
+            fee_minor=deal.fee_minor,
             balance_minor=deal.balance_minor,
             reason=deal.reason,
         )

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.clocks import begun_with
 from domain.errors import NotFound
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
 from domain.rules.floors import Mark
-from domain.rules.room import Room, rooms
+from domain.rules.room import Room, rooms, rooms_after_reset
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, MarketClock, ProductVersion
 from store.read.pages import View, account_number
@@ -19,7 +20,9 @@ from store.scope import Scope
 
 
 class LimitRoom(View):
-    """One limit: `room_minor` is left before `operator` holds; `used_pct` of `allowance_minor` is used."""
+    """One limit: `room_minor` is left before `operator` holds; `used_pct` of `allowance_minor` is used.
+    `floor_after_reset_minor`, `room_after_reset_minor`: after the next reset if no price changes and nothing is
+    traded; None where there is no limit then."""
 
     rule_id: str
     kind: str
@@ -29,6 +32,8 @@ class LimitRoom(View):
     allowance_minor: int
     room_minor: int
     used_pct: Decimal
+    floor_after_reset_minor: int | None
+    room_after_reset_minor: int | None
 
 
 class RoomView(View):
@@ -53,7 +58,7 @@ class RoomView(View):
         return min(self.limits, key=lambda limit: limit.room_minor)
 
 
-def _limit(room: Room) -> LimitRoom:
+def _limit(room: Room, after: Room) -> LimitRoom:
     return LimitRoom(
         rule_id=room.spec.key,
         kind=room.spec.rule_type,
@@ -63,6 +68,8 @@ def _limit(room: Room) -> LimitRoom:
         allowance_minor=room.allowance_minor,
         room_minor=room.room_minor,
         used_pct=room.used_pct,
+        floor_after_reset_minor=after.floor_minor if after.limited else None,
+        room_after_reset_minor=after.room_minor if after.limited else None,
     )
 
 
@@ -105,7 +112,8 @@ def of(account: Account, live: AccountLive | None, product: Product, now: dateti
     balance = live.balance_minor if live else account.initial_minor
     equity = live.equity_minor if live else account.initial_minor
     clock = product.loss_clock or product.clock
-    reset = clock.next_reset(now)
+    reset, mark = clock.next_reset(now), Mark(balance, equity, 0, now)
+    begins = begun_with(clock.trading_day(now), clock.trading_day(reset))
     return RoomView(
         account_id=account.id,
         number=account_number(account.number),
@@ -118,5 +126,9 @@ def of(account: Account, live: AccountLive | None, product: Product, now: dateti
         next_reset=reset,
         seconds_to_reset=int((reset - now).total_seconds()),
         clock_zone=clock.zone,
-        limits=tuple(_limit(room) for room in rooms(rules, Mark(balance, equity, 0, now)) if room.limited),
+        limits=tuple(
+            _limit(room, after)
+            for room, after in zip(rooms(rules, mark), rooms_after_reset(rules, mark, begins), strict=True)
+            if room.limited
+        ),
     )

@@ -252,3 +252,22 @@ async def pending_move(session: AsyncSession, account_id: str) -> PendingMove | 
     )
     found = (await session.execute(statement)).one_or_none()
     return None if found is None else PendingMove(move_id=found[0], to_version=found[1], state=found[2])
+
+
+class DoneMove(View):
+    """A move of an account to another version that has happened. `at`: market time."""
+
+    from_version: int
+    to_version: int
+    at: datetime
+
+
+async def moves_of(session: AsyncSession, account_id: str) -> list[DoneMove]:
+    """Returns the moves of an account that have happened, newest first."""
+    rows = await session.execute(
+        select(AccountMove.from_version, AccountMove.to_version, AccountMoveRow.applied_at)
+        .join(AccountMoveRow, AccountMoveRow.move_id == AccountMove.id)
+        .where(AccountMoveRow.account_id == account_id, AccountMoveRow.state == "moved")
+        .order_by(AccountMoveRow.applied_at.desc(), AccountMove.id)
+    )
+    return [DoneMove(from_version=row[0], to_version=row[1], at=row[2]) for row in rows]

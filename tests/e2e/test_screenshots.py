@@ -20,5 +20,7 @@ async def test_the_pages_of_a_trader_fit_a_phone(stage: Stage, tmp_path: Path) -
     assert list(album.problems) == []
     kinds = set(album.pages["trader"])
     assert {"/", "/accounts/*", "/buy", "/payouts/*", "/receipts", "/tickets", "/security"} <= kinds
+    own = {f"/accounts/*/{part}" for part in ("days", "trades", "terms")}
+    assert {*own, "/compare", "/my/details", "/my/messages", "/certificates", "/api-keys", "/sign-ins"} <= kinds
     assert "/staff" not in kinds and "/audit" not in kinds
     assert sorted(album.picture("trader", "narrow", kind) for kind in kinds) == sorted(tmp_path.rglob("*.png"))

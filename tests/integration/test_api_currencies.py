@@ -74,7 +74,7 @@ async def _pages(world: ConsoleWorld) -> None:
         wrong = await browser.post("/beneficiary", iban=IBAN, currency="XYZ")
         assert wrong.status_code == 422 and "XYZ" in wrong.text
         assert (await browser.post("/beneficiary", iban=IBAN, currency="eur")).status_code == 303
-        assert "DE…3000 in EUR" in (await browser.get("/")).text
+        assert "DE…3000 in EUR" in (await browser.get("/my/details")).text
         shown = (await browser.get(f"/accounts/{world.firm.funded}/payout?amount=100.00")).text
     assert "Paid as, at 0.9137 (ECB" in shown and '82.23 <span class="cur">EUR' in shown
 

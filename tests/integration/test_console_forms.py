@@ -165,7 +165,7 @@ async def test_a_trader_asks_and_changes_the_bank_account(world: ConsoleWorld) -
         wrong = await browser.post("/beneficiary", iban="DE00 0000 0000 0000")
         assert wrong.status_code == 422 and "Check it digit by digit." in wrong.text
         assert (await browser.post("/beneficiary", iban="DE89 3704 0044 0532 0130 00")).status_code == 303
-        assert "DE…3000" in (await browser.get("/")).text
+        assert "DE…3000" in (await browser.get("/my/details")).text
         opened = await browser.post("/tickets", subject="Where is it?", body="My payout.")
         assert "Where is it?" in (await browser.get(opened.headers["Location"])).text
         again = await browser.post(f"/accounts/{world.firm.funded}/payout", amount="100.00")

@@ -93,8 +93,8 @@ async def test_pages_say_the_platform_of_an_account_when_there_are_several(both:
         queue = (await browser.get("/v1/queue")).json()["items"]
         assert {item["platform"] for item in queue if item["account_id"]} == {"sandbox"}
     async with both.browser("mara@example.org") as browser:
-        assert "<td>sandbox</td>" in (await browser.get("/")).text
-        assert "Traded on" in (await browser.get("/buy")).text
+        assert "Two-step 100k · Verification · sandbox" in (await browser.get("/")).text
+        assert "traded on sandbox" in (await browser.get("/buy")).text
 
 
 async def test_pages_of_one_platform_do_not_repeat_its_name(world: ConsoleWorld) -> None:

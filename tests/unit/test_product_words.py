@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from domain.errors import NotFound
+from domain.money import Money
+from domain.products.compare import compare
 from domain.products.product import Product
 from domain.products.words import describe
 from firm.products.shelf import SHELF
@@ -209,3 +211,21 @@ def test_later_fees_are_said() -> None:
     assert "A reset costs 270.00 USD: your evaluation phase begins again on a new account." in told
     assert "You may buy back a broken account for 300.00 USD: its phase begins again on a new account." in told
     assert "The funded account opens once you have paid 149.00 USD for it, within 30 days." in told
+
+
+def test_products_side_by_side_differ_where_their_terms_do() -> None:
+    two, other = SHIPPED["two-step"], SHIPPED["instant"]
+    found = compare([two, other])
+    rows = {row.label: row for row in found.rows}
+    assert rows["Price"].cells == tuple(str(Money(minor=each.fee_minor, currency="USD")) for each in (two, other))
+    assert [row.label for row in found.rows][:4] == ["Account", "Price", "Leverage", "Evaluation"]
+    assert rows["Phase 1: profit target"].differs and "–" in rows["Phase 1: profit target"].cells
+    for section in found.sections:
+        whole = [
+            {line for part in describe(each).sections if part.title == section.title for line in part.words}
+            for each in (two, other)
+        ]
+        assert all(
+            set(column) == own - (whole[0] & whole[1]) for column, own in zip(section.columns, whole, strict=True)
+        )
+    assert not compare([two, two]).sections and not any(row.differs for row in compare([two, two]).rows)

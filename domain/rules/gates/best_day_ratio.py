@@ -137,7 +137,7 @@ class BestDayRatio(WindowGate[BestDayState]):
     def window_deducted(self, state: BestDayState, context: Context) -> int:
         if not self.leaves_out or self._is_small(state, context):
             return 0
-        return max(0, _best(state) - self._share(max(0, self._denominator(state, context))))
+        return max(0, _best(state) - self._share(max(0, self.denominator_minor(state, context))))
 
     def gone_minor(self, before: BestDayState, after: BestDayState, context: Context) -> int:
         """While the best day stays in the window, its excess does too."""
@@ -191,7 +191,7 @@ class BestDayRatio(WindowGate[BestDayState]):
         if state.total_minor <= 0:
             sentence = f"There is no profit yet, so there is no best-{self.unit} ratio."
             return GateStatus(False, "blocked", sentence, figures)
-        best, whole = _best(state), self._denominator(state, context)
+        best, whole = _best(state), self.denominator_minor(state, context)
         reached, allowed = Decimal(best) * 100, self.limit_pct * whole
         met = reached < allowed if self.compare == "<" else reached <= allowed
         ratio = half_up(self._exact(state, context) * 100)
@@ -214,7 +214,7 @@ class BestDayRatio(WindowGate[BestDayState]):
     def _figures(self, state: BestDayState, context: Context) -> dict[str, object]:
         whole = state.total_minor
         if self.denominator != "total_profit" and (self.denominator == "profits_only" or self._has_target(context)):
-            whole = self._denominator(state, context)
+            whole = self.denominator_minor(state, context)
         figures: dict[str, object] = {
             "best_day": _best(state),
             "total_profit": state.total_minor,
@@ -243,9 +243,9 @@ class BestDayRatio(WindowGate[BestDayState]):
         return size.minor(initial=context.initial_minor, basis=0, currency=context.currency)
 
     def _exact(self, state: BestDayState, context: Context) -> Decimal:
-        return Decimal(_best(state)) * 100 / self._denominator(state, context)
+        return Decimal(_best(state)) * 100 / self.denominator_minor(state, context)
 
-    def _denominator(self, state: BestDayState, context: Context) -> int:
+    def denominator_minor(self, state: BestDayState, context: Context) -> int:
         if self.denominator == "profits_only":
             return state.gains_minor + sum(max(0, made) for made in _pieces(state))
         return state.total_minor if self.denominator == "total_profit" else self._target(context)
