@@ -24,6 +24,7 @@ from console.pages.firm import FirmPages
 from console.pages.lists import ListPages
 from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
+from console.pages.notifications import NotificationPages
 from console.pages.orders import OrderPages
 from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
@@ -94,6 +95,7 @@ def router(deps: ApiDeps) -> APIRouter:
         SupportPages(desk),
         TicketDeskPages(desk),
         MailPages(desk),
+        NotificationPages(desk),
         PeoplePages(desk),
         PlatformPages(desk),
         ExposurePages(desk),

@@ -22,6 +22,7 @@ from console.queries import frame
 from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
+from firm.notifications.choices import owner_of
 from front import permissions
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
@@ -30,6 +31,7 @@ from front.subjects.subject import Subjects
 from ports.capabilities import PlatformFeatures
 from store.clock import market_now
 from store.identity import CurrentSession, token_digest
+from store.read import notifications
 from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
@@ -86,6 +88,7 @@ class Visit:
             "waits_here": [count for count in waiting if count.value and count.place == here != "/queue"],
             "crumbs": crumbs,
             "flash": flash,
+            "unread": await notifications.unread(self.session, owner_of(self.actor), at_most=MOST_COUNTED),
             **shell(self.request),
             **context,
         }
@@ -282,6 +285,7 @@ _UNDER: Final = {
     "/exposure": "/risk",
     "/macros": "/tickets",
     "/staff": "/",
+    "/notifications": "/",
     "/permissions": "/",
 }
 

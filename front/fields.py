@@ -76,6 +76,8 @@ TraderId = Annotated[str, id_of("trd")]
 KeyId = Annotated[str, id_of("key")]
 EndpointId = Annotated[str, id_of("whk")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
+NotificationId = Annotated[str, id_of("ntf")]
+NotificationRef = Annotated[str, Field(pattern=r"^ntf_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 

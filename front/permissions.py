@@ -52,6 +52,8 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "service.read": STAFF,
     "mails.read": frozenset({"support", "admin", "auditor"}),
     "mails.release": frozenset({"support", "admin"}),
+    "notifications.own": _EVERYBODY,
+    "notifications.preview": frozenset({"support", "admin", "auditor"}),
     "audit.read": STAFF,
     "audit.verify": frozenset({"risk", "admin", "auditor"}),
     "exposure.read": STAFF,

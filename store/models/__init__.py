@@ -89,6 +89,7 @@ from store.models.money import (
     RefundRow,
     Suspension,
 )
+from store.models.notifications import Notification, NotificationChoice, NotificationTextsRow, WorkReminder
 from store.models.operations import (
     AuditAnchor,
     AuditCheckRow,
@@ -225,6 +226,9 @@ __all__ = [
     "MailReference",
     "MarketClock",
     "NewsRelease",
+    "Notification",
+    "NotificationChoice",
+    "NotificationTextsRow",
     "Offence",
     "OpenLine",
     "OrderEvent",
@@ -312,4 +316,5 @@ __all__ = [
     "WhatIfAnswer",
     "WorkLook",
     "WorkMark",
+    "WorkReminder",
 ]
