@@ -62,7 +62,7 @@ _PRODUCT: Final = Variable("product.name", "text", "name of the product", "Two-s
 _PHASE: Final = Variable("phase.name", "text", "name of the phase", "Phase 1")
 _AMOUNT: Final = Variable("payout.amount", "amount", "what the trader receives", "800.00 USD", needed=True)
 _AT: Final = Variable("event.at", "time", "market time at which it happened", "2026-03-02 14:05 UTC")
-_COUNT: Final = Variable("count", "number", "how many there are", "3", needed=True)
+_COUNT: Final = Variable("count", "number", "how many there are", "3")
 
 _OF_ORDER: Final = (_NAME, _PRODUCT, _AT, _LINK)
 _OF_ACCOUNT: Final = (_NAME, _NUMBER, _PRODUCT, _PHASE, _AT, _LINK)
@@ -150,9 +150,9 @@ KINDS: Final[tuple[Kind, ...]] = (
         ("ticket.answered",), channels=APP,
     ),
     Kind(
-        "dispute.decided", "A dispute or an appeal was decided", "trader",
+        "dispute.decided", "A dispute or an appeal was decided. The decision itself comes by mail", "trader",
         (*_OF_ACCOUNT, Variable("dispute.outcome", "text", "what was decided", "in your favour", needed=True)),
-        ("dispute.decided",), fixed=RIGHTS,
+        ("dispute.decided",), channels=APP, fixed=RIGHTS,
     ),
     Kind(
         "identity.decided", "Your identity was checked", "trader",

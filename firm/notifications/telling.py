@@ -42,6 +42,7 @@ async def tell(session: AsyncSession, *, limit: int, site: str) -> int:
     marked = update(BusinessEvent).where(BusinessEvent.id.in_([event.id for event in events])).values(told=True)
     await session.execute(marked.execution_options(synchronize_session=False))
     wanted = [event for event in events if event.kind in OF_EVENTS]
+    await texts.in_force(session)  # without texts nothing is told, and everything waits
     if wanted and not await _told(session, wanted, site):
         for event in wanted:
             await _told(session, [event], site)
@@ -57,7 +58,7 @@ async def _told(session: AsyncSession, events: Sequence[BusinessEvent], site: st
         raise
     except Exception:  # noqa: BLE001 -- one event must not hold up the others
         if len(events) == 1:
-            _log.exception("an event cannot be told", event=events[0].id, kind=events[0].kind)
+            _log.exception("an event cannot be told", event_id=events[0].id, kind=events[0].kind)
         return False
     return True
 
@@ -113,9 +114,11 @@ async def _addresses(session: AsyncSession, people: set[str]) -> dict[str, str]:
     users = sorted(people - set(traders))
     found: dict[str, str] = {}
     if traders:
-        found |= dict((await session.execute(select(Trader.id, Trader.email).where(Trader.id.in_(traders)))).tuples())
+        of_traders = await session.execute(select(Trader.id, Trader.email).where(Trader.id.in_(traders)))
+        found |= {trader_id: email for trader_id, email in of_traders}
     if users:
-        found |= dict((await session.execute(select(User.id, User.login).where(User.id.in_(users)))).tuples())
+        of_users = await session.execute(select(User.id, User.login).where(User.id.in_(users)))
+        found |= {user_id: login for user_id, login in of_users}
     return found
 
 
