@@ -33,7 +33,7 @@ class Notifier:
         async with self.db.transaction() as session:
             told = await telling.tell(session, limit=_BATCH, site=self.site)
         _told.inc(told)
-        if told or time.monotonic() < self._next_look:
+        if told or not self.works or time.monotonic() < self._next_look:
             return told
         self._next_look = time.monotonic() + _REMIND_SECONDS
         return await self.remind()

@@ -115,10 +115,10 @@ async def _addresses(session: AsyncSession, people: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     if traders:
         of_traders = await session.execute(select(Trader.id, Trader.email).where(Trader.id.in_(traders)))
-        found |= {trader_id: email for trader_id, email in of_traders}
+        found |= {str(trader_id): str(email) for trader_id, email in of_traders}
     if users:
         of_users = await session.execute(select(User.id, User.login).where(User.id.in_(users)))
-        found |= {user_id: login for user_id, login in of_users}
+        found |= {str(user_id): str(login) for user_id, login in of_users}
     return found
 
 

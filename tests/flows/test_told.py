@@ -59,9 +59,7 @@ def notifier(firm: Firm) -> Notifier:
     return Notifier(firm.db, SITE, reminding.works(), Pace())
 
 
-async def warn(
-    firm: Firm, challenge_id: str, *rules: str, kind: str = "limit_used", period: str = "2014-05-02"
-) -> None:
+async def warn(firm: Firm, challenge_id: str, *rules: str, kind: str = "limit_used", period: str = "day") -> None:
     """What the monitor commits when limits of an account are near, all of one moment."""
     account, at = await firm.account(challenge_id), await firm.now()
     async with firm.db.transaction() as session:
