@@ -10,8 +10,6 @@ from adapters.webhooks.courier import HttpCourier
 from cli.adapters import build_mail
 from cli.compose import dependencies, keeping_policy, temporal, webhook_rules
 from cli.ticket_desk import build_ticket_desk, desk_notes
-from firm.notifications.reminders import Pace
-from front import reminding
 from ports.mail import MailDesk
 from ports.tickets import TicketDesk
 from relay.notifications import Notifier
@@ -36,13 +34,9 @@ async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
             desk=desk,
             tickets=tickets,
             notes=desk_notes(settings),
-            notifier=Notifier(deps.db, desk.url, reminding.works(), _pace(settings)),
+            notifier=Notifier(deps.db, desk.url),
         )
         await asyncio.gather(relay.run(stop), keep_carrying_out(deps, stop))
-
-
-def _pace(settings: Settings) -> Pace:
-    return Pace(timedelta(minutes=settings.remind_minutes), timedelta(minutes=settings.remind_pause_minutes))
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import wording
@@ -25,6 +25,8 @@ from store.read import queue
 from store.read.pages import Window
 from store.read.queue import DueItem, Waiting
 
+_LOCK: Final = 7120089
+_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 _HREF: Final = "/queue"
 _SHOWN: Final = 20  # items of one notification; the rest is counted
 
@@ -56,7 +58,9 @@ class _Step(NamedTuple):
 
 
 async def remind(session: AsyncSession, works: Mapping[str, Work], *, site: str, pace: Pace) -> int:
-    """Tells people of what has become due. Returns how many were told."""
+    """Tells people of what has become due. Returns how many were told; none while another process looks."""
+    if not works or not await session.scalar(_ALONE, {"key": _LOCK}):
+        return 0
     now = await market_now(session)
     kinds = {name: work.waiting for name, work in works.items()}
     due = await queue.due_before(session, kinds, now + pace.ahead)

@@ -16,8 +16,6 @@ from domain.approvals import Actor
 from domain.notifications.kinds import BY_NAME, KINDS
 from firm import people, tickets
 from firm.notifications import telling
-from firm.notifications.reminders import Pace
-from front import reminding
 from ports.mail import MailDesk
 from relay.notifications import Notifier
 from relay.outbox import OutboxDispatcher
@@ -56,7 +54,7 @@ async def server() -> AsyncIterator[MailServer]:
 
 
 def notifier(firm: Firm) -> Notifier:
-    return Notifier(firm.db, SITE, reminding.works(), Pace())
+    return Notifier(firm.db, SITE)
 
 
 async def warn(firm: Firm, challenge_id: str, *rules: str, kind: str = "limit_used", period: str = "day") -> None:

@@ -16,6 +16,8 @@ from domain.notifications.kinds import DEADLINE, KINDS, named
 from firm.notifications import choices, preview, reading, texts
 from firm.notifications.reminders import Pace
 from front import reminding
+from front.subjects.payout import PAYOUT
+from front.subjects.subject import Subjects
 from relay.notifications import Notifier
 from store import keeping
 from store.clock import market_now
@@ -37,7 +39,7 @@ from store.read.pages import Window
 from tests.console_world import ConsoleWorld, console_world
 
 SITE = "http://firm.test"
-PAYOUTS = {"payout": reminding.works()["payout"]}
+PAYOUTS = reminding.works(Subjects((PAYOUT,)))
 
 
 @pytest.fixture
@@ -46,12 +48,14 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
         yield made
 
 
-def notifier(world: ConsoleWorld, pause: timedelta = timedelta(0)) -> Notifier:
-    return Notifier(world.db, SITE, PAYOUTS, Pace(timedelta(hours=1), pause))
+async def remind(world: ConsoleWorld, pause: timedelta = timedelta(0)) -> int:
+    pace = Pace(timedelta(hours=1), pause)
+    return await reminding.remind(world.db, site=SITE, pace=pace, subjects=Subjects((PAYOUT,)))
 
 
 async def tell(world: ConsoleWorld) -> None:
-    while await notifier(world).step():
+    notifier = Notifier(world.db, SITE)
+    while await notifier.step():
         pass
 
 
@@ -216,8 +220,8 @@ async def test_staff_are_told_of_deadlines_once_for_each_step_in_one_mail(world:
                 held_until=await session.scalar(text("SELECT service_now() + interval '1 hour'")),
             )
         )
-    assert await notifier(world).remind() == 2
-    assert await notifier(world).remind() == 0, "each step once"
+    assert await remind(world) == 2
+    assert await remind(world) == 0, "each step once"
 
     async def told_of(user_id: str) -> list[tuple[str, str]]:
         async with world.db.transaction() as session:
@@ -229,9 +233,9 @@ async def test_staff_are_told_of_deadlines_once_for_each_step_in_one_mail(world:
     assert await count(world, Notification, Notification.kind == DEADLINE) == 2, "one for each person, not one an item"
     async with world.db.transaction() as session:
         await session.execute(update(Payout).values(decide_by=now - timedelta(minutes=1)))
-    assert await notifier(world, timedelta(hours=1)).remind() == 0, "not twice within the pause"
-    assert await notifier(world).remind() == 2
-    assert ("overdue" in {step for _, step in await told_of(finn)}) and await notifier(world).remind() == 0
+    assert await remind(world, timedelta(hours=1)) == 0, "not twice within the pause"
+    assert await remind(world) == 2
+    assert ("overdue" in {step for _, step in await told_of(finn)}) and await remind(world) == 0
     async with world.db.transaction() as session:
         mails = (
             await session.scalars(select(OutgoingMailRow).where(OutgoingMailRow.recipient_index.is_not(None)))
