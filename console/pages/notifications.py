@@ -119,7 +119,7 @@ class NotificationPages:
             )
             return await visit.render(
                 "notification_previews.html",
-                [_HERE, Crumb("Previews", "/notifications/previews"), Crumb(kind.name)],
+                [Crumb("Previews", "/notifications/previews"), Crumb(kind.name)],
                 kinds=KINDS,
                 shown=shown,
                 variables=kind.variables,
