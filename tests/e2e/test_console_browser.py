@@ -286,9 +286,9 @@ async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
         f"/chargebacks/{chargeback}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
         f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
         f"/tickets/{firm.ticket}", "/risk", "/exposure", "/risk/precision", "/risk/policy", "/audit",
-        "/search?q=nothing",
+        "/search?q=nothing", "/notifications", "/notifications/choices", "/notifications/previews/account.warning",
     ]  # fmt: skip
-    own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets"]
+    own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets", "/notifications"]
     found: dict[str, list[str]] = {}
     for login, paths in (("ana@firm.example", staff), ("mara@example.org", own)):
         async with stage.page(login, color_scheme=theme) as page:
