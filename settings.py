@@ -162,6 +162,7 @@ class Settings(BaseSettings):
     exposure_policy: Path | None = None
     dispute_policy: Path | None = None
     service_policy: Path | None = None
+    notification_texts: Path | None = None
     log_level: LogLevel = "info"
     metrics_host: str = "127.0.0.1"
     worker_metrics_port: int = Field(9101, ge=0, le=65535)
@@ -186,6 +187,9 @@ class Settings(BaseSettings):
     webhook_failing_days: int = Field(5, ge=1)
     keep_sign_ins_days: Annotated[int, Field(ge=1)] | Forever = 90
     keep_mails_days: Annotated[int, Field(ge=30)] | Forever = 400
+    keep_notifications_days: Annotated[int, Field(ge=7)] | Forever = 90
+    remind_minutes: int = Field(60, ge=1, le=10_080)
+    remind_pause_minutes: int = Field(15, ge=1, le=1440)
     sign_in_idle_minutes: int = Field(120, ge=5, le=43_200)
     sign_in_hours: int = Field(12, ge=1, le=720)
     sign_ups_per_address: int = Field(20, ge=1, le=1_000_000)

@@ -109,4 +109,5 @@ def keeping_policy(settings: Settings) -> Policy:
         events=days(settings.keep_events_days),
         sign_ins=days(settings.keep_sign_ins_days),
         mails=days(settings.keep_mails_days),
+        notifications=days(settings.keep_notifications_days),
     )

@@ -20,6 +20,7 @@ from cli.ledger import app as ledger_app
 from cli.mail import command as mail_commands
 from cli.messages import app as messages_app
 from cli.news import app as news_app
+from cli.notifications import app as notifications_app
 from cli.options import (
     DEFAULT_SEED,
     DEFAULT_SYMBOLS,
@@ -63,6 +64,7 @@ app.add_typer(proof_app, name="proof")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(dispute_app, name="dispute")
 app.add_typer(mail_commands.app, name="mails")
+app.add_typer(notifications_app, name="notifications")
 app.command("mail-in")(mail_commands.mail_in)
 app.command()(risk_commands.liability)
 app.command("what-if")(risk_commands.what_if)

@@ -6,6 +6,7 @@ from cli.ticket_desk import build_ticket_desk
 from firm import dispute_policies
 from firm.desk import in_force
 from firm.exposure import policy as exposure
+from firm.notifications import texts
 from firm.payouts.policies import load_policy, publish
 from firm.service import policy as service
 from settings import Settings
@@ -19,6 +20,7 @@ def put_in_force(settings: Settings) -> None:
     exposure_policy = exposure.load_policy(settings.exposure_policy)
     dispute_policy = dispute_policies.load_policy(settings.dispute_policy)
     service_policy = service.load_policy(settings.service_policy)
+    words = texts.load(settings.notification_texts)
     build_ticket_desk(settings)  # it connects on first use, and is not used
 
     async def work() -> None:
@@ -29,6 +31,7 @@ def put_in_force(settings: Settings) -> None:
                 await exposure.publish(session, exposure_policy)
                 await dispute_policies.publish(session, dispute_policy)
                 await service.publish(session, service_policy)
+                await texts.publish(session, words)
                 await in_force.put_in_force(session, settings.tickets)
         finally:
             await db.close()

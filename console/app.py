@@ -28,6 +28,7 @@ from console.pages.lists import ListPages
 from console.pages.mails import MailPages
 from console.pages.mine import TraderActions
 from console.pages.my_account import MyAccountPages
+from console.pages.notifications import NotificationPages
 from console.pages.orders import OrderPages
 from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
@@ -103,6 +104,7 @@ def router(deps: ApiDeps) -> APIRouter:
         SupportPages(desk),
         TicketDeskPages(desk),
         MailPages(desk),
+        NotificationPages(desk),
         PeoplePages(desk),
         PlatformPages(desk),
         ExposurePages(desk),

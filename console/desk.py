@@ -24,6 +24,7 @@ from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
 from firm import saved_filters
+from firm.notifications.choices import owner_of
 from front import permissions
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
@@ -32,6 +33,7 @@ from front.subjects.subject import Subjects
 from ports.capabilities import PlatformFeatures
 from store.clock import market_now
 from store.identity import CurrentSession, token_digest
+from store.read import notifications
 from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
@@ -88,6 +90,7 @@ class Visit:
             "waits_here": [count for count in waiting if count.value and count.place == here != "/queue"],
             "crumbs": crumbs,
             "flash": flash,
+            "unread": await notifications.unread(self.session, owner_of(self.actor), at_most=MOST_COUNTED),
             **shell(self.request),
             **context,
         }
@@ -296,6 +299,7 @@ _UNDER: Final = {
     "/exposure": "/risk",
     "/macros": "/tickets",
     "/staff": "/",
+    "/notifications": "/",
     "/permissions": "/",
 }
 

@@ -16,7 +16,7 @@ Noun = Literal[
     "idc", "cbk", "trf", "rcp", "brk", "stm", "ded", "hlt", "crd", "plc", "act", "nte", "pch", "wif",
     "mrg", "mac", "fil", "crt",
     "key", "whk", "evt",
-    "mai", "mad", "ima", "att",
+    "mai", "mad", "ima", "att", "ntf",
     "psk", "fch", "stp",
 ]  # fmt: skip
 

@@ -33,14 +33,18 @@ async def send(
     ticket_id: str | None = None,
     ticket_message_id: str | None = None,
     not_before: datetime | None = None,
+    html: str | None = None,
+    unsubscribe: str | None = None,
+    bulk: bool = False,
 ) -> str:
     """Sends a mail once this transaction commits, and returns its id. The same `key` again sends nothing and returns
     the first id; with another recipient it raises IdempotencyMismatch.
 
     `to`: one address. `body`: plain text. `automatic`: no person wrote it, so its headers ask that no program answers.
     `key`: the business key, at most 150 characters. `kind`: a word of at most 24 characters for what it is for. Mails
-    of one ticket leave in their order. `not_before`: a wall time before which it does not leave. Raises BadInput for an
-    address that cannot be.
+    of one ticket leave in their order. `not_before`: a wall time before which it does not leave. `html`: a second form
+    of the text. `unsubscribe`: the token of the link that switches mail of its kind off. `bulk`: nobody
+    waits for it, and it leaves after everything else. Raises BadInput for an address that cannot be.
     """
     address = plain_address(to)
     if not body.strip() or len(body) > MAX_BODY:
@@ -58,6 +62,8 @@ async def send(
         "ticket_id": ticket_id,
         "ticket_message_id": ticket_message_id,
         "not_before": not_before,
+        "html": html,
+        "unsubscribe": unsubscribe,
     }
     if await upsert.added(session, OutgoingMailRow, row, unless=("key",)) is None:
         first = (
@@ -68,7 +74,7 @@ async def send(
         if first.recipient.casefold() != address.casefold():
             raise IdempotencyMismatch(key)
         return str(first.id)
-    await messages.hand_over_mail(session, str(row["id"]), after=ticket_id, not_before=not_before)
+    await messages.hand_over_mail(session, str(row["id"]), after=ticket_id, not_before=not_before, bulk=bulk)
     return str(row["id"])
 
 

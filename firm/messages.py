@@ -87,14 +87,14 @@ async def let_trade(session: AsyncSession, account: Account, cause: str) -> None
 
 
 async def hand_over_mail(
-    session: AsyncSession, mail_id: str, *, after: str | None, not_before: datetime | None = None
+    session: AsyncSession, mail_id: str, *, after: str | None, not_before: datetime | None = None, bulk: bool = False
 ) -> None:
-    """Have the mail given to the mail server, once. `after`: the ticket whose earlier mails leave first."""
+    """Have the mail given to the mail server, once. `after`: the ticket whose earlier mails leave first. `bulk`: nobody
+    waits for it."""
     key = record_keys.mail_message(mail_id)
     target = record_keys.mail_message(after or mail_id)
-    await outbox.enqueue(
-        session, key=key, topic=outbox.MAIL, target=target, payload={"mail_id": mail_id}, next_at=not_before
-    )
+    topic = outbox.BULK_MAIL if bulk else outbox.MAIL
+    await outbox.enqueue(session, key=key, topic=topic, target=target, payload={"mail_id": mail_id}, next_at=not_before)
 
 
 async def hurry_mail(session: AsyncSession, mail_id: str) -> None:

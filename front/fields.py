@@ -81,6 +81,8 @@ MessageId = Annotated[str, id_of("msg")]
 HitId = Annotated[str, id_of("sht")]
 BeneficiaryPath = Annotated[str, id_of("ben")]
 EventId = Annotated[str, Field(pattern=r"^evt_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
+NotificationId = Annotated[str, id_of("ntf")]
+NotificationRef = Annotated[str, Field(pattern=r"^ntf_[0-9a-z]{26}$")]  # in a body, so 422 and not 404
 ReceiptId = Annotated[str, id_of("rcp")]
 CertificateId = Annotated[str, id_of("crt")]
 BeneficiaryId = Annotated[str, Field(pattern=r"^ben_[0-9a-z]{26}$")]  # in a body, so 422 and not 404

@@ -60,6 +60,8 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "mails.read": frozenset({"support", "admin", "auditor"}),
     "mails.release": frozenset({"support", "admin"}),
     "queue.work": STAFF - {"auditor"},
+    "notifications.own": _EVERYBODY,
+    "notifications.preview": frozenset({"support", "admin", "auditor"}),
     "audit.read": STAFF,
     "audit.verify": frozenset({"risk", "admin", "auditor"}),
     "exposure.read": STAFF,

@@ -28,6 +28,7 @@ _REMOVALS: Final[tuple[_Step, ...]] = (
     keeping.remove_exposure,
     keeping.remove_events,
     keeping.remove_mails,
+    keeping.remove_notifications,
 )
 _log = structlog.get_logger("relay.keeper")
 

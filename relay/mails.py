@@ -84,6 +84,8 @@ async def _prepared(session: AsyncSession, desk: MailDesk, mail_id: str) -> Outg
         reply_to="" if row.ticket_id is None else addresses.tagged(desk.address, ticket_mails.token(row.ticket_id)),
         in_reply_to=before[-1] if before else "",
         references=tuple(before),
+        html=row.html or "",
+        unsubscribe="" if row.unsubscribe is None else f"{desk.url}/unsubscribe/{row.unsubscribe}",
     )
 
 

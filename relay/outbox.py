@@ -37,6 +37,8 @@ from store.deliveries import OutgoingMessage, Whereabouts
 _AT_ONCE: Final = 16
 _BATCH: Final = 128
 _COPIES: Final = 4  # of tickets, at once: each makes several calls of a desk that may be slow
+_BULK: Final = 64  # mails that nobody waits for, in one round
+_BULK_AT_ONCE: Final = 4
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
@@ -78,6 +80,7 @@ class OutboxDispatcher:
         self._db, self._connect, self._platforms, self._desk = db, connect, platforms, desk
         self._tickets, self._notes = tickets or OwnDesk(db), notes or DeskNotes()
         self._gate, self._copies_gate = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_COPIES)
+        self._bulk_gate = asyncio.Semaphore(_BULK_AT_ONCE)
         self._strikes = Strikes()
 
     async def release(self) -> None:
@@ -86,16 +89,21 @@ class OutboxDispatcher:
 
     async def step(self) -> int:
         """Delivers one round, at most one message per target. Returns the number of messages tried. Copies of tickets
-        are not among them: a slow desk must not hold up locks and signals."""
-        return await self._round(_BATCH, self._gate, copies=False)
+        and mails of notifications are not among them: a slow desk, or a mail for everybody, must not hold up locks and
+        signals."""
+        return await self._round(_BATCH, self._gate)
 
     async def step_copies(self) -> int:
         """Delivers one round of copies of tickets to the desk where people work on them."""
-        return await self._round(_COPIES, self._copies_gate, copies=True)
+        return await self._round(_COPIES, self._copies_gate, only=outbox.DESK)
 
-    async def _round(self, limit: int, gate: asyncio.Semaphore, *, copies: bool) -> int:
+    async def step_bulk(self) -> int:
+        """Delivers one round of the mails that nobody waits for."""
+        return await self._round(_BULK, self._bulk_gate, only=outbox.BULK_MAIL)
+
+    async def _round(self, limit: int, gate: asyncio.Semaphore, *, only: str | None = None) -> int:
         async with self._db.transaction() as session:
-            messages = await deliveries.claim(session, limit=limit, lease_seconds=_LEASE_SECONDS, copies=copies)
+            messages = await deliveries.claim(session, limit=limit, lease_seconds=_LEASE_SECONDS, only=only)
         if not messages:
             return 0
         results = await asyncio.gather(*(self._try_message(message, gate) for message in messages))
@@ -169,6 +177,7 @@ class OutboxDispatcher:
             outbox.LOCK: self._lock,
             outbox.RESUME: self._resume,
             outbox.MAIL: self._send_mail,
+            outbox.BULK_MAIL: self._send_mail,
             outbox.DESK: self._copy_ticket,
             outbox.CLOSE: self._close,
             outbox.RESET: self._reset_balance,

@@ -24,6 +24,7 @@ from relay.desk.copier import DeskNotes
 from relay.desk.reader import DeskSweep
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.keeper import Keeper
+from relay.notifications import Notifier
 from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
 from relay.singletons import Singletons
@@ -35,7 +36,13 @@ from store.keeping import STANDARD, Policy
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
-_MESSAGES: Final = ("outbox", "inbox", "desk-copies", "desk-events")  # loops that a notification starts at once
+_MESSAGES: Final = (
+    "outbox",
+    "inbox",
+    "desk-copies",
+    "desk-events",
+    "bulk-mail",
+)  # loops that a notification starts at once
 _TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
@@ -44,6 +51,7 @@ _KEEPER_SECONDS: Final = 10.0  # market time may pass quickly in a replay
 _SCREENING_SECONDS: Final = 5.0  # new traders and new lists
 _SCREENING_BATCH: Final = 50
 _WEBHOOK_SECONDS: Final = 1.0
+_NOTIFY_SECONDS: Final = 1.0
 _REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
 _REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
 _FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each further one
@@ -67,7 +75,8 @@ class Relay:
     """All loops of the relay. `shards`: number of shards of each platform that take new accounts. `policy`: how long
     rows are kept. `poll_seconds`: how often messages are looked for when no notification came. `webhooks`: sends
     business events to programs of others; None: nobody does here. `desk`: what mail is sent with. `tickets`: the desk
-    where people work on tickets; None: our own. `notes`: what is noted on each ticket there."""
+    where people work on tickets; None: our own. `notes`: what is noted on each ticket there. `notifier`: tells people
+    what happened; None: nobody does here."""
 
     def __init__(
         self,
@@ -82,6 +91,7 @@ class Relay:
         desk: MailDesk | None = None,
         tickets: TicketDesk | None = None,
         notes: DeskNotes | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._poll_seconds = poll_seconds
         client = SharedClient(connect)
@@ -95,7 +105,7 @@ class Relay:
         self._singletons = Singletons(db, client, shards, sorted(platforms.by_name))
         self._redrive = Redrive(db, client, self._singletons.known)
         self._keeper = Keeper(db, policy)
-        self._webhooks = webhooks
+        self._webhooks, self._notifier = webhooks, notifier
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`. Rounds in progress are finished; the rest stays in the database."""
@@ -112,7 +122,11 @@ class Relay:
                 loops.create_task(_loop("audit", self._anchor, _ANCHOR_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
-            steps = (self._outbox.step, self._inbox.step, self._outbox.step_copies, self._inbox.step_tickets)
+            steps = (
+                *(self._outbox.step, self._inbox.step, self._outbox.step_copies, self._inbox.step_tickets),
+                self._outbox.step_bulk,
+            )
+
             tasks += [
                 loops.create_task(_loop(name, step, self._poll_seconds, stop, self._notified[name]))
                 for name, step in zip(_MESSAGES, steps, strict=True)
@@ -125,6 +139,8 @@ class Relay:
                 tasks.append(loops.create_task(_loop("desk", self._desk_sweep.step, _SWEEP_SECONDS, stop)))
             if self._webhooks is not None:
                 tasks.append(loops.create_task(_loop("webhooks", self._webhooks.step, _WEBHOOK_SECONDS, stop)))
+            if self._notifier is not None:
+                tasks.append(loops.create_task(_loop("notifications", self._notifier.step, _NOTIFY_SECONDS, stop)))
             listening = loops.create_task(self._listen(stop))
             await asyncio.wait(tasks)
             listening.cancel()

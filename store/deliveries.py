@@ -34,7 +34,7 @@ class OutgoingMessage:
 _CLAIM = text("""
     WITH heads AS (
         SELECT DISTINCT ON (target) id, next_at FROM outbox
-         WHERE dispatched_at IS NULL AND parked_at IS NULL AND (topic = :desk) = :copies ORDER BY target, id
+         WHERE dispatched_at IS NULL AND parked_at IS NULL AND (topic = ANY(:topics)) = :within ORDER BY target, id
     ), due AS (
         SELECT o.id FROM outbox o JOIN heads h ON h.id = o.id
          WHERE h.next_at <= clock_timestamp()
@@ -48,11 +48,12 @@ _CLAIM = text("""
 
 
 async def claim(
-    session: AsyncSession, *, limit: int, lease_seconds: float, copies: bool = False
+    session: AsyncSession, *, limit: int, lease_seconds: float, only: str | None = None
 ) -> Sequence[OutgoingMessage]:
     """Take due messages, at most one per target, oldest first. Other relays cannot take them until the lease ends.
-    `copies`: only copies of tickets to a desk; else everything but them."""
-    given = {"limit": limit, "lease": lease_seconds, "desk": outbox.DESK, "copies": copies}
+    `only`: messages of this topic, one of those that are delivered apart; None: everything but those."""
+    topics = list(outbox.ASIDE) if only is None else [only]
+    given = {"limit": limit, "lease": lease_seconds, "topics": topics, "within": only is not None}
     rows = await session.execute(_CLAIM, given)
     return sorted((OutgoingMessage(**row._mapping) for row in rows), key=lambda message: message.id)
 

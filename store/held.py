@@ -18,6 +18,7 @@ _PLAIN: Final = {
     "outgoing_mails": "recorded_at",
     "incoming_mails": "received_at",
     "mail_attachments": "recorded_at",
+    "notifications": "read_at",
 }
 _MINUTES: Final = "exposure_minutes"  # by market time
 _SIZE: Final = text("""
@@ -61,6 +62,7 @@ async def held(session: AsyncSession, policy: Policy) -> list[Held]:
         "idempotency_keys": policy.idempotency_keys,
         "identity_facts": policy.identity_facts,
         _MINUTES: policy.exposure,
+        "notifications": policy.notifications,
         **dict.fromkeys(("outgoing_mails", "incoming_mails", "mail_attachments"), policy.mails),
     }
     found = []

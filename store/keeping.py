@@ -41,6 +41,7 @@ class Policy:
     events: Days = 90
     sign_ins: Days = 90
     mails: Days = 400
+    notifications: Days = 90
 
 
 STANDARD: Final = Policy()
@@ -275,9 +276,18 @@ async def remove_inbox(session: AsyncSession, policy: Policy) -> int:
 
 async def remove_events(session: AsyncSession, policy: Policy) -> int:
     """Removes a portion of the old business events, with their deliveries and tries. Returns their number. Those that
-    still wait to be sent stay."""
+    still wait to be sent, or to be told to people, stay."""
     waits = "EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = business_events.id AND d.state = 'waiting')"
-    return await _remove_old(session, "business_events", "recorded_at", policy.events, f" AND NOT {waits}")
+    return await _remove_old(session, "business_events", "recorded_at", policy.events, f" AND told AND NOT {waits}")
+
+
+async def remove_notifications(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the notifications that were read long ago, or that left as mail alone, and of what says who
+    was reminded of which work. Returns their number. Those that nobody has read stay."""
+    days = policy.notifications
+    read = await _remove_old(session, "notifications", "read_at", days)
+    hidden = await _remove_old(session, "notifications", "recorded_at", days, " AND NOT shown")
+    return read + hidden + await _remove_old(session, "work_reminders", "told_at", days)
 
 
 async def remove_outbox(session: AsyncSession, policy: Policy) -> int:

@@ -24,6 +24,8 @@ RESET: Final = "venue.reset_balance"
 RESUME: Final = "venue.resume"
 MAIL: Final = "mail.send"
 DESK: Final = "desk.copy"
+BULK_MAIL: Final = "mail.bulk"  # what nobody waits for: it holds up neither other mail nor a lock
+ASIDE: Final = (DESK, BULK_MAIL)  # what is delivered apart from everything else
 GIVEN_UP: Final = OutboxMessage.parked_at.is_not(None) & OutboxMessage.dispatched_at.is_not(None)  # by a person
 # Payouts wait for a reset of a balance, also when a person gave it up. As a literal: its index is for this topic alone.
 WAITS_FOR_PERSON: Final = OutboxMessage.parked_at.is_not(None) & (

@@ -19,6 +19,7 @@ CHARGEBACK, RECEIPT = derived_id("cbk", "one"), derived_id("rcp", "one")
 BENEFICIARY, HIT, BREAK = derived_id("ben", "one"), derived_id("sht", "one"), derived_id("brk", "one")
 CERTIFICATE = derived_id("crt", "one")
 KEY, ENDPOINT, EVENT = derived_id("key", "one"), derived_id("whk", "one"), derived_id("evt", "one")
+NOTIFICATION = derived_id("ntf", "one")
 MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
@@ -194,6 +195,13 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/tickets/{tkt}/mails", None, "tickets.read"),
     ("GET", f"/v1/mail-attachments/{FILE}", None, "tickets.read"),
     ("GET", "/v1/mails", None, "mails.read"),
+    ("GET", "/v1/notifications", None, "notifications.own"),
+    ("POST", "/v1/notifications/read", {"until": NOTIFICATION}, "notifications.own"),
+    ("POST", f"/v1/notifications/{NOTIFICATION}/read", None, "notifications.own"),
+    ("GET", "/v1/notification-choices", None, "notifications.own"),
+    ("PUT", "/v1/notification-choices/account.warning", {"off": []}, "notifications.own"),
+    ("GET", "/v1/notification-kinds", None, "notifications.preview"),
+    ("GET", "/v1/notification-kinds/account.warning/preview", None, "notifications.preview"),
     ("GET", "/v1/incoming-mails", None, "mails.read"),
     ("GET", "/v1/mail-addresses", None, "mails.read"),
     ("POST", f"/v1/incoming-mails/{MAIL}/release", None, "mails.release"),
@@ -302,7 +310,7 @@ OPEN = {
     ("POST", "/webhooks/tickets/{}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
 }  # fmt: skip
-NAMED = "cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg"
+NAMED = "cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg|ntf"
 NOUNS = ("chl", "acc", "brc", "prf", "pay", "dsp", "tkt", "trd")
 
 
@@ -313,7 +321,7 @@ def url_of(person: Person, path: str) -> str:
 
 
 def blank(path: str) -> str:
-    plain = re.sub(r"\{\w+\}", "{}", path).replace("/outbox/1/", "/{}/{}/")
+    plain = re.sub(r"\{\w+\}", "{}", path).replace("/outbox/1/", "/{}/{}/").replace("/account.warning", "/{}")
     return re.sub(rf"({NAMED})_\w{{26}}", "{}", plain).split("?")[0]
 
 

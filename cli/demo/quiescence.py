@@ -20,6 +20,7 @@ from domain.disputes import DISPUTE
 from domain.errors import Unavailable
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
+from store import outbox
 from store.db import Database
 from store.models import (
     Base,
@@ -43,7 +44,12 @@ _WATERMARK: Final = select(func.min(MarketClock.watermark)).scalar_subquery()
 _NEWEST_DEAL: Final = select(func.coalesce(func.max(DealRow.id), 0)).scalar_subquery()
 _CURSOR: Final = select(func.coalesce(func.min(SurveillanceCursor.last_deal), 0)).scalar_subquery()
 _PENDING: Final = select(
-    _count_of(OutboxMessage, OutboxMessage.dispatched_at.is_(None), OutboxMessage.parked_at.is_(None)).label("outbox"),
+    _count_of(
+        OutboxMessage,
+        OutboxMessage.dispatched_at.is_(None),
+        OutboxMessage.parked_at.is_(None),
+        OutboxMessage.topic != outbox.BULK_MAIL,  # nobody waits for those mails
+    ).label("outbox"),
     _count_of(InboxEvent, InboxEvent.handled_at.is_(None), InboxEvent.parked_at.is_(None)).label("inbox"),
     _count_of(Wakeup, Wakeup.fired_at.is_(None), Wakeup.due_at <= _WATERMARK).label("wakeups"),
     _count_of(Challenge, Challenge.state.in_(CHALLENGE.transient)).label("challenges"),

@@ -36,7 +36,8 @@ _FAILING: Final = 3  # failed rounds of a relay loop in a row
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
         SELECT recorded_at AS at FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL
-           AND (topic <> 'mail.send' OR attempts = 0)  -- a mail server may say for hours that we try again later
+           -- a mail server may say for hours that we try again later
+           AND (topic NOT IN ('mail.send', 'mail.bulk') OR attempts = 0)
         UNION ALL
         SELECT received_at FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL
     ) AS waiting

@@ -1,5 +1,6 @@
 """The API process: the API and the console of this firm."""
 
+import asyncio
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -12,17 +13,32 @@ from cli.access import build_access
 from cli.adapters import build_mail, build_mail_doors, build_payments, describe_platforms
 from cli.compose import build_database, temporal, webhook_rules
 from cli.readiness import OtherParts
+from cli.serving import serve_http
 from cli.stack.probes import TemporalProbe
 from cli.temporal_access import temporal_access
 from cli.ticket_desk import build_ticket_desk
 from domain.sign_ins import Limit, SignInTerms
+from firm.notifications.reminders import Pace
 from front.deps import ApiDeps
 from front.limits import RequestLimits
+from front.reminding import keep_reminding
 from ports import taxes
 from ports.mail_door import CalledDoor
 from relay.temporal import SharedClient
 from settings import Settings
 from store.scope import NOBODY
+
+
+async def run_api(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve pages and programs, and remind people of work that is due, until `stop`."""
+    app = build_api(settings)
+    pace = Pace(timedelta(minutes=settings.remind_minutes), timedelta(minutes=settings.remind_pause_minutes))
+    deps: ApiDeps = app.state.deps
+    reminding = asyncio.create_task(keep_reminding(deps.db, stop, site=deps.public_url, pace=pace))
+    try:
+        await serve_http(app, settings, stop)
+    finally:
+        reminding.cancel()
 
 
 def build_api(settings: Settings) -> FastAPI:

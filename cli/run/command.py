@@ -3,13 +3,12 @@
 
 def api() -> None:
     """Run the API and the console."""
-    from cli.run.api import build_api
+    from cli.run.api import run_api
     from cli.service import run_service
-    from cli.serving import serve_http
     from settings import load
 
     settings = load()
-    run_service("api", settings, lambda stop: serve_http(build_api(settings), settings, stop))
+    run_service("api", settings, lambda stop: run_api(settings, stop))
 
 
 def worker() -> None:

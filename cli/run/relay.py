@@ -12,6 +12,7 @@ from cli.compose import dependencies, keeping_policy, temporal, webhook_rules
 from cli.ticket_desk import build_ticket_desk, desk_notes
 from ports.mail import MailDesk
 from ports.tickets import TicketDesk
+from relay.notifications import Notifier
 from relay.service import Relay
 from relay.webhooks import WebhookDispatcher
 from settings import Settings
@@ -33,6 +34,7 @@ async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
             desk=desk,
             tickets=tickets,
             notes=desk_notes(settings),
+            notifier=Notifier(deps.db, desk.url),
         )
         await asyncio.gather(relay.run(stop), keep_carrying_out(deps, stop))
 

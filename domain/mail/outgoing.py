@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
-from typing import Final
+from typing import Final, Self
 
 from domain.mail.addresses import one_line, shortened
 
@@ -17,7 +17,8 @@ _NEWEST_REFERENCES: Final = 20
 class OutgoingMail:
     """`message_id`, `in_reply_to` and `references` have angle brackets. `sender`: the From header, `Name <address>`.
     `to`: a bare address. `reply_to`: "" when answers go to the sender. `automatic`: no person wrote it. `written_at`
-    is wall time."""
+    is wall time. `html`: a second form of the body; "" for none. `unsubscribe`: the address that switches such mail off
+    when it is posted to (RFC 8058); "" for mail that cannot be switched off."""
 
     message_id: str
     sender: str
@@ -29,6 +30,8 @@ class OutgoingMail:
     reply_to: str = ""
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
+    html: str = ""
+    unsubscribe: str = ""
 
     @property
     def envelope_sender(self) -> str:
@@ -59,9 +62,35 @@ def as_message(mail: OutgoingMail) -> EmailMessage:
         message["Auto-Submitted"] = "auto-generated"
         message["Precedence"] = "bulk"
         message["X-Auto-Response-Suppress"] = "All"
-    body = mail.body.encode(errors="replace").decode().replace("\x00", "")
-    message.set_content(body.rstrip() + "\n", charset="utf-8")
+    if mail.unsubscribe:
+        message["List-Unsubscribe"] = _Whole("List-Unsubscribe", f"<{one_line(mail.unsubscribe)}>")
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(_text(mail.body), charset="utf-8")
+    if mail.html:
+        message.add_alternative(_text(mail.html), subtype="html", charset="utf-8")
     return message
+
+
+class _Whole(str):
+    """A header value that stays on one line. Python would encode an address of more than a line, and no program that
+    reads mail decodes it there."""
+
+    __slots__ = ("name",)
+    name: str
+    max_count = 1
+    defects = ()
+
+    def __new__(cls, name: str, value: str) -> Self:
+        made = super().__new__(cls, value)
+        made.name = name
+        return made
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+def _text(body: str) -> str:
+    return body.encode(errors="replace").decode().replace("\x00", "").rstrip() + "\n"
 
 
 def as_bytes(mail: OutgoingMail) -> bytes:

@@ -90,6 +90,7 @@ from store.models.money import (
     RefundRow,
     Suspension,
 )
+from store.models.notifications import Notification, NotificationChoice, NotificationTextsRow, WorkReminder
 from store.models.operations import (
     AuditAnchor,
     AuditCheckRow,
@@ -227,6 +228,9 @@ __all__ = [
     "MailReference",
     "MarketClock",
     "NewsRelease",
+    "Notification",
+    "NotificationChoice",
+    "NotificationTextsRow",
     "Offence",
     "OpenLine",
     "OrderEvent",
@@ -314,4 +318,5 @@ __all__ = [
     "WhatIfAnswer",
     "WorkLook",
     "WorkMark",
+    "WorkReminder",
 ]

@@ -16,7 +16,8 @@ class OutgoingMailRow(Base):
     refused (for good, by the mail server), undeliverable (nothing is sent to this address), bounced (taken, and
     returned later) or withdrawn (taken back before it left). `not_before`: it does not leave earlier. `message_id` is
     stored before the first attempt and stays. `error`: what the server said last. `ticket_message_id`: the message of a
-    ticket that it carries.
+    ticket that it carries. `html`: a second form of the text. `unsubscribe`: the token of the link that switches mail
+    of its kind off; None for what cannot be switched off.
     """
 
     __tablename__ = "outgoing_mails"
@@ -36,6 +37,8 @@ class OutgoingMailRow(Base):
     recipient_index: Mapped[str] = mapped_column(BlindIndex(of="recipient"))
     subject: Mapped[str] = mapped_column(Encrypted("outgoing_mails.subject"))
     body: Mapped[str] = mapped_column(Encrypted("outgoing_mails.body"))
+    html: Mapped[str | None] = mapped_column(Encrypted("outgoing_mails.html"))
+    unsubscribe: Mapped[str | None] = mapped_column(Encrypted("outgoing_mails.unsubscribe"))
     automatic: Mapped[bool] = mapped_column(Boolean)
     ticket_id: Mapped[str | None] = mapped_column(ForeignKey("tickets.id"))
     ticket_message_id: Mapped[str | None] = mapped_column(ForeignKey("ticket_messages.id"))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Identity, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -54,10 +54,13 @@ class EventSource(Base):
 
 class BusinessEvent(Base):
     """Something that programs of others are told of, written by triggers in the transaction of the change. `id` is the
-    `webhook-id` of every webhook about it."""
+    `webhook-id` of every webhook about it. `told`: the relay has made the notifications of it."""
 
     __tablename__ = "business_events"
-    __table_args__ = (Index("ix_business_events_kind", "kind", "seq"),)
+    __table_args__ = (
+        Index("ix_business_events_kind", "kind", "seq"),
+        Index("ix_business_events_untold", "seq", postgresql_where=text("NOT told")),
+    )
 
     id: Mapped[Id]
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
@@ -69,6 +72,7 @@ class BusinessEvent(Base):
     challenge_id: Mapped[str | None] = mapped_column(String(32))
     occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded] = mapped_column(index=True)
+    told: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
 
 
 class WebhookEndpoint(Base):

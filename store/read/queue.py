@@ -5,11 +5,11 @@ in no list and no count but those of what is put aside. It comes back two hours 
 its deadline or its state changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import (
     Boolean,
@@ -343,3 +343,35 @@ async def table(
     rows = await session.execute(select(work.c.kind, *numbers).group_by(work.c.kind))
     found = {str(kind): dict(zip(parts, map(int, of_part), strict=True)) for kind, *of_part in rows}
     return {kind: found.get(kind, dict.fromkeys(parts, 0)) for kind in kinds}
+
+
+class DueItem(NamedTuple):
+    """An item whose deadline is near or past. `holder_id` has claimed it."""
+
+    kind: str
+    subject_id: str
+    deadline: datetime
+    holder_id: str | None
+
+
+async def due_before(session: AsyncSession, kinds: Kinds, moment: datetime) -> list[DueItem]:
+    """The items that are not put aside and must be decided before `moment`, market time: the latest deadline last, and
+    of very many the latest ones."""
+    work = _work(kinds)
+    rows = await session.execute(
+        select(work.c.kind, work.c.subject_id, work.c.deadline, work.c.holder_id)
+        .where(_within(work, ALL), work.c.deadline <= moment)
+        .order_by(work.c.deadline.desc(), work.c.kind, work.c.subject_id)
+        .limit(_MOST_DUE)
+    )
+    return [DueItem(*row) for row in reversed(rows.all())]
+
+
+async def some(session: AsyncSession, kinds: Kinds, ids: Mapping[str, Collection[str]]) -> list[QueueItem]:
+    """The items with these ids, by kind."""
+    work = _work(kinds)
+    wanted = or_(*(and_(work.c.kind == kind, work.c.subject_id.in_(list(own))) for kind, own in ids.items()))
+    return [_item(row._asdict(), kinds) for row in await session.execute(_named(work).where(wanted))]
+
+
+_MOST_DUE: Final = 5_000

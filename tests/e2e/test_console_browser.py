@@ -291,12 +291,13 @@ async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
         "/search?q=nothing", "/docs", "/docs/request_payout", "/passes", "/reconciliation/unreconciled",
         f"/queue/bulk?do=approve&item=payout/{firm.big_payout}&item=payout/{firm.payout}",
         f"/queue/bulk?do=claim&item=payout/{firm.big_payout}",
+        "/notifications", "/notifications/choices", "/notifications/previews/account.warning",
     ]  # fmt: skip
     own = [
         "/", f"/accounts/{firm.funded}", f"/accounts/{firm.active}", "/payouts", f"/payouts/{firm.payout}", "/tickets",
         f"/accounts/{firm.funded}/days", f"/accounts/{firm.funded}/trades", f"/accounts/{firm.funded}/terms",
         f"/accounts/{firm.funded}/payout?amount=200.00", "/buy", "/buy/two-step", "/compare", "/my/details",
-        "/my/messages", "/certificates", "/receipts", "/api-keys?read", "/sign-ins",
+        "/my/messages", "/certificates", "/receipts", "/api-keys?read", "/sign-ins", "/notifications",
     ]  # fmt: skip
     found: dict[str, list[str]] = {}
     for login, paths in (("ana@firm.example", staff), ("mara@example.org", own)):

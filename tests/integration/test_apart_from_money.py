@@ -43,6 +43,6 @@ async def test_tickets_of_the_desk_are_claimed_apart_and_once_each(database_url:
     async with db.transaction() as session:
         assert [each.key for each in await deliveries.claim(session, limit=1, lease_seconds=600)] == ["lock"]
         assert await deliveries.claim(session, limit=10, lease_seconds=600) == []
-        copies = await deliveries.claim(session, limit=10, lease_seconds=600, copies=True)
+        copies = await deliveries.claim(session, limit=10, lease_seconds=600, only=outbox.DESK)
     assert [each.key for each in copies] == ["c1", "c2"]
     await db.close()

@@ -34,6 +34,8 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
         f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
         "/challenges", "/breaches", "/deals", "/ledger", "/cases",
         "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
+        "/notifications", "/notifications?show=unread", "/notifications/choices",
+        "/notifications/previews/account.warning",
     ]  # fmt: skip
 
 

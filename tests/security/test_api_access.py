@@ -235,8 +235,8 @@ async def _by_key(world: ApiWorld, key: str, method: str, path: str, body: Any) 
 
 async def test_auditors_change_nothing() -> None:
     """Reading facts about an identity asks for a reason, which goes into the audit log: so it is no GET. To verify the
-    audit log remembers how far it was verified. How one signs in is everybody's own."""
-    reads = {"traders.identity_facts", "audit.verify", "factors.own", "step_ups.make"}
+    audit log remembers how far it was verified. How one signs in, and what one is told, is everybody's own."""
+    reads = {"traders.identity_facts", "audit.verify", "factors.own", "notifications.own", "step_ups.make"}
     changing = {permission for method, _, _, permission in ROUTES if method != "GET"} - reads
     assert [permission for permission in changing if "auditor" in CAN[permission]] == []
 
