@@ -163,7 +163,7 @@ class Maker:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         if pattern.startswith("^") and "_[0-9a-z]{26}$" in pattern:
-            return pattern[1:4] + "_01k9z3v5w2q8h6r4t0n7m1c3xe"
+            return pattern.lstrip("^(")[:3] + "_01k9z3v5w2q8h6r4t0n7m1c3xe"
         if name == "id" or name.endswith("_id"):
             return example_id(name, path)
         known: str = _TEXTS.get(name, "1" if _is_decimal(schema) else name.replace("_", "-").strip("-") or "text")

@@ -107,7 +107,7 @@ async def list_choices(caller: Own, deps: Deps) -> list[ChoiceView]:
 
 
 @router.put("/notification-choices/{kind}")
-async def choose(kind: str, body: ChoiceBody, caller: Own, deps: Deps) -> ChoiceView:
+async def choose_channels(kind: str, body: ChoiceBody, caller: Own, deps: Deps) -> ChoiceView:
     """Chooses by which channels you are told of one kind."""
     async with deps.db.transaction() as session:
         await choices.choose(session, actor=caller.actor, off={kind: body.off})

@@ -76,8 +76,8 @@ async def get_statement(account_id: AccountId, caller: Owner, deps: Deps, zone: 
     return Response(data, media_type=_CSV, headers=csv_name(f"statement-{account.number}"))
 
 
-@router.get("/payouts/{payout_id}/steps")
-async def list_steps(payout_id: PayoutId, caller: PayoutReader, deps: Deps) -> PayoutSteps:
+@router.get("/payouts/{payout_id}/steps", tags=["payouts"])
+async def list_payout_steps(payout_id: PayoutId, caller: PayoutReader, deps: Deps) -> PayoutSteps:
     """Where the payout is: who holds it, by role, and until when."""
     async with deps.db.transaction() as session:
         found = await payouts.one(session, caller.scope, payout_id)

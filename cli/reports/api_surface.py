@@ -38,8 +38,9 @@ def _operations(described: Document) -> Iterator[str]:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 yield f"body {name} {_kind(content['schema'])}"
             for status, answer in operation["responses"].items():
-                for content in answer.get("content", {}).values():
-                    yield f"answer {name} {status} {_kind(content['schema'])}"
+                for kind, content in answer.get("content", {}).items():
+                    shape = _kind(content["schema"]) if "schema" in content else kind  # such as a CSV
+                    yield f"answer {name} {status} {shape}"
 
 
 def _fields(described: Document) -> Iterator[str]:

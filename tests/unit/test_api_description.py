@@ -24,6 +24,7 @@ _UNKEYED: Final = {
     "/v1/factors/recovery-codes": "own factors",
     "/v1/step-ups": "a proof is used once", "/v1/step-ups/options": "a proof is used once",
     "/v1/traders/{trader_id}/checkout/preview": "changes nothing",
+    "/v1/queue/bulk/preview": "changes nothing",
     "/v1/checkout/preview": "changes nothing", "/v1/orders/check": "changes nothing",
     "/v1/accounts/{account_id}/payouts/simulate": "changes nothing", "/v1/exposure/what-if": "changes nothing",
     "/v1/accounts/{account_id}/credentials/show": "the answer must not be stored",
@@ -54,6 +55,7 @@ _COUNTED: Final = {
     *("accounts", "challenges", "breaches", "payouts", "payout", "traders", "entries", "events", "shards", "passes"),
     *("openings", "positions", "moved", "waiting", "confirmed", "eligible", "false_positive", "inconclusive"),
     *("refused", "required", "undecided", "unknown", "unreconciled", "unseen", "estimated", "flagged", "closed"),
+    *("trades", "wins", "losses", "marked", "fills"),
     *("lost", "owing", "alike", "below", "limit", "spread", "ledger_imbalance"),
 }
 

@@ -49,6 +49,12 @@ _ACTIONS: Final = {
     "/webhook-endpoints/{id}/replay": "replay_events",
     "/identity-check": "check_identity", "/beneficiary": "put_beneficiary", "/breaches/{id}/dispute": "open_dispute",
     "/actions/{id}/appeal": "open_appeal", "/disputes/{id}/appeal": "open_second",
+    "/certificates": "make_certificate", "/certificates/{id}/renew": "renew_certificate",
+    "/certificates/{id}/revoke": "revoke_certificate",
+    "/notifications/choices": "choose_channels", "/notifications/read": "mark_notifications",
+    "/notifications/{id}/open": "mark_notification",
+    "/passes/export": "list_passes", "/queue/bulk": "decide_bulk",
+    "/queue/{kind}/{id}/escalate": "escalate_work", "/queue/{kind}/{id}/undo": "undo_work",
 }  # fmt: skip
 _PAGES: Final = {
     "/": "get_summary", "/overview": "get_summary", "/sign-ins": "list_sign_ins", "/staff": "list_staff",
@@ -79,12 +85,19 @@ _PAGES: Final = {
     "/risk/precision": "read_precision", "/risk/policy": "get_surveillance_policy", "/tickets/{id}": "get_ticket",
     "/traders/{id}": "get_trader", "/exposure": "get_exposure", "/exposure/figures": "get_exposure",
     "/products/{product}/{version}": "get_product_words", "/webhook-endpoints/{id}": "get_endpoint",
+    "/accounts/{ref}/days": "list_days", "/accounts/{ref}/room": "get_standing",
+    "/accounts/{ref}/statement.csv": "get_statement", "/accounts/{ref}/terms": "get_product_words",
+    "/accounts/{ref}/trades": "list_trades", "/certificates": "list_certificates", "/compare": "list_products",
+    "/my/details": "get_trader", "/my/messages": "list_tickets",
+    "/notifications": "list_notifications", "/notifications/choices": "list_choices",
+    "/notifications/previews": "list_kinds", "/notifications/previews/{kind}": "preview_kind",
+    "/passes": "list_passes", "/queue/bulk": "preview_bulk", "/reconciliation/unreconciled": "list_unreconciled",
 }  # fmt: skip
 # What only a page can be, and why.
 _EXCEPTIONS: Final = {
     **dict.fromkeys(("/static/{version}/{name:path}", "/docs", "/docs/{operation}"), "files and texts of the pages"),
     **dict.fromkeys(("/theme", "/live"), "how the pages look"),
-    **dict.fromkeys(("/queue/filters", "/queue/filters/delete"), "a person's own saved views of a page"),
+    **dict.fromkeys(("/views", "/views/delete"), "a person's own saved views of a page"),
     **dict.fromkeys(
         (f"/queue/{{kind}}/{{id}}/{verb}" for verb in ("claim", "take-over", "release", "snooze", "wake")),
         "who sits in front of which item; a program sits in front of none, and no claim keeps it from deciding",
@@ -94,7 +107,8 @@ _EXCEPTIONS: Final = {
         ("/sign-in/provider", "/sign-in/provider/return", "/sign-in/provider/invitation/{token}"),
         "an identity provider redirects a browser",
     ),
-    "/rate/{token}": "the link of a mail, for somebody who is not signed in",
+    **dict.fromkeys(("/rate/{token}", "/unsubscribe/{token}"), "the link of a mail, for somebody who is not signed in"),
+    "/c/{token}": "the public page of a certificate",
     **dict.fromkeys(
         ("/sign-in", "/sign-up", "/forgot", "/recover", "/invited", "/confirm", "/bank-account"),
         "the form for an operation: it shows nothing",
