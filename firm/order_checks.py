@@ -132,6 +132,8 @@ def _answer(row: StandingRow, symbol: str, *doubts: DataDoubt, found: OrderVerdi
 def _refusals(row: StandingRow) -> Iterator[Refusal]:
     if row.account.status != "active":
         yield Refusal("account_not_active", f"The account is {row.account.status}: it cannot trade.")
+    if row.suspended:
+        yield Refusal("account_frozen", "The account is frozen: it cannot trade.")
     if row.paused:
         yield Refusal("account_paused", "Trading on the account is paused until the next reset.")
     if row.resetting:

@@ -22,6 +22,7 @@ CREDENTIALS: Final = "venue.credentials"
 CLOSE: Final = "venue.close"
 RESET: Final = "venue.reset_balance"
 RESUME: Final = "venue.resume"
+FREEZE: Final = "venue.freeze"
 MAIL: Final = "mail.send"
 DESK: Final = "desk.copy"
 GIVEN_UP: Final = OutboxMessage.parked_at.is_not(None) & OutboxMessage.dispatched_at.is_not(None)  # by a person

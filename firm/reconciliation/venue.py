@@ -72,6 +72,8 @@ async def _limits(session: AsyncSession, row: RecordedAccount) -> SentLimits | N
 
 async def _pauses(session: AsyncSession, row: RecordedAccount, platform: str) -> str:
     """Why an active account may not trade for now; empty if nothing is known."""
+    if await suspensions.frozen_since(session, row.challenge_id) is not None:
+        return "a person has frozen it"
     if await suspensions.binds(session, row.challenge_id):
         return "a payment is charged back"
     if await deliveries.is_paused_now(session, row.id):
