@@ -10,6 +10,7 @@ from api import health, openapi, problems, webhooks
 from api.edge import Limits, Observed
 from api.metrics import Metrics
 from api.routes import (
+    account_actions,
     accounts,
     api_keys,
     books,
@@ -43,6 +44,7 @@ from api.routes import (
     ticket_desk,
     tickets,
     webhook_endpoints,
+    workflows,
 )
 from front.deps import ApiDeps
 from front.lists import only_known_parameters
@@ -112,6 +114,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         products,
         product_words,
         accounts,
+        account_actions,
         credentials,
         orders,
         payouts,
@@ -132,6 +135,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         api_keys,
         webhook_endpoints,
         events,
+        workflows,
         health,
     ):
         app.include_router(module.router)

@@ -10,6 +10,7 @@ from console import templating
 from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
 from console.pages import proving
+from console.pages.account_actions import AccountActionPages
 from console.pages.accounts import AccountPages
 from console.pages.buying import BuyingPages
 from console.pages.cases import CasePages
@@ -45,6 +46,7 @@ from console.pages.staff import StaffPages
 from console.pages.support import SupportPages
 from console.pages.surveillance_policy import SurveillancePolicyPages
 from console.pages.ticket_desk import TicketDeskPages
+from console.pages.workflows import WorkflowPages
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
@@ -77,6 +79,7 @@ def router(deps: ApiDeps) -> APIRouter:
         SecurityPages(desk),
         FirmPages(desk),
         AccountPages(desk),
+        AccountActionPages(desk),
         CredentialPages(desk),
         OrderPages(desk),
         ListPages(desk),
@@ -101,6 +104,7 @@ def router(deps: ApiDeps) -> APIRouter:
         RuleBookPages(desk),
         ParkedPages(desk),
         RecordPages(desk),
+        WorkflowPages(desk),
         ProgramPages(desk),
         TraderActions(desk),
     )

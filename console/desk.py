@@ -283,6 +283,7 @@ _UNDER: Final = {
     "/macros": "/tickets",
     "/staff": "/",
     "/permissions": "/",
+    "/workflows": "/audit",
 }
 
 

@@ -31,9 +31,9 @@ class MoreTime:
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
     """An account as the record has it. `current`: its challenge has no later account. `open_result`: of its open
-    positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause. `payouts`: the gross
-    amounts of its open payouts. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`: what was
-    paid and would be sent back, through `provider`. `versions`: later versions that it can move to."""
+    positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause. `payouts`: what the
+    trader receives of each open payout. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`:
+    what was paid and would be sent back, through `provider`. `versions`: later versions that it can move to."""
 
     number: str
     platform: str
@@ -191,8 +191,7 @@ def _move(facts: AccountFacts) -> Action:
         "Move to another version",
         (
             "Proposes that the account goes on under the version that you choose.",
-            f"Nothing changes before a second person approves it, and then at the daily reset, {facts.next_reset:%H:%M} "
-            "UTC.",
+            f"Once a second person has approved it, it moves at its daily reset, {facts.next_reset:%H:%M} UTC.",
         ),
         facts.no_move,
         people=2,

@@ -173,7 +173,7 @@ def _standing(row: StandingRow, terms: PhaseTerms, highest_minor: int | None) ->
         symbol: Instrument(symbol, Decimal(size), currency)
         for symbol, (size, currency) in (row.instruments or {}).items()
     }
-    positions = tuple(_position(each) for each in row.positions or ())
+    positions = tuple(position_of(each) for each in row.positions or ())
     mark = _mark(row, terms, positions, quotes, instruments)
     history = HistoryState.model_validate(row.history) if row.history else None
     return Standing(
@@ -231,7 +231,7 @@ def _limits(row: StandingRow, terms: PhaseTerms) -> Iterator[tuple[str, LimitSta
         yield rule_id, state.model_copy(update={"offences": numbers.get(rule_id, 0)})
 
 
-def _position(stored: dict[str, Any]) -> Position:
+def position_of(stored: dict[str, Any]) -> Position:
     return Position(
         stored["position_id"],
         stored["symbol"],

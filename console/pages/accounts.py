@@ -1,5 +1,6 @@
 """Accounts: the list with live rooms, and the account page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -18,12 +19,14 @@ from console.present.curve import RANGES, curve
 from console.queries import accounts
 from console.views.account import AccountPage
 from console.views.frame import Crumb
+from domain.account_actions import Action
 from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
 from domain.money import Money
 from firm import growth, platform_changes
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
+from front import account_actions
 from front.lacks import lacks_of
 from front.lists import asked_from
 from front.permissions import may
@@ -90,10 +93,10 @@ class AccountPages:
 
     async def show(self, request: Request) -> HTMLResponse:
         name, shown = _range(request), request.query_params.get("show")
-        tag = shown if shown in KINDS else None
+        tag, older = shown if shown in KINDS else None, request.query_params.get("older")
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
+            page = await present.page(visit.session, visit.scope, visit.actor, account_id, tag, older)
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
             extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
@@ -101,10 +104,24 @@ class AccountPages:
             extra["order_choices"] = tuple(CHOICES) if checks else ()
             extra |= await credentials.of_account(visit, self._desk, page.account)
             extra["targets"] = self._targets(visit, page)
+            extra["menu"] = await self._menu(visit, page)
             extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
-                "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
+                "account.html",
+                crumbs,
+                page=page,
+                range=name,
+                ranges=RANGES,
+                tag=tag,
+                older=older,
+                **{"most": None, **extra},
             )
+
+    async def _menu(self, visit: Visit, page: AccountPage) -> Sequence[Action]:
+        """The actions that this person's role allows, also those that cannot be done now."""
+        if not may(visit.actor, "accounts.actions"):
+            return ()
+        return await account_actions.possible(visit.session, self._desk.deps, page.account, visit.actor)
 
     def _targets(self, visit: Visit, page: AccountPage) -> list[str]:
         """The platforms that this person may propose for the account."""

@@ -13,7 +13,9 @@ from console.formats import words
 from console.present.subjects import view_of
 from console.views.frame import Crumb
 from contracts.messages import DecisionResult
+from front.permissions import may
 from front.subjects.subject import Subject
+from front.workflow_history import WORKFLOWS
 
 # States that do not say by their name what happens next.
 _STATE_WORDS: Final = {"releasing": "ending: its money is going back to the account"}
@@ -34,7 +36,9 @@ class DecisionPages:
             async with self._desk.visit(request, subject.read.roles) as visit:
                 item = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
                 item = deciding.offered(self._desk, item)
-                return await visit.render("decision.html", [_above(visit, subject), Crumb(item.title)], item=item)
+                workflow = subject.name in WORKFLOWS and may(visit.actor, "workflows.read")
+                crumbs = [_above(visit, subject), Crumb(item.title)]
+                return await visit.render("decision.html", crumbs, item=item, workflow=workflow)
 
         return show
 

@@ -1,4 +1,4 @@
-"""A person freezes an account and thaws it, on real Postgres and Temporal: trading, time, payouts, other suspensions."""
+"""A person freezes an account and thaws it, on real Postgres and Temporal: trading, time, payouts, suspensions."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
