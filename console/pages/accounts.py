@@ -1,6 +1,7 @@
 """Accounts: the list with live rooms, and the account page."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,7 @@ from console.lists import choices_of, table_of
 from console.pages import credentials
 from console.pages.orders import CHOICES
 from console.present import account as present
-from console.present.curve import RANGES, curve
+from console.present.curve import POINTS, RANGES, Shown, curve
 from console.queries import accounts
 from console.views.account import AccountPage
 from console.views.frame import Crumb
@@ -39,6 +40,7 @@ from store.read.timeline import KINDS
 
 _EVERYBODY = PEOPLE
 _PAGE = 50
+_NARROWEST = 200  # pixels
 _OF_THE_AMOUNT = frozenset({"more_than_available", "not_in_blocks", "request_too_small", "share_too_small"})
 
 
@@ -171,12 +173,24 @@ class AccountPages:
     async def curve(self, request: Request) -> JSONResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            data = await curve(visit.session, visit.scope, account_id, _range(request))
+            data = await curve(visit.session, visit.scope, account_id, _shown(request))
             return JSONResponse(data, headers=templating.HEADERS)
 
 
 def _is_number(part: str) -> bool:
     return part.isdecimal() and len(part) <= 12
+
+
+def _shown(request: Request) -> Shown:
+    """The range, or the part of it that was zoomed in on (`from` and `to`, in seconds), as wide as the picture."""
+    asked = request.query_params
+    given = {name: asked.get(name, "") for name in ("from", "to", "width")}
+    for name, text in given.items():
+        if text and not (text.isdecimal() and len(text) <= 10):
+            raise BadInput(f"{name} is no number.", field=name, remedy="Give whole seconds, or whole pixels.")
+    since, until = (datetime.fromtimestamp(int(given[name]), UTC) if given[name] else None for name in ("from", "to"))
+    width = min(max(int(given["width"] or POINTS), _NARROWEST), POINTS)
+    return Shown(_range(request), since, until, width)
 
 
 def _range(request: Request) -> str:
