@@ -81,6 +81,10 @@ function label(u, text, x, y, colour, align) {
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textAlign = align;
   ctx.textBaseline = "bottom";
+  const width = ctx.measureText(text).width + 6 * devicePixelRatio;
+  const height = 14 * devicePixelRatio;
+  ctx.fillStyle = tint(css("--raised"), 82); // what is below stays in sight and does not disturb the text
+  ctx.fillRect(align === "right" ? x - width + 3 * devicePixelRatio : x - 3 * devicePixelRatio, y - height, width, height);
   ctx.fillStyle = colour;
   ctx.fillText(text, x, y);
 }

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.models import Account, Trader, TraderCluster
 from store.read.pages import View, account_number
 
-MOST: Final = 20
+MOST: Final = 8
 
 
 class LinkedAccount(View):

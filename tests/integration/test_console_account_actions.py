@@ -102,3 +102,22 @@ async def test_the_page_shows_money_positions_and_links_for_staff_alone(world: C
         mine = (await browser.get(f"/accounts/{world.firm.funded}")).text
         assert "How it is calculated" in mine
         assert all(text not in mine for text in ("Money history", "Linked accounts", "/deals?q=", "/ledger"))
+
+
+async def test_the_history_of_a_workflow_is_for_who_may_read_it_and_says_when_temporal_is_away(
+    world: ConsoleWorld,
+) -> None:
+    page = f"/workflows/payout/{world.firm.payout}"
+    async with world.browser(UMA) as browser:
+        assert f'href="{page}"' in (await browser.get(f"/payouts/{world.firm.payout}")).text
+        gone = await browser.get(page)
+        assert gone.status_code == 404 and "Temporal has no such history" in gone.text
+        world.temporal.down = True
+        away = await browser.get(page)
+        assert away.status_code == 200 and 'id="away"' in away.text and "cannot be reached" in away.text
+        assert (await browser.get("/workflows/payout/pay_unknown")).status_code == 404
+        assert (await browser.get(f"{page}?cursor=%25")).status_code in (200, 422)
+    async with world.browser(SAM) as browser:
+        assert (await browser.get(page)).status_code == 403
+    async with world.browser(MARA) as browser:
+        assert (await browser.get(page)).status_code == 403
