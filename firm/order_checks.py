@@ -51,7 +51,7 @@ class DataDoubt:
 class Refusal:
     """Why no order at all is possible on the account."""
 
-    code: Literal["account_not_active", "account_paused", "balance_being_reset"]
+    code: Literal["account_not_active", "account_frozen", "account_paused", "balance_being_reset"]
     sentence: str
 
 

@@ -47,22 +47,23 @@ class HistoryLine(View):
 
 class WorkflowHistory(View):
     """A page of events, oldest first. `run`: which run of the workflow; a long one is continued in a new run.
-    `earlier_run`, `later_run`: the runs before and after it. `next_cursor`: None on the last page."""
+    `earlier_run`, `later_run`: the runs before and after it. `next_at`: where the next page begins; None on the last
+    page."""
 
     workflow: str
     run: str
     earlier_run: str | None
     later_run: str | None
     items: tuple[HistoryLine, ...]
-    next_cursor: str | None
+    next_at: str | None
 
 
 async def history(
-    deps: ApiDeps, kind: str, subject_id: str, *, run: str = "", cursor: str = "", content: bool = False
+    deps: ApiDeps, kind: str, subject_id: str, *, run: str = "", at: str = "", content: bool = False
 ) -> WorkflowHistory:
     """Returns a page of the history of the workflow of a challenge, payout or dispute. `content`: the reader may know
-    what the events carry. Raises NotFound, BadInput (the cursor), Unavailable (Temporal is away)."""
-    workflow_id, token = WORKFLOWS[kind](subject_id), _token(cursor)
+    what the events carry. Raises NotFound, BadInput (`at`), Unavailable (Temporal is away)."""
+    workflow_id, token = WORKFLOWS[kind](subject_id), _token(at)
     try:
         client: Any = await deps.temporal()
         handle = client.get_workflow_handle(workflow_id, run_id=run or None)
@@ -86,16 +87,16 @@ async def history(
         earlier_run=reading.earlier_run,
         later_run=reading.later_run,
         items=tuple(line for line in lines if line is not None),
-        next_cursor=base64.urlsafe_b64encode(rest).decode() if rest else None,
+        next_at=base64.urlsafe_b64encode(rest).decode() if rest else None,
     )
 
 
-def _token(cursor: str) -> bytes | None:
+def _token(at: str) -> bytes | None:
     """Raises BadInput."""
     try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True) if cursor else None
+        return base64.b64decode(at, altchars=b"-_", validate=True) if at else None
     except (ValueError, binascii.Error):
-        raise BadInput("This cursor is not one of ours.", field="cursor", remedy="Start without a cursor.") from None
+        raise BadInput("This place is not one of ours.", field="at", remedy="Start at the first page.") from None
 
 
 def _reader(client: Client, workflow_id: str) -> PayloadCodec | None:

@@ -53,7 +53,7 @@ async def binds(session: AsyncSession, challenge_id: str) -> bool:
     return any(ended is None for _, ended in await of_challenge(session, challenge_id))
 
 
-def freeze_query(challenge_id: Param[str]) -> Select[tuple[str, datetime]]:
+def freeze_query(challenge_id: Param[str]) -> Select[tuple[str | None, datetime]]:
     """The freezes that bind the accounts of this challenge now, oldest first: (id, when it began)."""
     frozen = (Suspension.freeze_id.is_not(None), Suspension.ended_at.is_(None))
     back = Suspension.challenge_id.in_(chains.back_query(challenge_id, "frozen_back"))

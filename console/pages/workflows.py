@@ -21,7 +21,7 @@ class WorkflowPages:
 
     async def show(self, request: Request) -> HTMLResponse:
         kind, subject_id = request.path_params["kind"], request.path_params["id"]
-        run, cursor = (_short(request, name) for name in ("run", "cursor"))
+        run, at = (_short(request, name) for name in ("run", "at"))
         async with self._desk.visit(request) as visit:
             check(visit.actor, "workflows.read")
             await check_there(visit.session, kind, subject_id)
@@ -29,7 +29,7 @@ class WorkflowPages:
             found: WorkflowHistory | None = None
             away = ""
             try:
-                found = await history(self._desk.deps, kind, subject_id, run=run, cursor=cursor, content=content)
+                found = await history(self._desk.deps, kind, subject_id, run=run, at=at, content=content)
             except Unavailable as error:
                 away = error.message
             of = href(kind, subject_id)
@@ -43,7 +43,7 @@ class WorkflowPages:
                 history=found,
                 away=away,
                 content=content,
-                first=not cursor,
+                first=not at,
             )
 
 

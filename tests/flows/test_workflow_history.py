@@ -41,7 +41,7 @@ async def test_a_challenge_is_read_from_its_start_and_its_content_only_by_who_ma
         assert _words(hidden) == said and {line.content for line in hidden.items} == {""}
 
         with pytest.raises(BadInput):
-            await history(deps, "challenge", challenge_id, cursor="%%")
+            await history(deps, "challenge", challenge_id, at="%%")
         with pytest.raises(NotFound):
             await history(deps, "payout", challenge_id)
 

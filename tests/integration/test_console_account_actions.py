@@ -1,13 +1,18 @@
 """The actions on an account's page: what each says before it is confirmed, what it leaves behind, and who sees what."""
 
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import select
 
 from adapters.platforms.sandbox import PLUGIN
+from domain.keys import new_id
 from ports.capabilities import PlatformFeatures
-from store.models import Account, AccountFreeze, AuditEntry, OutboxMessage, Ticket
+from store.clock import market_now
+from store.models import Account, AccountFreeze, AuditEntry, OutboxMessage, Review, Ticket
 from tests.console_world import ConsoleWorld, console_world
 from tests.integration.console_page import Page
 
@@ -116,8 +121,25 @@ async def test_the_history_of_a_workflow_is_for_who_may_read_it_and_says_when_te
         away = await browser.get(page)
         assert away.status_code == 200 and 'id="away"' in away.text and "cannot be reached" in away.text
         assert (await browser.get("/workflows/payout/pay_unknown")).status_code == 404
-        assert (await browser.get(f"{page}?cursor=%25")).status_code in (200, 422)
+        assert (await browser.get(f"{page}?at=%25")).status_code in (200, 422)
     async with world.browser(SAM) as browser:
         assert (await browser.get(page)).status_code == 403
     async with world.browser(MARA) as browser:
         assert (await browser.get(page)).status_code == 403
+
+
+async def test_the_risk_page_leads_to_the_older_disputes_and_reviews(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        now = await market_now(session)
+        for number in range(35):
+            key, at = f"bad_tick/{number}", now - timedelta(minutes=number)
+            detail = {"symbol": f"SYM{number}"}
+            session.add(
+                Review(id=new_id("rev"), key=key, kind="bad_tick", detail=detail, status="open", occurred_at=at)
+            )
+    async with world.browser(ROSA) as browser:
+        first = (await browser.get("/risk")).text
+        older = re.search(r'href="(/risk\?reviews=[^"#]+)#reviews">Older', first)
+        assert older is not None and "SYM34" not in first
+        rest = (await browser.get(unescape(older.group(1)))).text
+        assert "SYM34" in rest and 'href="/risk?#reviews">Newest' in rest
