@@ -194,7 +194,9 @@ async def let_trade(deps: VenueDeps, account: Account, login: int, key: str, *, 
         return
     await at_platform.set_trading(key, enabled=True)
     # either may have begun in between, and have come to the account first
-    if await _suspended(deps, account, ends_change):
+    if await _only_frozen(deps, account):
+        await at_platform.set_trading(keys.account_lock(key, "frozen"), enabled=False)
+    elif await _suspended(deps, account, ends_change):
         await at_platform.lock(keys.account_lock(key, "suspended"))
     if await _stopped(deps, account):
         await limit(deps.platforms.of(account.platform), login, keys.account_lock(key, "stopped"))
@@ -204,6 +206,11 @@ async def _suspended(deps: VenueDeps, account: Account, ends_change: str) -> boo
     async with deps.db.transaction() as session:
         suspended = await suspensions.binds(session, account.challenge_id)
         return suspended or await changing.is_under_way(session, account.id, but=ends_change)
+
+
+async def _only_frozen(deps: VenueDeps, account: Account) -> bool:
+    async with deps.db.transaction() as session:
+        return await suspensions.only_frozen(session, account.challenge_id)
 
 
 async def _stopped(deps: VenueDeps, account: Account) -> bool:

@@ -9,6 +9,7 @@ from api import health, openapi, problems, webhooks
 from api.edge import Limits, Observed
 from api.metrics import Metrics
 from api.routes import (
+    account_actions,
     accounts,
     api_keys,
     books,
@@ -48,6 +49,7 @@ from api.routes import (
     trading,
     waiting,
     webhook_endpoints,
+    workflows,
 )
 from front.deps import ApiDeps
 from front.lists import only_known_parameters
@@ -102,6 +104,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         accounts,
         trading,
         certificates,
+        account_actions,
         credentials,
         orders,
         payouts,
@@ -125,6 +128,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         api_keys,
         webhook_endpoints,
         events,
+        workflows,
         health,
     ):
         app.include_router(module.router)

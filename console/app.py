@@ -10,6 +10,7 @@ from console import templating
 from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
 from console.pages import proving
+from console.pages.account_actions import AccountActionPages
 from console.pages.accounts import AccountPages
 from console.pages.api_reference import ApiReferencePages
 from console.pages.bulk import BulkPages
@@ -51,6 +52,7 @@ from console.pages.staff import StaffPages
 from console.pages.support import SupportPages
 from console.pages.surveillance_policy import SurveillancePolicyPages
 from console.pages.ticket_desk import TicketDeskPages
+from console.pages.workflows import WorkflowPages
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
@@ -84,6 +86,7 @@ def router(deps: ApiDeps) -> APIRouter:
         FirmPages(desk),
         MyAccountPages(desk),
         AccountPages(desk),
+        AccountActionPages(desk),
         CredentialPages(desk),
         OrderPages(desk),
         ListPages(desk),
@@ -112,6 +115,7 @@ def router(deps: ApiDeps) -> APIRouter:
         RuleBookPages(desk),
         ParkedPages(desk),
         RecordPages(desk),
+        WorkflowPages(desk),
         ProgramPages(desk),
         ApiReferencePages(desk),
         TraderActions(desk),

@@ -301,6 +301,7 @@ _UNDER: Final = {
     "/staff": "/",
     "/notifications": "/",
     "/permissions": "/",
+    "/workflows": "/audit",
 }
 
 _UNDER_TRADER: Final = {"/accounts": "/", "/proofs": "/", "/tickets": "/my/messages", "/disputes": "/my/messages"}

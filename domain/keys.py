@@ -17,7 +17,7 @@ Noun = Literal[
     "mrg", "mac", "fil", "crt",
     "key", "whk", "evt",
     "mai", "mad", "ima", "att", "ntf",
-    "psk", "fch", "stp",
+    "psk", "fch", "stp", "frz",
 ]  # fmt: skip
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -166,3 +166,8 @@ def new_rates(number: int) -> str:
 def late_clock(ticket_id: str, clock: str, start: int) -> str:
     """The review of a clock of a ticket that is late. `start`: how often the clock had been started by then."""
     return f"late/{ticket_id}/{clock}/{start}"
+
+
+def freeze_message(freeze_id: str) -> str:
+    """To the platform: disable trading and leave open positions alone."""
+    return f"freeze/{freeze_id}"

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.ids import challenge_workflow
 from contracts.messages import ChallengeStart
 from domain import keys, record_keys
+from domain.account_actions import MoreTime
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
@@ -22,7 +23,7 @@ from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, paym
 from domain.products.product import Product
 from firm import messages
 from firm.selling import sales
-from store import audit, outbox, products, rows, shards, surveillance, transitions
+from store import audit, outbox, products, rows, shards, surveillance, suspensions, transitions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import (
@@ -286,28 +287,35 @@ async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key:
     """
     challenge = await lock(session, challenge_id)
     check_may_extend(actor, challenge.trader_id)
-    product, now = await terms(session, challenge), await market_now(session)
-    opened = await account(session, challenge)
-    if opened is None:
-        raise ExtensionRefused("The phase has not begun yet; its time does not run.")
-    phase, due = product.phase(opened.phase_index), await deadline(session, challenge, opened, product)
-    granted = await _extensions(session, challenge_id, opened.id)
-    days = check_extendable(challenge.state, phase, granted, now, due)
-    assert due is not None and phase.extension is not None
-    due += timedelta(days=days)
-    await wake(session, challenge, due)
+    granted, now = await more_time(session, challenge), await market_now(session)
+    await wake(session, challenge, granted.ends)
     await move(
         session,
         challenge,
         "extension_granted",
         key=record_keys.phase_extension(key),
         at=now,
-        detail={"account_id": opened.id, "days": days, "deadline": due.isoformat()},
+        detail={"account_id": challenge.account_id, "days": granted.days, "deadline": granted.ends.isoformat()},
         actor=actor.user_id,
         role=actor.role,
         reason=reason,
     )
-    return Extended(due, phase.extension.times - granted - 1)
+    return Extended(granted.ends, granted.left)
+
+
+async def more_time(session: AsyncSession, challenge: Challenge) -> MoreTime:
+    """Returns what one more extension of the current phase would do now. Raises ExtensionRefused."""
+    product, now = await terms(session, challenge), await market_now(session)
+    opened = await account(session, challenge)
+    if opened is None:
+        raise ExtensionRefused("The phase has not begun yet; its time does not run.")
+    if await suspensions.binds(session, challenge.id):
+        raise ExtensionRefused("Trading is suspended; the time of the phase does not run.")
+    phase, due = product.phase(opened.phase_index), await deadline(session, challenge, opened, product)
+    granted = await _extensions(session, challenge.id, opened.id)
+    days = check_extendable(challenge.state, phase, granted, now, due)
+    assert due is not None and phase.extension is not None
+    return MoreTime(days, due + timedelta(days=days), due, phase.extension.times - granted - 1)
 
 
 async def _extensions(session: AsyncSession, challenge_id: str, account_id: str) -> int:

@@ -74,6 +74,17 @@ async def send_limits(session: AsyncSession, account_ids: Sequence[str], cause: 
         )
 
 
+async def freeze_account(session: AsyncSession, account: Account, cause: str) -> None:
+    """Have trading disabled at the platform and open positions left alone, once."""
+    await outbox.enqueue(
+        session,
+        key=record_keys.freeze_message(cause),
+        topic=outbox.FREEZE,
+        target=str(account.login),
+        payload={"account_id": account.id},
+    )
+
+
 async def let_trade(session: AsyncSession, account: Account, cause: str) -> None:
     """Have an active account enabled at its platform again, which has disabled it. The same cause again changes
     nothing."""

@@ -51,7 +51,7 @@ class DataDoubt:
 class Refusal:
     """Why no order at all is possible on the account."""
 
-    code: Literal["account_not_active", "account_paused", "balance_being_reset"]
+    code: Literal["account_not_active", "account_frozen", "account_paused", "balance_being_reset"]
     sentence: str
 
 
@@ -132,6 +132,8 @@ def _answer(row: StandingRow, symbol: str, *doubts: DataDoubt, found: OrderVerdi
 def _refusals(row: StandingRow) -> Iterator[Refusal]:
     if row.account.status != "active":
         yield Refusal("account_not_active", f"The account is {row.account.status}: it cannot trade.")
+    if row.suspended:
+        yield Refusal("account_frozen", "The account is frozen: it cannot trade.")
     if row.paused:
         yield Refusal("account_paused", "Trading on the account is paused until the next reset.")
     if row.resetting:
@@ -171,7 +173,7 @@ def _standing(row: StandingRow, terms: PhaseTerms, highest_minor: int | None) ->
         symbol: Instrument(symbol, Decimal(size), currency)
         for symbol, (size, currency) in (row.instruments or {}).items()
     }
-    positions = tuple(_position(each) for each in row.positions or ())
+    positions = tuple(position_of(each) for each in row.positions or ())
     mark = _mark(row, terms, positions, quotes, instruments)
     history = HistoryState.model_validate(row.history) if row.history else None
     return Standing(
@@ -229,7 +231,7 @@ def _limits(row: StandingRow, terms: PhaseTerms) -> Iterator[tuple[str, LimitSta
         yield rule_id, state.model_copy(update={"offences": numbers.get(rule_id, 0)})
 
 
-def _position(stored: dict[str, Any]) -> Position:
+def position_of(stored: dict[str, Any]) -> Position:
     return Position(
         stored["position_id"],
         stored["symbol"],

@@ -95,7 +95,7 @@ class Standing(View):
     best_day: tuple[BestDayView, ...]
 
 
-class Days(View):
+class TradedDays(View):
     """Trading days of one month, newest first. `months`: those that have any, newest first, written 2014-05. `clock`:
     the reset in words; it ends the days."""
 
@@ -126,7 +126,7 @@ async def standing(session: AsyncSession, view: AccountView, calendars: Calendar
     )
 
 
-async def days(session: AsyncSession, view: AccountView, calendars: Calendars, month: str | None = None) -> Days:
+async def days(session: AsyncSession, view: AccountView, calendars: Calendars, month: str | None = None) -> TradedDays:
     """`month`: such as 2014-05; None: the newest. The caller has made sure that the account may be seen."""
     folded = await _folded(session, view, calendars)
     clock = folded.terms.product.clock
@@ -137,7 +137,7 @@ async def days(session: AsyncSession, view: AccountView, calendars: Calendars, m
     for mark in folded.marks:
         shown = MarkView(rule_id=mark.rule_id, counts=mark.counts, words=mark.words)
         marks.setdefault(mark.day, []).append(shown)
-    return Days(
+    return TradedDays(
         account_id=view.id,
         month=chosen,
         months=months,

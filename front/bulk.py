@@ -99,7 +99,7 @@ class Plan(View):
     totals: tuple[Total, ...]
 
 
-class Outcome(View):
+class ItemOutcome(View):
     """done: it is done. decided: somebody else decided first, `by` at `at` (market time). refused: `words` say why, and
     another try may be refused too. unknown: it may have happened; send the same request again. not_tried: a part of the
     firm is down, so nothing was tried."""
@@ -114,7 +114,7 @@ class Outcome(View):
 
 class Outcomes(View):
     action: BulkAction
-    items: tuple[Outcome, ...]
+    items: tuple[ItemOutcome, ...]
 
 
 class _Done(BaseModel):
@@ -207,10 +207,10 @@ async def decide(once: Once, subjects: Subjects, asked: BulkDecided) -> Outcomes
     async with once.deps.db.transaction(FIRM) as session:
         await once.begin(session, asked)
         await _prove(session, once, subjects, asked)
-    found, down = list[Outcome](), ""
+    found, down = list[ItemOutcome](), ""
     for each in asked.items:
         if down:
-            found.append(Outcome(kind=each.kind, id=each.id, outcome="not_tried", words=down))
+            found.append(ItemOutcome(kind=each.kind, id=each.id, outcome="not_tried", words=down))
             continue
         outcome, is_down = await _outcome(once, subjects, asked, each)
         found.append(outcome)
@@ -242,11 +242,11 @@ async def _prove(session: AsyncSession, once: Once, subjects: Subjects, asked: B
         await step_ups.derive(session, used, about)
 
 
-async def _outcome(once: Once, subjects: Subjects, asked: BulkDecided, chosen: Chosen) -> tuple[Outcome, bool]:
+async def _outcome(once: Once, subjects: Subjects, asked: BulkDecided, chosen: Chosen) -> tuple[ItemOutcome, bool]:
     """What became of one item, and whether a part is down so that the others need not be tried."""
 
-    def is_now(outcome: Literal["done", "decided", "refused", "unknown", "not_tried"], words: str) -> Outcome:
-        return Outcome(kind=chosen.kind, id=chosen.id, outcome=outcome, words=words)
+    def is_now(outcome: Literal["done", "decided", "refused", "unknown", "not_tried"], words: str) -> ItemOutcome:
+        return ItemOutcome(kind=chosen.kind, id=chosen.id, outcome=outcome, words=words)
 
     try:
         subject = subjects.by_name.get(chosen.kind)

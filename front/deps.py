@@ -26,6 +26,10 @@ class WorkflowHandle(Protocol):
         self, update: str, arg: Any, *, id: str | None, result_type: type | None, rpc_timeout: timedelta | None
     ) -> Any: ...
 
+    def fetch_history_events(
+        self, *, page_size: int | None, next_page_token: bytes | None, rpc_timeout: timedelta | None
+    ) -> Any: ...
+
 
 class ServiceHealth(Protocol):
     async def check_health(self, *, timeout: timedelta | None) -> bool: ...
@@ -37,7 +41,7 @@ class TemporalClient(Protocol):
     @property
     def service_client(self) -> ServiceHealth: ...
 
-    def get_workflow_handle(self, workflow_id: str) -> WorkflowHandle: ...
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> WorkflowHandle: ...
 
 
 @dataclass(frozen=True)

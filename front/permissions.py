@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from domain.approvals import DECIDERS, PEOPLE, ROLES, STAFF, Actor, Role
+from domain.freezes import FREEZERS, THAWERS
 from domain.lifecycle import EXTENDERS, REFUNDERS
+from firm.account_notes import NOTERS
 from firm.credentials import RESETTERS
 from firm.ticket_macros import WRITERS as MACRO_WRITERS
 from firm.tickets import ANSWERERS
@@ -30,6 +32,10 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
+    "accounts.actions": STAFF,
+    "accounts.freeze": FREEZERS,
+    "accounts.thaw": THAWERS,
+    "accounts.note": NOTERS,
     "deals.read": STAFF,
     "passes.read": STAFF,
     "ledger.read": STAFF,
@@ -64,6 +70,8 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "notifications.preview": frozenset({"support", "admin", "auditor"}),
     "audit.read": STAFF,
     "audit.verify": frozenset({"risk", "admin", "auditor"}),
+    "workflows.read": frozenset({"risk", "admin", "auditor"}),
+    "workflows.content": frozenset({"admin", "auditor"}),
     "exposure.read": STAFF,
     "exposure.what_if": STAFF - {"auditor"},
     "exposure.stop": DECIDERS["platform_stop"],
@@ -92,6 +100,7 @@ PERSONS_ONLY: Final = frozenset(
     {
         *(verb.right.name for subject in SUBJECTS for verb in subject.verbs),
         *("challenges.refund", "challenges.extend", "credentials.show", "credentials.reset"),
+        *("accounts.freeze", "accounts.thaw"),
         *("traders.set_beneficiary", "traders.check_identity", "traders.identity_facts"),
         "certificates.manage",  # it shows personal data to anybody
         *(

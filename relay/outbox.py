@@ -18,6 +18,7 @@ from contracts.ids import CORE_QUEUE, parts
 from domain import places
 from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, TooLarge, Unavailable
 from domain.quoting import storable_text
+from firm import challenges
 from firm import venue_limits as limits
 from firm.desk.in_force import in_force
 from ports.floors import HoldsFloors
@@ -176,6 +177,7 @@ class OutboxDispatcher:
             outbox.SIGNAL: self._signal,
             outbox.LOCK: self._lock,
             outbox.RESUME: self._resume,
+            outbox.FREEZE: self._freeze,
             outbox.MAIL: self._send_mail,
             outbox.BULK_MAIL: self._send_mail,
             outbox.DESK: self._copy_ticket,
@@ -309,6 +311,17 @@ class OutboxDispatcher:
             )
         return _DONE
 
+    async def _freeze(self, message: OutgoingMessage) -> Delivery:
+        """Disables trading and leaves open positions alone. A freeze that has ended meanwhile disables nothing."""
+        account_id = str(message.payload["account_id"])
+        platform, account = await self._account(message)
+        async with self._db.transaction() as session:
+            binds = await suspensions.binds_account(session, account_id)
+            if not binds or not await deliveries.is_active(session, account_id):
+                return _DONE
+        await platform.set_trading(account.login, key=message.key, enabled=False)
+        return _DONE
+
     async def _resume(self, message: OutgoingMessage) -> Delivery:
         """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the
         platform without the outbox, so a late resume may arrive after the next lock. Without an offence a person has
@@ -321,6 +334,8 @@ class OutboxDispatcher:
                 return _DONE
             if not offence_id and await deliveries.is_paused_now(session, account_id):
                 return _DONE
+            if await challenges.verdict_waits(session, account_id):
+                return _DONE  # a breach or a pass ends the account: open positions of a frozen one still make them
             if await suspensions.binds_account(session, account_id):
                 return _DONE  # whoever ends the suspension lets it trade
             if await changing.is_under_way(session, account_id):

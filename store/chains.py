@@ -28,10 +28,11 @@ async def onward_from(session: AsyncSession, challenge_ids: Collection[str]) -> 
     return chain
 
 
-def back_query(challenge_id: Param[str]) -> Select[tuple[str]]:
-    """The ids that `back_from` returns, in no order, as a part of another query."""
+def back_query(challenge_id: Param[str], name: str = "challenges_back") -> Select[tuple[str]]:
+    """The ids that `back_from` returns, in no order, as a part of another query. `name`: of that part, unlike all
+    others of the statement."""
     first = select(Challenge.id, Challenge.replaces).where(Challenge.id == challenge_id)
-    chain = first.cte("challenges_back", recursive=True)
+    chain = first.cte(name, recursive=True)
     older = select(Challenge.id, Challenge.replaces).where(Challenge.id == chain.c.replaces)
     return select(chain.union(older).c.id)
 

@@ -22,6 +22,7 @@ CREDENTIALS: Final = "venue.credentials"
 CLOSE: Final = "venue.close"
 RESET: Final = "venue.reset_balance"
 RESUME: Final = "venue.resume"
+FREEZE: Final = "venue.freeze"
 MAIL: Final = "mail.send"
 DESK: Final = "desk.copy"
 BULK_MAIL: Final = "mail.bulk"  # what nobody waits for: it holds up neither other mail nor a lock

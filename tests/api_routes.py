@@ -21,6 +21,7 @@ CERTIFICATE = derived_id("crt", "one")
 KEY, ENDPOINT, EVENT = derived_id("key", "one"), derived_id("whk", "one"), derived_id("evt", "one")
 NOTIFICATION = derived_id("ntf", "one")
 MAIL, FILE = derived_id("ima", "one"), derived_id("att", "one")
+ON_PAGES_ONLY = {"workflows.content"}  # a part of an answer
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
 MESSAGE = derived_id("msg", "one")
@@ -88,6 +89,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/v1/certificates", {"kind": "payout", "subject": PAYOUT}, "certificates.manage"),
     ("POST", f"/v1/certificates/{CERTIFICATE}/renew", {"name": "none"}, "certificates.manage"),
     ("POST", f"/v1/certificates/{CERTIFICATE}/revoke", None, "certificates.manage"),
+    ("GET", "/v1/accounts/{acc}/possible-actions", None, "accounts.actions"),
+    ("POST", "/v1/accounts/{acc}/freeze", REASON, "accounts.freeze"),
+    ("POST", "/v1/accounts/{acc}/thaw", REASON, "accounts.thaw"),
+    ("POST", "/v1/accounts/{acc}/notes", {"body": "Rang twice."}, "accounts.note"),
     ("GET", "/v1/accounts/{acc}/credentials", None, "accounts.read"),
     ("POST", "/v1/accounts/{acc}/credentials/show", None, "credentials.show"),
     ("POST", "/v1/accounts/{acc}/credentials/reset", REASON, "credentials.reset"),
@@ -99,6 +104,9 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/breaches/{brc}", None, "breaches.read"),
     ("GET", "/v1/proofs/{prf}", None, "breaches.read"),
     ("POST", "/v1/breaches/{brc}/disputes", {"statement": "no"}, "disputes.open"),
+    ("GET", "/v1/challenges/{chl}/workflow", None, "workflows.read"),
+    ("GET", "/v1/payouts/{pay}/workflow", None, "workflows.read"),
+    ("GET", "/v1/disputes/{dsp}/workflow", None, "workflows.read"),
     ("GET", "/v1/payouts", None, "payouts.read"),
     ("GET", "/v1/payouts/{pay}", None, "payouts.read"),
     ("POST", "/v1/payouts/{pay}/approve", REASON, "payouts.decide"),

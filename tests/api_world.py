@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.calendars import known_venues
 from adapters.payments.sandbox import SandboxPayments
@@ -79,7 +80,7 @@ class FakeTemporal:
     async def check_health(self, *, timeout: timedelta | None) -> bool:
         return not self.down
 
-    def get_workflow_handle(self, workflow_id: str) -> WorkflowHandle:
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> WorkflowHandle:
         return _Handle(self, workflow_id)
 
     def refuse(self, workflow_id: str, error: PropOSError) -> None:
@@ -101,6 +102,9 @@ class _Handle:
             raise self.temporal.errors[self.workflow_id]
         answer = self.temporal.answers[self.workflow_id](update, arg)
         return answer if isinstance(answer, dict) else await answer
+
+    def fetch_history_events(self, **_: object) -> Any:
+        raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
 
 
 class FakePayments(UnusedProvider):

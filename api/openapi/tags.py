@@ -25,6 +25,8 @@ _CHAPTERS: Final = {
     "sign-ins": "Your own sign-ins, password and e-mail address.",
     "factors": "Your own passkeys, authenticator app and recovery codes; step-ups.",
     "programs": "API keys, endpoints of webhooks, business events.",
+    "certificates": "Public pages by which traders show what they passed or were paid.",
+    "notifications": "What people are told, in a list and by mail, and their choices.",
     "webhooks": "What payment providers, mail servers and ticket desks send. Signed by them.",
     "health": "Whether the process is there and can work.",
 }

@@ -102,7 +102,7 @@ class DoubtView(View):
 class RefusalView(View):
     """Why no order is possible on the account. `code` is stable."""
 
-    code: Literal["account_not_active", "account_paused", "balance_being_reset"]
+    code: Literal["account_not_active", "account_frozen", "account_paused", "balance_being_reset"]
     sentence: str
 
 

@@ -1,5 +1,7 @@
 """Accounts: the list with live rooms, and the account page."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,13 +16,15 @@ from console.lists import choices_of, table_of
 from console.pages import credentials, my_account
 from console.pages.orders import CHOICES
 from console.present import account as present
-from console.present.curve import RANGES, curve
+from console.present.curve import POINTS, RANGES, Shown, curve
 from console.queries import accounts
 from console.views.account import AccountPage
 from console.views.frame import Crumb
+from domain.account_actions import Action
 from domain.approvals import PEOPLE
 from domain.errors import BadInput
 from firm import growth, platform_changes
+from front import account_actions
 from front.lacks import lacks_of
 from front.lists import asked_from
 from front.permissions import may
@@ -32,6 +36,7 @@ from store.read.timeline import KINDS
 
 _EVERYBODY = PEOPLE
 _PAGE = 50
+_NARROWEST = 200  # pixels
 
 
 class _Change(BaseModel):
@@ -85,20 +90,29 @@ class AccountPages:
 
     async def show(self, request: Request) -> HTMLResponse:
         name, shown = _range(request), request.query_params.get("show")
-        tag = shown if shown in KINDS else None
+        tag, older = shown if shown in KINDS else None, request.query_params.get("older")
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             if visit.viewer.is_trader:
                 return await my_account.page(self._desk, visit, account_id, request, name, tag)
-            page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
+            page = await present.page(visit.session, visit.scope, visit.actor, account_id, tag, older)
             crumbs = [Crumb("Accounts", "/accounts"), Crumb(page.account.number)]
             extra: dict[str, Any] = {}
             checks = page.account.status == "active" and may(visit.actor, "orders.check")
             extra["order_choices"] = tuple(CHOICES) if checks else ()
             extra |= await credentials.of_account(visit, self._desk, page.account)
             extra["targets"] = self._targets(visit, page)
+            extra["menu"] = await self._menu(visit, page)
             extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
-            return await visit.render("account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **extra)
+            return await visit.render(
+                "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, older=older, **extra
+            )
+
+    async def _menu(self, visit: Visit, page: AccountPage) -> Sequence[Action]:
+        """The actions that this person's role allows, also those that cannot be done now."""
+        if not may(visit.actor, "accounts.actions"):
+            return ()
+        return await account_actions.possible(visit.session, self._desk.deps, page.account, visit.actor)
 
     def _targets(self, visit: Visit, page: AccountPage) -> list[str]:
         """The platforms that this person may propose for the account."""
@@ -148,12 +162,24 @@ class AccountPages:
     async def curve(self, request: Request) -> JSONResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            data = await curve(visit.session, visit.scope, account_id, _range(request))
+            data = await curve(visit.session, visit.scope, account_id, _shown(request))
             return JSONResponse(data, headers=templating.HEADERS)
 
 
 def _is_number(part: str) -> bool:
     return part.isdecimal() and len(part) <= 12
+
+
+def _shown(request: Request) -> Shown:
+    """The range, or the part of it that was zoomed in on (`from` and `to`, in seconds), as wide as the picture."""
+    asked = request.query_params
+    given = {name: asked.get(name, "") for name in ("from", "to", "width")}
+    for name, text in given.items():
+        if text and not (text.isdecimal() and len(text) <= 10):
+            raise BadInput(f"{name} is no number.", field=name, remedy="Give whole seconds, or whole pixels.")
+    since, until = (datetime.fromtimestamp(int(given[name]), UTC) if given[name] else None for name in ("from", "to"))
+    width = min(max(int(given["width"] or POINTS), _NARROWEST), POINTS)
+    return Shown(_range(request), since, until, width)
 
 
 def _range(request: Request) -> str:

@@ -6,6 +6,7 @@ from fastapi.responses import HTMLResponse
 from console.desk import Desk
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
+from front.permissions import may
 from store.read import challenges
 
 
@@ -21,4 +22,5 @@ class ChallengePages:
         async with self._desk.visit(request, PEOPLE) as visit:
             row = await challenges.one(visit.session, visit.scope, request.path_params["ref"])
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Challenges", "/challenges")
-            return await visit.render("challenge.html", [home, Crumb("Challenge")], challenge=row)
+            workflow = may(visit.actor, "workflows.read")
+            return await visit.render("challenge.html", [home, Crumb("Challenge")], challenge=row, workflow=workflow)

@@ -14,7 +14,9 @@ from console.pages import my_payout
 from console.present.subjects import view_of
 from console.views.frame import Crumb
 from contracts.messages import DecisionResult
+from front.permissions import may
 from front.subjects.subject import Subject
+from front.workflow_history import WORKFLOWS
 from store.read import work_history
 
 # States that do not say by their name what happens next.
@@ -40,8 +42,9 @@ class DecisionPages:
                 item = deciding.offered(self._desk, item)
                 staff = not visit.viewer.is_trader
                 worked = await work_history.of(visit.session, subject.name, item.subject_id) if staff else []
+                workflow = subject.name in WORKFLOWS and may(visit.actor, "workflows.read")
                 crumbs = [_above(visit, subject), Crumb(item.title)]
-                return await visit.render("decision.html", crumbs, item=item, worked=worked)
+                return await visit.render("decision.html", crumbs, item=item, worked=worked, workflow=workflow)
 
         return show
 

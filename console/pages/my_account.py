@@ -34,7 +34,9 @@ _MONTH_HELP: Final = "Write it like 2026-03."
 
 async def page(desk: Desk, visit: Visit, account_id: str, request: Request, name: str, tag: str | None) -> HTMLResponse:
     """The start of an account's pages. `name`: the range of the curve; `tag`: one kind of timeline entries."""
-    found = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
+    found = await present.page(
+        visit.session, visit.scope, visit.actor, account_id, tag, request.query_params.get("older")
+    )
     account, calendars = found.account, desk.deps.calendars
     values: dict[str, Any] = {
         "page": found,

@@ -41,12 +41,13 @@ class RecordPages:
         router.add_api_route("/search", self.search, methods=["GET"], response_model=None)
 
     async def risk(self, request: Request) -> HTMLResponse:
-        window = Window(limit=_SHOWN)
+        at = {name: request.query_params.get(name) for name in ("disputes", "reviews")}
         async with self._desk.visit(request) as visit:
-            named = (await cases.page(visit.session, window)).items
+            named = (await cases.page(visit.session, Window(limit=_SHOWN))).items
             known = await in_texts(visit.session, [row.sentence for row in named])
-            disputed = (await disputes.page(visit.session, visit.scope, window)).items
-            doubts = (await reviews.page(visit.session, window)).items
+            dispute_page = await disputes.page(visit.session, visit.scope, Window(limit=_SHOWN, cursor=at["disputes"]))
+            review_page = await reviews.page(visit.session, Window(limit=_SHOWN, cursor=at["reviews"]))
+            disputed, doubts = dispute_page.items, review_page.items
             asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
             return await visit.render(
                 "risk.html",
@@ -80,6 +81,8 @@ class RecordPages:
                 ],
                 reviews=[(row, _one_line(row.detail)) for row in doubts if row.kind != DOUBTFUL_BREACH],
                 may_close=permissions.may(visit.actor, "reviews.close"),
+                at=at,
+                older={"disputes": dispute_page.next_cursor, "reviews": review_page.next_cursor},
             )
 
     async def close_review(self, request: Request) -> Response:

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.addresses import href
-from console.formats import countdown, digits, plain_money, words
+from console.addresses import href, page_of_id
+from console.formats import countdown, digits, words
+from console.present import account_parts as parts
 from console.views.account import AccountPage, DayRow, Gauge, WallPanel
 from console.views.parts import Entry, Link
+from domain.approvals import Actor
 from domain.money import Money
 from domain.venue_accounts import LIMIT_WORDS
 from store.models import Trader
@@ -47,7 +50,7 @@ _TIMELINE: Final = 40
 
 
 async def page(
-    session: AsyncSession, scope: Scope, account_id: str, shown: str | None, older: str | None = None
+    session: AsyncSession, scope: Scope, actor: Actor, account_id: str, shown: str | None, older: str | None = None
 ) -> AccountPage:
     """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all;
     `older`: the cursor of an earlier page of them."""
@@ -63,7 +66,7 @@ async def page(
         live,
         actions=await case_actions.of_account(session, account_id),
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
-        timeline=[entry(row) for row in happened.items],
+        timeline=[entry(row, staff=scope.staff) for row in happened.items],
         older=happened.next_cursor,
         move=await _move(session, scope, account_id),
         wall=await _wall(session, account) if scope.staff else None,
@@ -76,10 +79,9 @@ async def page(
             for row in challenge.accounts
             if row.account_id != account_id
         ],
-        payouts=[
-            Link(plain_money(Money(minor=row.sent_minor, currency=row.currency)), href("payout", row.id), row.state)
-            for row in paid
-        ],
+        payouts=[parts.payout_line(row) for row in paid],
+        money=await parts.money(session, account_id) if scope.staff else (),
+        linked=await parts.linked(session, actor, account_id) if scope.staff else (),
         tickets=[Link(row.subject, href("ticket", row.id), row.state) for row in asked],
         decisions=[
             Link(
@@ -144,6 +146,8 @@ async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> Ac
         reset_words=reset_words(account),
         gauges=gauges(account, breach),
         breach=breach,
+        positions=await parts.positions(session, scope, account),
+        frozen=await parts.freeze_notice(session, scope, account),
     )
 
 
@@ -246,26 +250,41 @@ _TONES: Final = {
     "warning": "warn",
     "decision": "info",
     "case_opened": "warn",
+    "frozen": "warn",
+    "thawed": "ok",
+    "note": "info",
 }
-_SUBJECTS: Final = {"payout", "dispute", "ticket"}
+_SUBJECTS: Final = ("payout", "dispute", "ticket", "case", "review", "challenge")
+_LABELS: Final = {"move_proposed": "move", "moved": "move", "place": "platform"}
 
 
-def entry(row: TimelineEntry) -> Entry:
-    """One line of the timeline with the page it leads to."""
+def entry(row: TimelineEntry, *, staff: bool) -> Entry:
+    """One line of the timeline, with the page of what happened and its proof."""
     subject = row.what.removesuffix("_opened")
-    if row.proof_id:
-        where, link = f"/proofs/{row.proof_id}", "proof"
-    elif subject in _SUBJECTS or subject == "case":
-        where, link = href(subject, row.ref), "open"
-    else:
-        where, link = None, ""
+    where, link = _page(row, subject, staff=staff)
     moves = row.amount_minor is not None and row.amount_minor != 0
     return Entry(
         at=row.at,
-        kind=words(subject),
+        kind=words(_LABELS.get(subject, subject)),
         text=row.words.partition(", ")[0] if row.what == "deal" and moves else row.words,
         amount=Money(minor=row.amount_minor or 0, currency=row.currency) if moves else None,
         href=where,
         link=link,
         tone=_TONES.get(row.what, "mute"),
+        proof=f"/proofs/{row.proof_id}" if row.proof_id else None,
     )
+
+
+def _page(row: TimelineEntry, subject: str, *, staff: bool) -> tuple[str | None, str]:
+    """The page of what happened, with the name of the link. Raw records are for staff."""
+    if subject in _SUBJECTS:
+        return href(subject, row.ref), "open"
+    if not staff:
+        return None, ""
+    if row.what == "deal":
+        return f"/deals?q={quote(row.ref)}", "record"
+    if row.what == "decision":
+        return page_of_id(row.ref), "open"
+    if row.what in ("moved", "move_proposed"):
+        return href("account_move", row.ref), "open"
+    return None, ""

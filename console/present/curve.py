@@ -6,6 +6,7 @@ positions is its balance; that of one with positions is not known, and the curve
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +40,24 @@ class Point(NamedTuple):
     balance: int
 
 
-async def curve(session: AsyncSession, scope: Scope, account_id: str, name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Shown:
+    """What of an account's curve is drawn: one of RANGES, or `since` to `until` of it. `width`: of the picture, in
+    pixels."""
+
+    name: str
+    since: datetime | None = None
+    until: datetime | None = None
+    width: int = POINTS
+
+
+def step_minutes(since: datetime, until: datetime, width: int) -> int:
+    """Returns how many minutes one point stands for, so that there are not more points than pixels."""
+    minutes = max(0, (until - since) // _MINUTE)
+    return max(1, -(-minutes // max(1, width)))
+
+
+async def curve(session: AsyncSession, scope: Scope, account_id: str, shown: Shown) -> dict[str, Any]:
     """Columns of one range: times in whole seconds UTC, money in major units (for drawing alone), null for equity in a
     gap. Raises NotFound.
 
@@ -47,31 +65,48 @@ async def curve(session: AsyncSession, scope: Scope, account_id: str, name: str)
     breaches as marks.
     """
     account = await accounts.one(session, scope, account_id)
-    until = account.ended_at or account.market_time
-    since = until - _SPANS[name] if name in _SPANS else account.opened_at
-    bars = await market.curve(session, account_id, since=since)
+    end = account.ended_at or account.market_time
+    until = min(end, shown.until) if shown.until else end
+    since = shown.since or (end - _SPANS[shown.name] if shown.name in _SPANS else account.opened_at)
+    step = 1 if since is None else step_minutes(max(since, account.opened_at or since), until, shown.width)
+    upto = until if shown.until else None
+    bars = await market.curve(session, account_id, since=since, until=upto, step=step)
     days = await market.days(session, account_id)
-    deals = (await market.deals(session, account_id, Window(limit=_MARKS))).items
+    deals = (await market.deals(session, account_id, Window(limit=_MARKS), since=since, until=upto)).items
     broken = (await breaches.page(session, scope, Window(limit=20), account_id=account_id)).items
     balance = account.balance_minor
     if not bars and since is not None and balance is not None and not account.open_positions:
         found = [_still(at, balance) for at in sorted({max(since, account.opened_at or since), until})]
     else:
-        found = points(bars, until, POINTS)
+        found = points(bars, until, shown.width)
     return columns(account, with_resets(found, (day.reset_at for day in days)), days, deals, broken)
 
 
 def points(bars: Sequence[BarView], until: datetime, count: int) -> list[Point]:
-    """Returns at most about `count` points of bars, no low or high lost, with gaps where nothing is known. The last one
-    is at `until` if the account has no positions by then."""
+    """Returns few points of bars, no low or high lost, with gaps where nothing is known: `count`, and at most as many
+    again for gaps. The last one is at `until` if the account has no positions by then."""
     found: list[Point] = []
-    size = max(1, -(-len(bars) // count))
-    runs = list(_runs(bars))
+    size = max(1, -(-len(bars) // max(1, count)))
+    runs = list(_runs(bars)) if size == 1 else _merged_runs(list(_runs(bars)), size)
     for number, run in enumerate(runs):
-        groups = (run[index : index + size] for index in range(0, len(run), size))
+        groups = [run[index : index + size] for index in range(0, len(run), size)]
         found += [_merged(group) for group in groups]
         found += _between(run[-1], runs[number + 1][0].minute - _MINUTE if number + 1 < len(runs) else until)
+    if found and found[0].at > bars[0].minute:  # the picture, and each floor in it, begins with the first tick
+        first = bars[0]
+        found.insert(0, Point(first.minute, first.low_minor, first.close_minor, first.high_minor, first.balance_minor))
     return found
+
+
+def _merged_runs(runs: Sequence[Sequence[BarView]], size: int) -> list[Sequence[BarView]]:
+    """Puts short runs together until each has `size` bars: the gaps between them are narrower than one point."""
+    found: list[list[BarView]] = []
+    for run in runs:
+        if found and len(found[-1]) < size:
+            found[-1].extend(run)
+        else:
+            found.append(list(run))
+    return list(found)
 
 
 def with_resets(found: Sequence[Point], resets: Iterable[datetime]) -> list[Point]:
@@ -155,7 +190,12 @@ def columns(
             if found and first <= deal.at <= last + _MINUTE
         ],
         "breaches": [
-            {"at": _seconds(row.occurred_at), "equity": major(row.equity_minor), "rule": words(row.rule_id)}
+            {
+                "at": _seconds(row.occurred_at),
+                "equity": major(row.equity_minor),
+                "rule": words(row.rule_id),
+                "proof": f"/proofs/{row.proof_id}",
+            }
             for row in broken
         ],
     }

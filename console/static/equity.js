@@ -58,11 +58,33 @@ function marks(curve) {
   };
 }
 
+/** Each breach is a link to its proof, over its mark. The page names the same proof in a line below the picture. */
+function proofs(curve) {
+  return (u) => {
+    u.over.querySelectorAll("a.breach-mark").forEach((old) => old.remove());
+    for (const breach of curve.breaches) {
+      if (breach.at < u.scales.x.min || breach.at > u.scales.x.max) continue;
+      const link = document.createElement("a");
+      link.className = "breach-mark";
+      link.href = breach.proof;
+      link.title = `Proof of the breach: ${breach.rule}`;
+      link.tabIndex = -1;
+      link.style.left = `${u.valToPos(breach.at, "x") - 12}px`;
+      link.style.top = `${u.valToPos(breach.equity, "y") - 12}px`;
+      u.over.append(link);
+    }
+  };
+}
+
 function label(u, text, x, y, colour, align) {
   const { ctx } = u;
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textAlign = align;
   ctx.textBaseline = "bottom";
+  const width = ctx.measureText(text).width + 6 * devicePixelRatio;
+  const height = 14 * devicePixelRatio;
+  ctx.fillStyle = tint(css("--raised"), 82); // what is below stays in sight and does not disturb the text
+  ctx.fillRect(align === "right" ? x - width + 3 * devicePixelRatio : x - 3 * devicePixelRatio, y - height, width, height);
   ctx.fillStyle = colour;
   ctx.fillText(text, x, y);
 }
@@ -86,17 +108,21 @@ function floorLabels(curve) {
   };
 }
 
+const least = (values) => values.reduce((found, value) => (value !== null && value < found ? value : found), Infinity);
+const most = (values) => values.reduce((found, value) => (value !== null && value > found ? value : found), -Infinity);
+
 /** Room for the curve: floors far below it would press it flat, so that only near ones widen the picture. */
 function span(curve) {
-  const known = (values) => values.filter((value) => value !== null);
-  const bottom = Math.min(...known(curve.low), ...known(curve.equity));
-  const top = Math.max(...known(curve.high), ...known(curve.equity));
+  const bottom = Math.min(least(curve.low), least(curve.balance));
+  const top = Math.max(most(curve.high), most(curve.balance));
   const height = Math.max(top - bottom, 1);
-  const floors = curve.floors.flatMap((floor) => floor.values);
-  const nearest = Math.max(...curve.floors.map((floor) => Math.min(...floor.values)));
+  const floors = curve.floors.flatMap((floor) => [least(floor.values), most(floor.values)]);
+  const nearest = most(curve.floors.map((floor) => least(floor.values)));
   const near = floors.filter((value) => value >= Math.min(nearest, bottom - 1.2 * height) && value >= bottom - 4 * height);
   const low = Math.min(bottom, ...near);
-  return [low - 0.1 * (top - low), Math.max(top, ...near) + 0.06 * (top - low)];
+  const high = Math.max(top, ...near);
+  const room = Math.max(high - low, 1);
+  return [low - 0.12 * room, high + 0.06 * room];
 }
 
 /** 24-hour clock; the date stands below the first mark of each day. */
@@ -111,7 +137,8 @@ function times(u, splits) {
   });
 }
 
-function options(curve, holder, note) {
+function options(curve, holder, note, zoom) {
+  const bounds = span(curve);
   const grid = { stroke: css("--line"), width: 1 };
   const floorSeries = curve.floors.map((floor) => ({
     label: floor.label,
@@ -119,7 +146,7 @@ function options(curve, holder, note) {
     width: 1,
     dash: [4, 3],
     fill: (u) => tint(css("--bad"), 5),
-    fillTo: () => span(curve)[0],
+    fillTo: () => bounds[0],
     paths: uPlot.paths.stepped({ align: 1 }),
     points: { show: false },
   }));
@@ -127,8 +154,8 @@ function options(curve, holder, note) {
     width: holder.clientWidth,
     height: 320,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: () => span(curve) } },
+    cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
+    scales: { y: { range: () => bounds } },
     axes: [
       {
         stroke: css("--muted"), grid: { show: false }, ticks: { show: false }, font: "11px system-ui, sans-serif",
@@ -150,7 +177,8 @@ function options(curve, holder, note) {
     ],
     bands: [{ series: [1, 2], fill: tint(css("--accent"), 16) }],
     hooks: {
-      draw: [resets(curve), marks(curve), floorLabels(curve)],
+      draw: [resets(curve), marks(curve), floorLabels(curve), proofs(curve)],
+      setSelect: [(u) => u.select.width > 4 && zoom(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"))],
       setCursor: [
         (u) => {
           const at = u.cursor.idx;
@@ -172,26 +200,66 @@ function describe(curve, data, at) {
   return parts.join("  ·  ");
 }
 
+async function load(holder, from, to) {
+  const address = new URL(holder.dataset.curve, document.baseURI);
+  address.searchParams.set("width", String(Math.max(200, Math.round(holder.clientWidth))));
+  if (from !== undefined) {
+    address.searchParams.set("from", String(Math.floor(from)));
+    address.searchParams.set("to", String(Math.ceil(to)));
+  }
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  return answer.ok ? answer.json() : null;
+}
+
 export async function drawEquity(holder) {
   const note = holder.parentElement.querySelector(".note");
   note.dataset.idle = note.textContent;
-  const answer = await fetch(holder.dataset.curve, { headers: { Accept: "application/json" } });
-  if (!answer.ok) {
+  const whole = await load(holder);
+  if (whole === null) {
     note.textContent = "The curve could not be loaded. Reload the page; the table below reads the same data.";
     return;
   }
-  const curve = await answer.json();
-  let plot = null;
-  const draw = () => {
-    plot?.destroy();
-    const data = [curve.at, curve.high, curve.low, curve.equity, curve.balance, ...curve.floors.map((f) => f.values)];
-    plot = new uPlot(options(curve, holder, note), data, holder);
-    holder.dataset.drawn = String(curve.at.length);
-  };
-  if (curve.at.length === 0) {
+  if (whole.at.length === 0) {
     note.textContent = "No minute of this account has been recorded in this range yet.";
     return;
   }
+  let [plot, curve] = [null, whole];
+  const draw = () => {
+    plot?.destroy();
+    const data = [curve.at, curve.high, curve.low, curve.equity, curve.balance, ...curve.floors.map((f) => f.values)];
+    plot = new uPlot(options(curve, holder, note, zoom), data, holder);
+    plot.over.addEventListener("dblclick", all);
+    holder.dataset.drawn = String(curve.at.length);
+  };
+  const all = () => {
+    curve = whole;
+    draw();
+  };
+  const zoom = async (from, to) => {
+    const [first, last] = [whole.at[0], whole.at.at(-1)];
+    const part = to - from < 180 ? null : await load(holder, Math.max(first, from), Math.min(last, to));
+    if (part !== null && part.at.length > 1) curve = part;
+    draw();
+  };
+  const keys = {
+    "+": (min, max) => zoom(min + (max - min) / 4, max - (max - min) / 4),
+    "-": (min, max) => zoom(min - (max - min) / 2, max + (max - min) / 2),
+    0: all,
+    ArrowLeft: () => point(-1),
+    ArrowRight: () => point(1),
+  };
+  const point = (by) => {
+    const now = plot.cursor.idx ?? curve.at.length - 1;
+    const next = Math.max(0, Math.min(curve.at.length - 1, now + by));
+    plot.setCursor({ left: plot.valToPos(curve.at[next], "x"), top: plot.over.clientHeight / 2 });
+  };
+  holder.addEventListener("keydown", (event) => {
+    const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
+    if (act === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act(plot.scales.x.min, plot.scales.x.max);
+  });
   draw();
   document.addEventListener("propos:theme", draw);
   new ResizeObserver(() => plot.setSize({ width: holder.clientWidth, height: 320 })).observe(holder);

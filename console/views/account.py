@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from console.views.parts import Entry, Link
+from console.views.parts import Entry, Link, SumLine
 from domain.money import Money
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
@@ -93,6 +93,49 @@ class WallPanel:
 
 
 @dataclass(frozen=True)
+class PositionRow:
+    """An open position. `result`: None when its price is not known now."""
+
+    symbol: str
+    side: str
+    lots: str
+    open_price: str
+    opened_at: datetime | None
+    result: Money | None
+
+
+@dataclass(frozen=True)
+class PayoutLine:
+    """A payout of the account by the amount that the trader receives, with how that amount comes about."""
+
+    sent: Money
+    href: str
+    state: str
+    requested_at: datetime
+    lines: Sequence[SumLine]
+
+
+@dataclass(frozen=True)
+class MoneyRow:
+    """A transaction of the firm's books. `balance`: all of them up to here."""
+
+    at: datetime
+    kind: str
+    href: str
+    amount: Money
+    balance: Money
+
+
+@dataclass(frozen=True)
+class FreezeNotice:
+    """`by` and `reason` are for staff, and empty for a trader."""
+
+    since: datetime
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class AccountPage:
     """The heart of the console: `account` is the shared read model, everything else is derived from it."""
 
@@ -105,7 +148,11 @@ class AccountPage:
     timeline: Sequence[Entry] = ()
     older: str | None = None
     siblings: Sequence[Link] = ()
-    payouts: Sequence[Link] = ()
+    payouts: Sequence[PayoutLine] = ()
+    positions: Sequence[PositionRow] = ()
+    money: Sequence[MoneyRow] = ()
+    linked: Sequence[Link] = ()
+    frozen: FreezeNotice | None = None
     tickets: Sequence[Link] = ()
     decisions: Sequence[Link] = ()
     warnings: Sequence[WarningView] = ()

@@ -9,7 +9,7 @@ from domain.money import Money
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a timeline."""
+    """One line of a timeline. `href`: the page of what happened, named `link`; `proof`: that of its proof sheet."""
 
     at: datetime
     kind: str
@@ -18,6 +18,7 @@ class Entry:
     href: str | None = None
     link: str = ""
     tone: str = "mute"
+    proof: str | None = None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class RiskFacts(BaseModel):
     challenge_state: str
     identity: str
     account_status: str = "active"
+    frozen: bool = False
     breaches: tuple[str, ...] = ()
     open_reviews: tuple[str, ...] = ()
     levels_beyond: tuple[str, ...] = ()
@@ -178,6 +179,8 @@ def _hold_reasons(facts: RiskFacts) -> list[str]:
         holds += [words.rstrip(".") for words in facts.levels_beyond]
         if facts.account_status != "active":
             holds.append(f"the account is {name(facts.account_status)}")
+        elif facts.frozen:
+            holds.append("a person has frozen the account")
     holds += [f"review {review} is open: {what}" for review, what in facts.open_payment_reviews.items()]
     holds += [f"chargeback {each} of {challenge} is not decided" for each, challenge in facts.open_chargebacks.items()]
     if facts.identity != "verified":
@@ -222,7 +225,7 @@ def risk_checks(facts: RiskFacts) -> dict[str, dict[str, object]]:
             " ".join(f"Breach {breach} is on the record." for breach in facts.breaches)
             or "No breach of the account is on the record.",
         ),
-        "account": _check(facts.account_status == "active", f"The account is {name(facts.account_status)}."),
+        "account": _account_check(facts),
         "reviews": _check(
             not facts.open_reviews,
             " ".join(f"Review {review} is open." for review in facts.open_reviews)
@@ -253,6 +256,13 @@ def risk_checks(facts: RiskFacts) -> dict[str, dict[str, object]]:
         **({"transfer": _check(False, halted)} if facts.halted else {}),
         **({"transfer": _check(False, has_left(facts.transfers_out))} if facts.transfers_out else {}),
     }
+
+
+def _account_check(facts: RiskFacts) -> dict[str, object]:
+    active = facts.account_status == "active"
+    if active and facts.frozen:
+        return _check(False, "A person has frozen the account. Nothing is paid out until it is thawed.")
+    return _check(active, f"The account is {name(facts.account_status)}.")
 
 
 def _reading_check(facts: RiskFacts) -> dict[str, object]:

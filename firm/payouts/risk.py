@@ -14,7 +14,7 @@ from domain.products.product import Product
 from firm import beneficiaries, chargebacks, payment_reviews, screening
 from firm.payouts import account as payout_account
 from firm.payouts import attempts, conversions, deducted, policies, readings, row
-from store import clock, products, rows, surveillance
+from store import clock, products, rows, surveillance, suspensions
 from store.clock import market_now
 from store.models import Account, AccountLive, Beneficiary, Dispute, Payout, Trader
 from store.read.named import written
@@ -37,6 +37,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
     return RiskFacts(
         challenge_state=challenge.state,
         account_status=account.status,
+        frozen=bool(found["frozen"]),
         breaches=_ids(found["breaches"]),
         open_reviews=payout_account.named_reviews((each["id"], each["kind"]) for each in found["reviews"]),
         levels_beyond=_levels_beyond(payout, account, product, live, found),
@@ -156,6 +157,7 @@ _ON_RECORD: Final = ManyRows(
     money=payout_account.newer_money_query(bindparam("account"), bindparam("checkpoint")),
     left=payout_account.left_query(bindparam("account"), bindparam("hold"), bindparam("forfeit")),
     breaches=payout_account.breaches_query(bindparam("account")),
+    frozen=suspensions.freeze_query(bindparam("challenge")),
     reviews=payout_account.open_reviews_query(bindparam("account")),
     cases=surveillance.holding_query(bindparam("challenge")),
     denied=surveillance.denied_query(bindparam("payout")),

@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.products.second_wall import NO_FLOORS, VenueFloors, VenueMeaning, floors_json
 from domain.venue_accounts import AtVenue, Lots, OnRecord, SentLimits, VenueBreak, findings, total
-from firm import challenges, reviews, venue_limits
+from firm import reviews, trading_pauses, venue_limits
 from firm.reconciliation.balances import agree, note
-from store import changing, deliveries, stops, suspensions
 from store import venue_limits as kept
 from store.models import Account, ReconciliationBreak, Review
 from store.reconciliation.venue import RecordedAccount
@@ -72,16 +71,11 @@ async def _limits(session: AsyncSession, row: RecordedAccount) -> SentLimits | N
 
 async def _pauses(session: AsyncSession, row: RecordedAccount, platform: str) -> str:
     """Why an active account may not trade for now; empty if nothing is known."""
-    if await suspensions.binds(session, row.challenge_id):
-        return "a payment is charged back"
-    if await deliveries.is_paused_now(session, row.id):
-        return "it is paused until the next reset"
-    if await changing.is_under_way(session, row.id):
-        return "it goes to another platform"
-    if await stops.stops_account(session, platform, row.product):
-        return "trading at its platform is stopped"
-    if await challenges.verdict_waits(session, row.id):
-        return "a breach or a pass is being carried out"
+    found = await trading_pauses.reasons(
+        session, account_id=row.id, challenge_id=row.challenge_id, platform=platform, product=row.product
+    )
+    if found:
+        return found[0]
     looked_at = select(Review.id).where(
         Review.account_id == row.id, Review.kind == reviews.VENUE_LOCKED, Review.status == "open"
     )

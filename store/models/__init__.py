@@ -1,5 +1,6 @@
 """The tables of the record. Money is in minor units; `*_at` is market time unless a comment says wall time."""
 
+from store.models.account_work import AccountFreeze, AccountNote
 from store.models.base import Base
 from store.models.cases import (
     Compensation,
@@ -156,9 +157,11 @@ from store.models.watch import CorrectionRow, WarningRow
 __all__ = [
     "AccessReview",
     "Account",
+    "AccountFreeze",
     "AccountLive",
     "AccountMove",
     "AccountMoveRow",
+    "AccountNote",
     "AccountPlace",
     "Alert",
     "ApiKey",

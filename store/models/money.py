@@ -343,14 +343,16 @@ class Chargeback(Base):
 
 
 class Suspension(Base):
-    """A time in which the accounts of a challenge may not trade, because a payment for it is charged back. `ended_at`
-    is None while it lasts."""
+    """A time in which the accounts of a challenge may not trade: a payment for it is charged back, or a person has
+    frozen them. `ended_at` is None while it lasts."""
 
     __tablename__ = "suspensions"
+    __table_args__ = (CheckConstraint("(chargeback_id IS NULL) <> (freeze_id IS NULL)", name="cause"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
-    chargeback_id: Mapped[str] = mapped_column(ForeignKey("chargebacks.id"), index=True)
+    chargeback_id: Mapped[str | None] = mapped_column(ForeignKey("chargebacks.id"), index=True)
+    freeze_id: Mapped[str | None] = mapped_column(ForeignKey("account_freezes.id"), index=True)
     began_at: Mapped[MarketTime]
     ended_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]

@@ -15,7 +15,7 @@ from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
 from domain.rules.evaluate import has_level
 from domain.rules.state import fresh, from_json
-from store import products
+from store import products, suspensions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
@@ -85,7 +85,8 @@ class PositionView(View):
 
 
 class AccountView(AccountRow):
-    """`time_ends_at` is the market time at which the phase times out, extensions included; None without a limit."""
+    """`time_ends_at` is the market time at which the phase times out, extensions included; None without a limit, and
+    while its time does not run. `frozen_at`: since when a person has frozen the account."""
 
     phase_name: str
     product_name: str
@@ -102,6 +103,7 @@ class AccountView(AccountRow):
     next_reset: datetime
     market_time: datetime
     open_payout_id: str | None
+    frozen_at: datetime | None
     positions: tuple[PositionView, ...]
 
 
@@ -281,6 +283,7 @@ async def view(session: AsyncSession, found: Loaded) -> AccountView:
         next_reset=terms.clock.next_reset(now),
         market_time=now,
         open_payout_id=found.open_payout_id,
+        frozen_at=await suspensions.frozen_since(session, challenge.id),
         positions=tuple(_position(position) for position in live.positions) if live else (),
     )
 

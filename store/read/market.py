@@ -6,7 +6,8 @@ Callers check first that the account may be seen.
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Integer, Row, Select, cast, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import DailySnapshot, DealRow
@@ -56,9 +57,20 @@ class DayView(View):
     floors: dict[str, Any]
 
 
-async def deals(session: AsyncSession, account_id: str, window: Window) -> Page[DealView]:
-    """Returns a page of deals, newest first."""
+async def deals(
+    session: AsyncSession,
+    account_id: str,
+    window: Window,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[DealView]:
+    """Returns a page of deals, newest first. `since` and `until` are inclusive."""
     statement = select(DealRow).where(DealRow.account_id == account_id)
+    if since is not None:
+        statement = statement.where(DealRow.at >= since)
+    if until is not None:
+        statement = statement.where(DealRow.at <= until)
     rows, cursor = await keyset(session, statement, [DealRow.id], window)
     items = tuple(
         DealView(
@@ -97,10 +109,35 @@ async def bars(
 
 
 async def curve(
-    session: AsyncSession, account_id: str, *, since: datetime | None = None, until: datetime | None = None
+    session: AsyncSession,
+    account_id: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    step: int = 1,
 ) -> tuple[BarView, ...]:
-    """Returns every bar from `since` (inclusive) to `until` (exclusive), oldest first."""
-    rows = await session.execute(_bars(account_id, since, until).order_by(ALL.c.minute))
+    """Returns every bar from `since` (inclusive) to `until` (exclusive), oldest first. `step`: in minutes; more than
+    one makes one bar of all that begin within as many, from the first to the end of the last."""
+    if step <= 1:
+        rows = await session.execute(_bars(account_id, since, until).order_by(ALL.c.minute))
+        return tuple(_bar(row) for row in rows)
+    bars = _bars(account_id, since, until).subquery("seen")
+    group = func.floor(func.extract("epoch", bars.c.minute) / (60 * step))
+
+    def last(column: Any) -> Any:
+        return func.array_agg(aggregate_order_by(column, bars.c.minute.desc()))[1]
+
+    span = func.extract("epoch", func.max(bars.c.minute) - func.min(bars.c.minute)) / 60
+    merged = select(
+        func.min(bars.c.minute).label("minute"),
+        cast(span + last(bars.c.minutes), Integer).label("minutes"),
+        func.array_agg(aggregate_order_by(bars.c.open_minor, bars.c.minute.asc()))[1].label("open_minor"),
+        func.max(bars.c.high_minor).label("high_minor"),
+        func.min(bars.c.low_minor).label("low_minor"),
+        last(bars.c.close_minor).label("close_minor"),
+        last(bars.c.balance_minor).label("balance_minor"),
+    )
+    rows = await session.execute(merged.group_by(group).order_by(group))
     return tuple(_bar(row) for row in rows)
 
 

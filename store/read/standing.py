@@ -3,14 +3,21 @@ statement, without the parts of the checkpoint that grow with the account's life
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from store.models import Account, AccountLive, EquityBar, MarketClock, ProductVersion, Shard
+from store.models import Account, AccountLive, EquityBar, MarketClock, ProductVersion, Shard, Suspension
 from store.scope import Scope
+
+_SUSPENDED: Final = (
+    select(Suspension.id)
+    .where(Suspension.challenge_id == Account.challenge_id, Suspension.ended_at.is_(None))
+    .exists()
+    .label("suspended")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class StandingRow:
     limits: dict[str, Any] | None
     paused: str | None
     resetting: str | None
+    suspended: bool
     quotes: dict[str, Any] | None
     instruments: dict[str, Any] | None
     checkpoint_at: datetime | None
@@ -68,6 +76,7 @@ async def one(
             conduct["limits"].label("limits"),
             conduct["paused"].astext.label("paused"),
             conduct["resetting"].astext.label("resetting"),
+            _SUSPENDED,
             feed["quotes"].label("quotes"),
             feed["instruments"].label("instruments"),
             Shard.checkpoint_at,

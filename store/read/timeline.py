@@ -1,6 +1,6 @@
 """The timeline of an account: events from every table, newest first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
@@ -14,7 +14,12 @@ from domain.steps import sentence
 from store import reasons
 from store.models import (
     Account,
+    AccountFreeze,
+    AccountMove,
+    AccountMoveRow,
+    AccountNote,
     AccountPlace,
+    AuditEntry,
     BalanceOperationRow,
     Breach,
     Case,
@@ -32,6 +37,7 @@ from store.models import (
     ScalingRow,
     Ticket,
     Transition,
+    User,
     WarningRow,
 )
 from store.read import warnings
@@ -117,6 +123,52 @@ def _facts(account: Account) -> list[Select[Any]]:
     ]  # fmt: skip
 
 
+def _doings(account: Account, scope: Scope) -> list[Select[Any]]:
+    """What people did about the account itself. Reasons, notes and proposals are for staff."""
+    of_challenge = AccountFreeze.challenge_id == account.challenge_id
+    began = {"reason": AccountFreeze.reason} if scope.staff else {}
+    ended = {"reason": AccountFreeze.thaw_reason} if scope.staff else {}
+    moved = select(AccountMoveRow).where(AccountMoveRow.account_id == account.id).subquery()
+    found = [
+        _source(
+            "people", "frozen", at=AccountFreeze.began_at, serial=AccountFreeze.id, ref=AccountFreeze.account_id,
+            **began,
+        ).where(of_challenge),
+        _source(
+            "people", "thawed", at=AccountFreeze.ended_at, serial=AccountFreeze.id, ref=AccountFreeze.account_id,
+            **ended,
+        ).where(of_challenge, AccountFreeze.ended_at.is_not(None)),
+        _source(
+            "rules", "moved", at=moved.c.applied_at, serial=AccountMove.id, ref=AccountMove.id,
+            version=AccountMove.to_version,
+        )
+        .select_from(AccountMove)
+        .join(moved, moved.c.move_id == AccountMove.id)
+        .where(moved.c.state == "moved", moved.c.applied_at.is_not(None)),
+        _source(
+            "venue", "credentials", at=AuditEntry.occurred_at, serial=AuditEntry.seq, ref=AuditEntry.subject_id,
+        ).where(
+            AuditEntry.subject_kind == "account", AuditEntry.subject_id == account.id,
+            AuditEntry.action == "credentials.reset",
+        ),
+    ]  # fmt: skip
+    if not scope.staff:
+        return found
+    return [
+        *found,
+        _source(
+            "people", "note", at=AccountNote.occurred_at, serial=AccountNote.id, ref=AccountNote.id,
+            reason=AccountNote.body, author=AccountNote.author_id,
+        ).where(AccountNote.account_id == account.id),
+        _source(
+            "people", "move_proposed", at=AccountMove.proposed_at, serial=AccountMove.id, ref=AccountMove.id,
+            version=AccountMove.to_version,
+        )
+        .select_from(AccountMove)
+        .join(moved, moved.c.move_id == AccountMove.id),
+    ]  # fmt: skip
+
+
 def _transitions(kind: Kind, subject: str, ids: Any) -> Select[Any]:
     return _source(
         kind, subject, at=Transition.occurred_at, serial=Transition.id, ref=Transition.subject_id,
@@ -187,6 +239,11 @@ def _breach(entry: _Entry) -> str:
     return f"{entry.title('rule')} breached: equity {entry.money('equity')}{limit}"
 
 
+def _because(done: str, entry: _Entry) -> str:
+    """With the reason, where the reader may know it."""
+    return f"{done} {entry.data['reason']}" if entry.data.get("reason") else done
+
+
 def _decision(entry: _Entry) -> str:
     """The reason of a dispute is sealed; it is read on the page of the dispute."""
     made = f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}"
@@ -213,14 +270,39 @@ _WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
     ),
     "decision": _decision,
     "review": lambda entry: f"Review ({entry.data['status']}): {REVIEW_KINDS[entry.data['review']].words}",
+    "frozen": lambda entry: _because("Frozen: trading stopped, payouts wait.", entry),
+    "thawed": lambda entry: _because("Thawed.", entry),
+    "note": lambda entry: f"{entry.data['author']}: {entry.data['reason']}",
+    "moved": lambda entry: f"The account goes on under version {entry.data['version']} of its product.",
+    "move_proposed": lambda entry: f"A move to version {entry.data['version']} was proposed.",
+    "credentials": lambda _: "A new password was asked for at the platform.",
     "ticket_opened": lambda _: "Ticket opened",
     "case_opened": lambda _: "Case opened",
 }
 
 
-def _clear(what: str, data: Mapping[str, Any], said: Mapping[str, str]) -> Mapping[str, Any]:
-    """The data with the text of a decision's reason."""
-    return {**data, "reason": said[data["reason"]]} if what == "decision" else data
+_SEALED: Final = frozenset({"decision", "frozen", "thawed", "note"})  # their reason, or text, is read in one go
+
+
+def _sealed(row: Any) -> str:
+    """The text of an entry as it is stored; empty for one without."""
+    return str((row.data or {}).get("reason") or "") if row.what in _SEALED else ""
+
+
+def _clear(row: Any, said: Mapping[str, str], names: Mapping[str, str]) -> Mapping[str, Any]:
+    """The data with the text of its reason and the name of its author."""
+    data: dict[str, Any] = dict(row.data or {})
+    if text := _sealed(row):
+        data["reason"] = said[text]
+    if "author" in data:
+        data["author"] = names.get(data["author"], "")
+    return data
+
+
+async def _names(session: AsyncSession, ids: Collection[str]) -> Mapping[str, str]:
+    if not ids:
+        return {}
+    return {user.id: user.name for user in await session.scalars(select(User).where(User.id.in_(ids)))}
 
 
 def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
@@ -234,21 +316,22 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
 async def page(
     session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
 ) -> Page[TimelineEntry]:
-    """Returns a page, newest first. Cases, reviews and decisions are for staff. Raises NotFound."""
+    """Returns a page, newest first. Cases, reviews, decisions and notes are for staff. Raises NotFound."""
     account = await visible_account(session, scope, account_id)
-    happened = union_all(*_facts(account), *_people(account, scope)).subquery("happened")
+    happened = union_all(*_facts(account), *_doings(account, scope), *_people(account, scope)).subquery("happened")
     statement = select(happened)
     if kind is not None:
         statement = statement.where(happened.c.kind == kind)
     rows, cursor = await keyset(session, statement, [happened.c.at, happened.c.what, happened.c.serial], window)
-    said = await reasons.opened(session, (row.data["reason"] for row in rows if row.what == "decision"))
+    said = await reasons.opened(session, (text for row in rows if (text := _sealed(row))))
+    names = await _names(session, {row.data["author"] for row in rows if row.what == "note"})
     items = tuple(
         TimelineEntry(
             at=row.at,
             kind=row.kind,
             what=row.what,
             ref=row.ref,
-            words=_words(row.what, _clear(row.what, row.data or {}, said), account.currency),
+            words=_words(row.what, _clear(row, said, names), account.currency),
             amount_minor=(row.data or {}).get("amount"),
             currency=account.currency,
             proof_id=(row.data or {}).get("proof"),

@@ -58,10 +58,13 @@ _OWN = {"domain/surveillance": {"numpy"}, "domain/screening": {"anyascii", "rapi
 # package -> the parts of temporalio it may import.
 _CLIENT = ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions")
 _CODEC = ("temporalio.converter", "temporalio.api.common.v1", "temporalio.contrib.pydantic")
+_HISTORY = (  # what the history of a workflow is made of, and what decrypts it
+    *("temporalio.api.common.v1", "temporalio.api.enums.v1", "temporalio.api.history.v1", "temporalio.converter"),
+)
 TEMPORAL = {
     "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions", "temporalio.worker"),
     "contracts": ("temporalio.activity",),
-    "front": _CLIENT,
+    "front": _CLIENT + _HISTORY,
     "api": _CLIENT,
     "console": _CLIENT,
     "relay": _CLIENT + _CODEC,

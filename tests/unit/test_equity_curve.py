@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from console.present.curve import Point, points, with_resets
+from console.present.curve import Point, points, step_minutes, with_resets
 from store.read.market import BarView
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -61,3 +61,24 @@ def test_each_reset_within_the_curve_has_a_point_for_the_step_of_the_floors() ->
 
 def test_an_account_without_bars_has_no_points() -> None:
     assert points([], minute(10), 1500) == []
+
+
+def test_many_bars_with_gaps_everywhere_stay_few_and_lose_no_extreme() -> None:
+    bars = [
+        bar(number * (1 if number % 7 else 9), 100 + number % 13, 100, spread=number % 5) for number in range(9_000)
+    ]
+    bars = sorted({each.minute: each for each in bars}.values(), key=lambda each: each.minute)
+    for count in (1, 200, 1500):
+        found = points(bars, bars[-1].minute, count)
+        assert len(found) <= 2 * count + 2
+        assert min(point.low for point in found if point.low is not None) == min(each.low_minor for each in bars)
+        assert max(point.high for point in found if point.high is not None) == max(each.high_minor for each in bars)
+        assert found[0].at == bars[0].minute, "the picture begins with the first tick"
+        assert [point.at for point in found] == sorted({point.at for point in found})
+
+
+def test_one_point_stands_for_as_many_minutes_as_a_pixel_needs() -> None:
+    assert step_minutes(minute(0), minute(600), 1500) == 1
+    assert step_minutes(minute(0), minute(100_000), 1000) == 100
+    assert step_minutes(minute(0), minute(100_001), 1000) == 101
+    assert step_minutes(minute(5), minute(0), 0) == 1

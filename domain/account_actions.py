@@ -1,0 +1,264 @@
+"""What people can do about an account now: each action with what it does, in words and money, or why it cannot be done.
+
+The text is shown before an action is confirmed. Who may do what is no part of it (`front/account_actions.py`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from domain.freezes import stays_disabled, why_not_freeze, why_not_thaw
+from domain.money import Money
+from domain.wording import instant, times
+
+Name = Literal[
+    "freeze", "thaw", "message", "note", "extend", "refund", "reset", "move", "platform", "compensate", "close",
+    "credentials",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MoreTime:
+    """What an extension would do. `left`: how often the phase can be extended afterwards."""
+
+    days: int
+    ends: datetime
+    instead_of: datetime
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """An account as the record has it. `current`: its challenge has no later account. `open_result`: of its open
+    positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause. `payouts`: what the
+    trader receives of each open payout. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`:
+    what was paid and would be sent back, through `provider`. `versions`: later versions that it can move to."""
+
+    number: str
+    platform: str
+    status: str
+    current: bool
+    open_positions: int
+    open_result: Money
+    frozen: bool
+    kept_disabled: tuple[str, ...]
+    sets_trading: bool
+    payouts: tuple[Money, ...]
+    has_time_limit: bool
+    more_time: MoreTime | None
+    no_more_time: str
+    fee: Money
+    provider: str
+    no_refund: str
+    reset_price: Money | None
+    no_reset: str
+    versions: tuple[int, ...]
+    no_move: str
+    next_reset: datetime
+    no_platform: str
+    cases: tuple[str, ...]
+    disputes: tuple[str, ...]
+    no_credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`effects`: what it does, each a sentence. `why_not`: why it cannot be done now, as a sentence; empty when it can.
+    `people`: how many must agree."""
+
+    name: Name
+    label: str
+    effects: tuple[str, ...]
+    why_not: str
+    people: int = 1
+
+
+def actions(facts: AccountFacts) -> tuple[Action, ...]:
+    """Returns every action, in the order in which a person reads them."""
+    return tuple(make(facts) for make in _ACTIONS.values())
+
+
+def _payouts_wait(facts: AccountFacts) -> str:
+    if not facts.payouts:
+        return "Payouts that are requested meanwhile wait."
+    amounts = " and ".join(str(amount) for amount in facts.payouts)
+    return f"Payouts wait: {amounts} {'is' if len(facts.payouts) == 1 else 'are'} requested."
+
+
+def _positions(facts: AccountFacts) -> str:
+    if not facts.open_positions:
+        return "No position is open."
+    one = facts.open_positions == 1
+    stay = "1 open position stays" if one else f"{facts.open_positions} open positions stay"
+    return f"{stay}, with an open result of {facts.open_result}. The rules still judge {'it' if one else 'them'}."
+
+
+def _freeze(facts: AccountFacts) -> Action:
+    clock = ("The time limit of the phase stops until the account is thawed.",) if facts.has_time_limit else ()
+    return Action(
+        "freeze",
+        "Freeze",
+        (
+            f"Freezes trading at {facts.platform} now.",
+            _positions(facts),
+            _payouts_wait(facts),
+            *clock,
+            "The trader sees that the account is frozen, and not why.",
+        ),
+        why_not_freeze(
+            status=facts.status,
+            current=facts.current,
+            frozen=facts.frozen,
+            sets_trading=facts.sets_trading,
+            platform=facts.platform,
+        ),
+    )
+
+
+def _thaw(facts: AccountFacts) -> Action:
+    clock = ("The time limit of the phase goes on where it was.",) if facts.has_time_limit else ()
+    waiting = ("Payouts that waited for this go on to their approval.",) if facts.payouts else ()
+    return Action(
+        "thaw", "Thaw", (stays_disabled(facts.kept_disabled), *waiting, *clock), why_not_thaw(frozen=facts.frozen)
+    )
+
+
+def _message(facts: AccountFacts) -> Action:
+    return Action(
+        "message",
+        "Message the trader",
+        (
+            f"Opens a ticket about {facts.number} that waits for the trader.",
+            "Sends the message by e-mail as well. It cannot be taken back.",
+        ),
+        "",
+    )
+
+
+def _note(_: AccountFacts) -> Action:
+    return Action(
+        "note",
+        "Add a note",
+        ("Staff read the note in the timeline. The trader never sees it.", "A note cannot be changed or removed."),
+        "",
+    )
+
+
+def _extend(facts: AccountFacts) -> Action:
+    more = facts.more_time
+    if more is None:
+        return Action("extend", "Extend the time limit", (), facts.no_more_time)
+    left = f"can be extended {times(more.left)} more" if more.left else "cannot be extended again"
+    return Action(
+        "extend",
+        "Extend the time limit",
+        (
+            f"Adds {more.days} days: the phase ends on {instant(more.ends)} instead of {instant(more.instead_of)}.",
+            f"Afterwards it {left}.",
+            "Nothing is charged.",
+        ),
+        "",
+    )
+
+
+def _refund(facts: AccountFacts) -> Action:
+    return Action(
+        "refund",
+        "Refund the fee",
+        (
+            f"Sends {facts.fee} back to the payer through {facts.provider}.",
+            "Disables the account at once, and ends the challenge as refunded.",
+        ),
+        facts.no_refund,
+    )
+
+
+def _reset(facts: AccountFacts) -> Action:
+    if facts.no_reset or facts.reset_price is None:
+        return Action("reset", "Reset", (), facts.no_reset or "The product sells no reset.")
+    return Action(
+        "reset",
+        "Reset",
+        (),
+        f"The trader orders and pays a reset for {facts.reset_price} on their own page. Send a message that offers it.",
+    )
+
+
+def _move(facts: AccountFacts) -> Action:
+    return Action(
+        "move",
+        "Move to another version",
+        (
+            "Proposes that the account goes on under the version that you choose.",
+            f"Once a second person has approved it, it moves at its daily reset, {facts.next_reset:%H:%M} UTC.",
+        ),
+        facts.no_move,
+        people=2,
+    )
+
+
+def _platform(facts: AccountFacts) -> Action:
+    return Action(
+        "platform",
+        "Move to another platform",
+        ("Balance, limits and days stay as they are.", "Nothing changes before a second person approves it."),
+        facts.no_platform,
+        people=2,
+    )
+
+
+def _compensate(facts: AccountFacts) -> Action:
+    return Action(
+        "compensate",
+        "Compensate",
+        ("Proposes a voucher in the dispute, in real money. The firm's policy says how many people must agree.",),
+        "" if facts.disputes else "A compensation is granted in a dispute, and this account has none.",
+        people=2,
+    )
+
+
+def _close(facts: AccountFacts) -> Action:
+    waiting = sum((amount.minor for amount in facts.payouts), 0)
+    lost = Money(minor=waiting, currency=facts.fee.currency)
+    rejected = (f"Rejects the payouts that are requested: {lost}.",) if waiting else ()
+    return Action(
+        "close",
+        "Close the account",
+        (
+            f"Closes every open position at {facts.platform}, and ends the challenge.",
+            *rejected,
+            "One person proposes it in the case, and a second person confirms it.",
+        ),
+        "" if facts.cases else "An account is closed by the decision of a case, and no open case names this account.",
+        people=2,
+    )
+
+
+def _credentials(facts: AccountFacts) -> Action:
+    return Action(
+        "credentials",
+        "Reissue the credentials",
+        (
+            f"Asks {facts.platform} for a new password. The present one stops working.",
+            "The trader is shown the new password once. Staff never see it.",
+        ),
+        facts.no_credentials,
+    )
+
+
+_ACTIONS: Final[Mapping[Name, Callable[[AccountFacts], Action]]] = {
+    "freeze": _freeze,
+    "thaw": _thaw,
+    "message": _message,
+    "note": _note,
+    "extend": _extend,
+    "refund": _refund,
+    "reset": _reset,
+    "move": _move,
+    "platform": _platform,
+    "compensate": _compensate,
+    "close": _close,
+    "credentials": _credentials,
+}
+NAMES: Final = tuple(_ACTIONS)

@@ -1,0 +1,102 @@
+"""Actions on an account as people choose them, on its page and over the API: those that their role allows."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.account_actions import Action, Name
+from domain.approvals import Actor
+from firm import account_actions, account_notes, freezes
+from front.credentials import can_reset
+from front.deps import ApiDeps
+from front.fields import Input, Reason
+from front.lacks import lacks_of
+from front.permissions import may
+from store.models import Account
+from store.read.accounts import AccountView
+from store.read.pages import View
+
+RIGHTS: Final[Mapping[Name, str]] = {
+    "freeze": "accounts.freeze",
+    "thaw": "accounts.thaw",
+    "message": "tickets.open_for",
+    "note": "accounts.note",
+    "extend": "challenges.extend",
+    "refund": "challenges.refund",
+    "reset": "tickets.open_for",  # to offer it: the trader orders it
+    "move": "versions.propose",
+    "platform": "platform_changes.propose",
+    "compensate": "compensations.propose",
+    "close": "cases.decide",
+    "credentials": "credentials.reset",
+}
+
+
+class PossibleAction(View):
+    """`effects`: what it does now, each a sentence. `why_not`: why it cannot be done now; empty when it can. `people`:
+    how many must agree."""
+
+    name: str
+    label: str
+    effects: tuple[str, ...]
+    why_not: str
+    people: int
+
+
+class FreezeBody(Input):
+    reason: Reason
+
+
+class AccountNoteBody(Input):
+    body: Annotated[str, Field(min_length=1, max_length=account_notes.LONGEST)]
+
+
+class Frozen(View):
+    """`frozen`: what the account is now."""
+
+    account_id: str
+    freeze_id: str
+    frozen: bool
+
+
+class AccountNoted(View):
+    id: str
+    account_id: str
+
+
+async def possible(session: AsyncSession, deps: ApiDeps, account: AccountView, actor: Actor) -> tuple[Action, ...]:
+    """Returns the actions on an account that this person's role allows. `account`: one that the person may see."""
+    found = await account_actions.possible(
+        session,
+        account.id,
+        sets_trading=sets_trading(deps, account.platform),
+        resettable=can_reset(deps, account.platform),
+        other_platforms=[name for name, missing in lacks_of(deps).items() if not missing and name != account.platform],
+    )
+    return tuple(each for each in found if may(actor, RIGHTS[each.name]))
+
+
+def sets_trading(deps: ApiDeps, platform: str) -> bool:
+    return any(each.name == platform and each.capabilities.sets_trading for each in deps.platforms)
+
+
+async def freeze(session: AsyncSession, deps: ApiDeps, account_id: str, actor: Actor, reason: str) -> Frozen:
+    """See `firm.freezes.freeze`; whether the platform can is what its adapter declares."""
+    account = await session.get(Account, account_id)
+    able = account is not None and sets_trading(deps, account.platform)
+    made = await freezes.freeze(session, account_id, sets_trading=able, actor=actor, reason=reason)
+    return Frozen(account_id=account_id, freeze_id=made.id, frozen=True)
+
+
+async def thaw(session: AsyncSession, account_id: str, actor: Actor, reason: str) -> Frozen:
+    """See `firm.freezes.thaw`."""
+    made = await freezes.thaw(session, account_id, actor=actor, reason=reason)
+    return Frozen(account_id=account_id, freeze_id=made.id, frozen=False)
+
+
+async def note(session: AsyncSession, account_id: str, actor: Actor, body: str) -> AccountNoted:
+    """See `firm.account_notes.write`."""
+    made = await account_notes.write(session, account_id, body=body, actor=actor)
+    return AccountNoted(id=made.id, account_id=account_id)

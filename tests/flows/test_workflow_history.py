@@ -1,0 +1,52 @@
+"""The history of a workflow in words, from the events that a real Temporal server keeps."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.errors import BadInput, NotFound, Unavailable
+from front.deps import ApiDeps
+from front.workflow_history import WorkflowHistory, history
+from tests.challenge_world import Firm, a_firm
+
+
+def _deps(firm: Firm) -> ApiDeps:
+    async def connected() -> Any:
+        return firm.client
+
+    unused: Any = None
+    return ApiDeps(db=firm.db, temporal=connected, payments=unused, public_url="http://firm.test")
+
+
+def _words(found: WorkflowHistory) -> list[str]:
+    return [line.words for line in found.items]
+
+
+async def test_a_challenge_is_read_from_its_start_and_its_content_only_by_who_may(
+    database_url: str, temporal_address: str
+) -> None:
+    async with a_firm(database_url, temporal_address) as firm:
+        deps = _deps(firm)
+        challenge_id = await firm.bought(await firm.add_trader("ada"))
+        read = await history(deps, "challenge", challenge_id, content=True)
+        said = _words(read)
+        assert said[0] == "The workflow began."
+        order = ["Opens the checkout: done.", "Told: payment settled.", "Opens the account at the platform: done."]
+        assert [said.index(words) for words in order] == sorted(said.index(words) for words in order)
+        assert said.index("Opens the checkout: begun.") < said.index("Opens the checkout: done.")
+        assert challenge_id in read.items[0].content
+        assert [line.number for line in read.items] == sorted(line.number for line in read.items)
+        hidden = await history(deps, "challenge", challenge_id)
+        assert _words(hidden) == said and {line.content for line in hidden.items} == {""}
+
+        with pytest.raises(BadInput):
+            await history(deps, "challenge", challenge_id, at="%%")
+        with pytest.raises(NotFound):
+            await history(deps, "payout", challenge_id)
+
+        async def away() -> Any:
+            raise RuntimeError("Failed client connect")
+
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await history(replace(deps, temporal=away), "challenge", challenge_id)

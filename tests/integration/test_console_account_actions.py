@@ -1,0 +1,145 @@
+"""The actions on an account's page: what each says before it is confirmed, what it leaves behind, and who sees what."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from sqlalchemy import select
+
+from adapters.platforms.sandbox import PLUGIN
+from domain.keys import new_id
+from ports.capabilities import PlatformFeatures
+from store.clock import market_now
+from store.models import Account, AccountFreeze, AuditEntry, OutboxMessage, Review, Ticket
+from tests.console_world import ConsoleWorld, console_world
+from tests.integration.console_page import Page
+
+ROSA, SAM, FINN, UMA, MARA = (
+    *("rosa@firm.example", "sam@firm.example", "finn@firm.example", "uma@firm.example"),
+    "mara@example.org",
+)
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    shown = PlatformFeatures("sandbox", "sandbox", True, PLUGIN.capabilities)
+    async with console_world(database_url, platforms=(shown,)) as made:
+        yield made
+
+
+async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world: ConsoleWorld) -> None:
+    page = f"/accounts/{world.firm.active}"
+    async with world.browser(ROSA) as browser:
+        menu = (await browser.get(page)).text
+        assert f'href="{page}/actions/freeze"' in menu and "The account is not frozen." in menu
+        preview = (await browser.get(f"{page}/actions/freeze")).text
+        assert "Freezes trading at sandbox now." in preview and "Payouts that are requested meanwhile wait." in preview
+        assert Page(preview).forbidden == []
+        empty = await browser.post(f"{page}/actions/freeze", reason=" ")
+        assert empty.status_code == 422
+        key = "f" * 20
+        for _ in range(2):  # the same form twice is one freeze
+            answer = await browser.post(f"{page}/actions/freeze", key=key, reason="The login was sold <b>.")
+            assert answer.status_code == 303, answer.text
+        frozen = (await browser.get(page)).text
+        assert "Frozen by Rosa" in frozen and "The login was sold &lt;b&gt;." in frozen
+        assert "The account is frozen already." in frozen
+        refused = (await browser.get(f"{page}/actions/freeze")).text
+        assert 'id="why-not"' in refused
+        assert (await browser.post(f"{page}/actions/note", body="Rang twice, no answer.")).status_code == 303
+        noted = (await browser.get(f"{page}?show=people")).text
+        assert "Rang twice, no answer." in noted and "The login was sold" in noted
+    async with world.browser(MARA) as browser:
+        mine = (await browser.get(f"{page}?show=people")).text
+        assert "Trading on this account is frozen" in mine and "Frozen: trading stopped, payouts wait." in mine
+        assert all(text not in mine for text in ("The login was sold", "Rang twice", "Rosa", "/actions/"))
+        assert (await browser.get(f"{page}/actions/freeze")).status_code == 403
+    async with world.browser(SAM) as browser:  # support may freeze, and not thaw
+        assert (await browser.post(f"{page}/actions/thaw", reason="A mistake.")).status_code == 403
+    async with world.browser(ROSA) as browser:
+        assert (await browser.post(f"{page}/actions/thaw", reason="A mistake.")).status_code == 303
+        assert "frozen already" not in (await browser.get(page)).text
+    async with world.db.transaction() as session:
+        freezes = list(await session.scalars(select(AccountFreeze)))
+        topics = list(await session.scalars(select(OutboxMessage.topic).where(OutboxMessage.topic.like("venue.%"))))
+        named = select(AuditEntry.action).where(AuditEntry.subject_kind == "account").order_by(AuditEntry.seq)
+        actions = list(await session.scalars(named))
+    assert len(freezes) == 1 and freezes[0].ended_at is not None
+    assert "The login was sold" not in freezes[0].reason, "people's words rest encrypted"
+    assert topics == ["venue.freeze", "venue.resume"]
+    assert actions == ["account.frozen", "account.noted", "account.thawed"]
+
+
+async def test_each_role_is_offered_its_own_actions_and_dead_ones_say_why(world: ConsoleWorld) -> None:
+    page, over = f"/accounts/{world.firm.active}", f"/accounts/{world.firm.breached}"
+    async with world.browser(FINN) as browser:
+        text = (await browser.get(page)).text
+        assert "Refund the fee" in text and "/actions/freeze" not in text
+        assert (await browser.get(f"{page}/actions/freeze")).status_code == 404
+        assert (await browser.post(f"{page}/actions/freeze", reason="because")).status_code == 403
+    async with world.browser(UMA) as browser:
+        assert "/actions/" not in (await browser.get(page)).text
+        assert (await browser.post(f"{page}/actions/note", body="hello")).status_code == 403
+    async with world.browser(ROSA) as browser:
+        ended = (await browser.get(f"{over}/actions/freeze")).text
+        assert "The account has ended. There is no trading to freeze." in ended and "data-draft" not in ended
+        elsewhere = await browser.get(f"{over}/actions/compensate")
+        assert elsewhere.headers["location"] == f"/disputes/{world.firm.dispute}"
+    async with world.browser(SAM) as browser:
+        sent = await browser.post(f"{page}/actions/message", subject="Your account", body="Please call us.")
+        assert sent.status_code == 303
+    async with world.db.transaction() as session:
+        ticket = next(each for each in await session.scalars(select(Ticket)) if each.subject == "Your account")
+        account = await session.get_one(Account, ticket.account_id)
+    assert f"A-{account.number}" == world.firm.active and ticket.state == "waiting_for_trader"
+
+
+async def test_the_page_shows_money_positions_and_links_for_staff_alone(world: ConsoleWorld) -> None:
+    async with world.browser(ROSA) as browser:
+        text = (await browser.get(f"/accounts/{world.firm.funded}")).text
+        assert f"/ledger?q={world.firm.funded}" in text and "How it is calculated" in text
+        assert f'href="/accounts/{world.firm.active}"' in text, "another account of the same trader"
+        deals = (await browser.get(f"/accounts/{world.firm.active}?show=venue")).text
+        assert "/deals?q=" in deals
+    async with world.browser(MARA) as browser:
+        mine = (await browser.get(f"/accounts/{world.firm.funded}")).text
+        assert "How it is calculated" in mine
+        assert all(text not in mine for text in ("Money history", "Linked accounts", "/deals?q=", "/ledger"))
+
+
+async def test_the_history_of_a_workflow_is_for_who_may_read_it_and_says_when_temporal_is_away(
+    world: ConsoleWorld,
+) -> None:
+    page = f"/workflows/payout/{world.firm.payout}"
+    async with world.browser(UMA) as browser:
+        assert f'href="{page}"' in (await browser.get(f"/payouts/{world.firm.payout}")).text
+        gone = await browser.get(page)
+        assert gone.status_code == 404 and "Temporal has no such history" in gone.text
+        world.temporal.down = True
+        away = await browser.get(page)
+        assert away.status_code == 200 and 'id="away"' in away.text and "cannot be reached" in away.text
+        assert (await browser.get("/workflows/payout/pay_unknown")).status_code == 404
+        assert (await browser.get(f"{page}?at=%25")).status_code in (200, 422)
+    async with world.browser(SAM) as browser:
+        assert (await browser.get(page)).status_code == 403
+    async with world.browser(MARA) as browser:
+        assert (await browser.get(page)).status_code == 403
+
+
+async def test_the_risk_page_leads_to_the_older_disputes_and_reviews(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        now = await market_now(session)
+        for number in range(35):
+            key, at = f"bad_tick/{number}", now - timedelta(minutes=number)
+            detail = {"symbol": f"SYM{number}"}
+            session.add(
+                Review(id=new_id("rev"), key=key, kind="bad_tick", detail=detail, status="open", occurred_at=at)
+            )
+    async with world.browser(ROSA) as browser:
+        first = (await browser.get("/risk")).text
+        older = re.search(r'href="(/risk\?reviews=[^"#]+)#reviews">Older', first)
+        assert older is not None and "SYM34" not in first
+        rest = (await browser.get(unescape(older.group(1)))).text
+        assert "SYM34" in rest and 'href="/risk?#reviews">Newest' in rest
