@@ -17,9 +17,9 @@ _TEXTS: Final = {
     "cycle": "biweekly", "coupon": "SPRING10", "url": "https://hooks.example.com/propos", "note": "The CRM",
     "next_cursor": "WyIyMDI2LTAzLTAyIl0", "account": "A-10001", "remedy": "Try again later.",
     "checkout_url": "https://pay.example.com/co_1", "checkout_id": "co_1", "shock": "XAUUSD -2 %",
-    "number": "A-10001", "trader_name": "Mara Lindqvist", "status": "active", "state": "open", "role": "finance", "to_role": "admin",
-    "challenge_state": "funded", "tightest_rule": "daily_loss", "rule_id": "daily_loss", "tag": "crm",
-    "previous_cursor": "back.WyIyMDI2LTAzLTAyIl0", "sentence": "The daily loss limit was reached.",
+    "number": "A-10001", "trader_name": "Mara Lindqvist", "status": "active", "state": "open", "role": "finance",
+    "to_role": "admin", "challenge_state": "funded", "tightest_rule": "daily_loss", "rule_id": "daily_loss",
+    "tag": "crm", "previous_cursor": "back.WyIyMDI2LTAzLTAyIl0", "sentence": "The daily loss limit was reached.",
     "detail": "This cannot be read.", "title": "Not found", "instance": "/v1/accounts", "code": "123456",
     "q": "A-10001",
 }  # fmt: skip

@@ -28,6 +28,7 @@ _CHAPTERS: Final = {
     "certificates": "Public pages by which traders show what they passed or were paid.",
     "notifications": "What people are told, in a list and by mail, and their choices.",
     "webhooks": "What payment providers, mail servers and ticket desks send. Signed by them.",
+    "workflows": "What happened in the workflow of a challenge, a payout or a dispute, event by event.",
     "health": "Whether the process is there and can work.",
 }
 TAGS: Final = tuple({"name": name, "description": words} for name, words in _CHAPTERS.items())

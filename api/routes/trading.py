@@ -40,7 +40,7 @@ async def get_standing(account_id: AccountId, caller: Reader, deps: Deps) -> sta
 
 
 @router.get("/accounts/{account_id}/days")
-async def list_days(account_id: AccountId, caller: Reader, deps: Deps, month: Month = None) -> standing.Days:
+async def list_days(account_id: AccountId, caller: Reader, deps: Deps, month: Month = None) -> standing.TradedDays:
     """The trading days of a month such as 2026-03, newest first; without it, of the newest month. Each says whether it
     counts, and why."""
     async with deps.db.transaction() as session:

@@ -53,6 +53,7 @@ _ACTIONS: Final = {
     "/certificates/{id}/revoke": "revoke_certificate",
     "/notifications/choices": "choose_channels", "/notifications/read": "mark_notifications",
     "/notifications/{id}/open": "mark_notification",
+    "/accounts/{ref}/actions/{name}": "freeze_account",  # each of its actions is a verb of its own in the API
     "/passes/export": "list_passes", "/queue/bulk": "decide_bulk",
     "/queue/{kind}/{id}/escalate": "escalate_work", "/queue/{kind}/{id}/undo": "undo_work",
 }  # fmt: skip
@@ -88,6 +89,7 @@ _PAGES: Final = {
     "/accounts/{ref}/days": "list_days", "/accounts/{ref}/room": "get_standing",
     "/accounts/{ref}/statement.csv": "get_statement", "/accounts/{ref}/terms": "get_product_words",
     "/accounts/{ref}/trades": "list_trades", "/certificates": "list_certificates", "/compare": "list_products",
+    "/accounts/{ref}/actions/{name}": "list_possible_actions", "/workflows/{kind}/{id}": "get_payout_workflow",
     "/my/details": "get_trader", "/my/messages": "list_tickets",
     "/notifications": "list_notifications", "/notifications/choices": "list_choices",
     "/notifications/previews": "list_kinds", "/notifications/previews/{kind}": "preview_kind",
