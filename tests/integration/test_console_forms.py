@@ -57,7 +57,7 @@ async def test_a_payout_is_approved_by_a_plain_form_and_its_result_is_shown(worl
         shown = (await browser.get(landed)).text
         assert "Decision recorded. The payout is now approved." in shown
         decided = f"/queue/payout/{firm.payout}?kind=payout"
-        assert f'<a href="{decided}">Payout 1,116.00 USD, Mara Lindqvist</a></p>' in shown
+        assert f'<a href="{decided}">Payout 1,116.00 USD, Mara Lindqvist</a>' in shown
         assert f'name="item" value="payout/{firm.big_payout}"' in shown, "the next one is open"
         assert "Decision recorded" not in (await browser.get(landed)).text
         assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in (await browser.get(decided)).text

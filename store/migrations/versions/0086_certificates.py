@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", _INSTANT),
         sa.Column("recorded_at", _INSTANT, server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_certificates"),
-        sa.UniqueConstraint("kind", "subject_id", name="uq_certificates_kind_subject_id"),
+        sa.UniqueConstraint("kind", "subject_id", name="uq_certificates_kind"),
         sa.UniqueConstraint("digest", name="uq_certificates_digest"),
         sa.ForeignKeyConstraint(["trader_id"], ["traders.id"], name="fk_certificates_trader_id"),
     )
