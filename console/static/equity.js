@@ -115,14 +115,16 @@ const most = (values) => values.reduce((found, value) => (value !== null && valu
 function span(curve) {
   const bottom = Math.min(least(curve.low), least(curve.balance));
   const top = Math.max(most(curve.high), most(curve.balance));
-  const height = Math.max(top - bottom, 1);
+  const leastSeen = 0.005 * Math.max(top, 1); // of a flat account: axis labels of whole units must differ
+  const height = Math.max(top - bottom, leastSeen);
   const floors = curve.floors.flatMap((floor) => [least(floor.values), most(floor.values)]);
   const nearest = most(curve.floors.map((floor) => least(floor.values)));
   const near = floors.filter((value) => value >= Math.min(nearest, bottom - 1.2 * height) && value >= bottom - 4 * height);
   const low = Math.min(bottom, ...near);
   const high = Math.max(top, ...near);
-  const room = Math.max(high - low, 1);
-  return [low - 0.12 * room, high + 0.06 * room];
+  const room = Math.max(high - low, leastSeen);
+  const spare = (room - (high - low)) / 2;
+  return [low - spare - 0.12 * room, high + spare + 0.06 * room];
 }
 
 /** 24-hour clock; the date stands below the first mark of each day. */
