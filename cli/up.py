@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.demo.seed import DemoFirm, history_quotes
+from cli.demo.seed import DemoFirm, history_quotes, small_bands
 from cli.progress import progress_bar
 from cli.stack import logs
 from cli.stack.firm import Stack
@@ -53,7 +53,7 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
 
     if demo and options.quotes.directory is None:
         folder = load(data_dir=options.data_dir).data_dir
-        options = replace(options, quotes=history_quotes(folder, options.seed))
+        options = replace(options, quotes=history_quotes(folder, options.seed), policy=small_bands(folder))
 
     def say(sentence: str) -> None:
         console.print(escape(sentence), highlight=False)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
+import yaml
 from sqlalchemy import func, select
 
 from cli.compose import build_database, temporal
@@ -19,6 +20,7 @@ from cli.progress import Progress, Stages
 from cli.stack.firm import Stack
 from cli.stack.options import Quotes
 from cli.stack.venues import SANDBOX
+from firm.payouts.policies import SHIPPED
 from sandbox.synthetic import write_day
 from store.db import Database
 from store.models import Challenge, Trader
@@ -28,6 +30,7 @@ _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
 _LEFT_OPEN: Final = timedelta(days=2)  # at the end, in which nothing about money is decided
 _SHARES: Final = {step: SHARES[step] for step in (BUYING, DAY, WEEKS)}
+_AUTOMATIC_UP_TO, _ONE_CHECKER_UP_TO = "250", "1500"
 _OPEN_WORK: Final = frozenset({"case", "dispute"})
 _ALL_MONEY: Final = frozenset({"payout", "chargeback"})
 
@@ -41,6 +44,18 @@ def history_quotes(data_dir: Path, seed: int) -> Quotes:
         write_day(folder, _SYMBOLS, (datetime.now(UTC) - _AGE).date(), seed)
     day = next(folder.glob("*.zip")).name.split("__")[-1][:8]
     return Quotes(directory=folder, symbols=_SYMBOLS, date=f"{day[:4]}-{day[4:6]}-{day[6:]}")
+
+
+def small_bands(data_dir: Path) -> Path | None:
+    """Returns the payout policy of the demo firm, a file in its data folder: the shipped one with smaller bands, so
+    that some of the few payouts need two people. It is written with a new folder; None for a firm without it."""
+    path = data_dir / "payouts.yaml"
+    if not path.exists() and not (data_dir / "postgres").exists():
+        policy = yaml.safe_load(SHIPPED.read_text())
+        for bands in policy["currencies"].values():
+            bands.update(automatic_up_to=_AUTOMATIC_UP_TO, one_checker_up_to=_ONE_CHECKER_UP_TO)
+        path.write_text(yaml.safe_dump(policy, sort_keys=False))
+    return path if path.exists() else None
 
 
 class DemoFirm:

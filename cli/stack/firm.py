@@ -128,6 +128,8 @@ class Stack:
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
             settings = with_free_ports(settings)
+        if settings.policy is None:
+            settings = settings.model_copy(update={"policy": self._options.policy})
         if self._options.simulated_people:
             settings = with_many_sign_ups(settings)
         names, products = remembered(self.data_dir, self._options.venues, self._options.products)

@@ -27,6 +27,7 @@ class StackOptions:
     quotes: Quotes = Quotes()
     seed: int = 7
     any_ports: bool = False  # use free ports for everything, to run beside another stack
+    policy: Path | None = None  # of payouts, unless PROPOS_POLICY names one
     simulated_people: bool = False  # any number of them may sign up from this machine at once
     web_ui: bool = True  # serve Temporal's own web UI
     venues: tuple[str, ...] = ()  # fakes of real platforms that follow the sandbox: see cli.stack.venues

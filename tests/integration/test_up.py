@@ -140,6 +140,8 @@ def test_the_demo_firm_is_open_for_people_while_its_history_is_played(data_dir: 
                 words += line
             assert " left" in words, "progress has an estimate"
             shown = staff.get("/queue").text
+            waiting = staff.get("/v1/payouts?state=awaiting_approval").json()["items"]
+            assert {each["approvers_needed"] for each in waiting if each["gross_minor"] > 250_000} <= {2}
         trader = words.partition("Sign in as a trader: ")[2].split(",")[0]
         assert "No work" not in shown
         with httpx.Client(base_url=console, timeout=120) as phone:
