@@ -24,7 +24,7 @@ from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
 from firm import saved_filters
-from front import permissions
+from front import permissions, reports
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
 from front.once import Once
@@ -268,6 +268,7 @@ STAFF_RAIL: Final = (
     ("/risk", "Risk"),
     ("/tickets", "Tickets"),
     ("/products", "Products"),
+    ("/reports", "Reports"),
     ("/audit", "Audit"),
 )
 _TRADER_RAIL: Final = (
@@ -277,6 +278,7 @@ _TRADER_RAIL: Final = (
     ("/receipts", "Receipts"),
     ("/tickets", "Tickets"),
 )
+_NEEDS: Final = {"/reports": reports.RIGHT}  # pages of the rail that not everybody of the firm may open
 _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
@@ -314,4 +316,7 @@ def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects
             own[0].href if len(own) == 1 else several,
         )
 
-    return [item(href, label) for href, label in (_TRADER_RAIL if viewer.is_trader else STAFF_RAIL)]
+    if viewer.is_trader:
+        return [item(href, label) for href, label in _TRADER_RAIL]
+    closed = {href for href, right in _NEEDS.items() if viewer.role not in permissions.CAN[right]}
+    return [item(href, label) for href, label in STAFF_RAIL if href not in closed]
