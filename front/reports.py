@@ -37,7 +37,7 @@ async def report(session: AsyncSession, name: str, asked: Months, only: str = ""
     if name == "pass-rates":
         return await pass_rates(session, asked, only[:41])
     if name == "revenue":
-        return await revenue(session, asked, _one_of(only, "currency", tuple(DIGITS)))
+        return await revenue(session, asked, currency_of(only))
     if name == "decision-times":
         return await decision_times(session, asked, _one_of(only, "kind", KINDS))
     raise NotFound("There is no such report.")
@@ -53,6 +53,11 @@ async def file_of(session: AsyncSession, once: Once, name: str, found: Report, f
     evidence = {"format": form, "rows": len(found.items), "from": found.from_month, "to": found.to_month}
     await log_export(session, once.actor, f"report/{name}", evidence)
     return csv_of(found.items) if form == "csv" else json_of(found.items)
+
+
+def currency_of(text: str) -> str:
+    """Raises BadInput for no currency of the books; empty means all."""
+    return _one_of(text, "currency", tuple(DIGITS))
 
 
 def _one_of(text: str, field: str, known: tuple[str, ...]) -> str:

@@ -1,10 +1,9 @@
 """Reports: sums over months of the firm's zone. The console's pages show the same numbers."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from domain.currencies import DIGITS
 from domain.reports.months import PATTERN
 from front import reports
 from front.auth import Deps, allowed
@@ -20,7 +19,7 @@ From = Annotated[
 ]
 To = Annotated[str | None, Query(pattern=PATTERN, description="The last month. Without: this month of market time.")]
 Product = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{1,40}$", description="Of this product on sale only.")]
-Currency = Annotated[Literal[tuple(sorted(DIGITS))] | None, Query(description="Of this currency only.")]  # type: ignore[valid-type]
+Currency = Annotated[str | None, Query(pattern=r"^[A-Z]{3,4}$", description="Of this currency only.")]
 
 
 class OwedDays(View):
@@ -48,7 +47,7 @@ async def report_revenue(
     """Income, costs and payouts by month and currency: sums of the ledger's posted lines. At most 36 months."""
     async with deps.db.transaction() as session:
         asked = await reports.months_of(session, from_month or "", to_month or "")
-        return await revenue(session, asked, currency or "")
+        return await revenue(session, asked, reports.currency_of(currency or ""))
 
 
 @router.get("/decision-times", dependencies=[Depends(allowed(reports.RIGHT))])

@@ -73,13 +73,11 @@ def took(seconds: int | None) -> str:
 
 
 def still_open(row: RateRow) -> str:
-    """Why a cohort is too young to judge; empty when it is not."""
+    """Which rate of a cohort is too young to judge, and how much of it is open; empty when none is."""
     if row.pass_rate_early:
-        return f"early: {row.in_evaluation:,} of {row.bought:,} in evaluation"
+        return f"both rates: {row.in_evaluation:,} of {row.bought:,} open"
     if row.payout_rate_early:
-        return (
-            f"payout rate early: {row.in_evaluation + row.unpaid_yet:,} of {row.bought:,} can still get a first payout"
-        )
+        return f"payout rate: {row.in_evaluation + row.unpaid_yet:,} of {row.bought:,} open"
     return ""
 
 
@@ -124,7 +122,7 @@ def revenue_plots(found: Revenue, names: Iterable[str]) -> list[Plot]:
             Series(label, tone, tuple(_major(0 if minor is None else minor, currency) for minor in values), nothing)
             for label, tone, values in lines
         )
-        plots.append(Plot(f"Revenue and profit shares in {currency}", currency, exponent(currency), x, series))
+        plots.append(Plot("Revenue and profit shares by month", currency, exponent(currency), x, series))
     return plots
 
 

@@ -51,8 +51,13 @@ function names(plot) {
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
     ends.forEach(({ series, y }) => {
+      const x = bbox.left + bbox.width + 12 * devicePixelRatio;
+      ctx.beginPath();
+      ctx.arc(x, y - over, 3 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.fillStyle = tone(series);
+      ctx.fill();
       ctx.fillStyle = css("--text");
-      ctx.fillText(series.label, bbox.left + bbox.width + 10 * devicePixelRatio, y - over);
+      ctx.fillText(series.label, x + 7 * devicePixelRatio, y - over);
     });
     ctx.restore();
   };
@@ -68,7 +73,7 @@ function range(plot) {
 function width(plot) {
   const ctx = document.createElement("canvas").getContext("2d");
   ctx.font = FONT;
-  return Math.max(...plot.series.map((series) => ctx.measureText(series.label).width)) + 16;
+  return Math.max(...plot.series.map((series) => ctx.measureText(series.label).width)) + 26;
 }
 
 function describe(plot, index) {

@@ -94,8 +94,8 @@ def test_a_young_cohort_is_marked_in_words() -> None:
         }
         return RateRow.model_validate(counts | shares | marks)
 
-    assert still_open(row(14, passes=True, payouts=True)) == "early: 14 of 20 in evaluation"
-    assert still_open(row(1, passes=False, payouts=True)).startswith("payout rate early: 2 of 20 can still")
+    assert still_open(row(14, passes=True, payouts=True)) == "both rates: 14 of 20 open"
+    assert still_open(row(1, passes=False, payouts=True)) == "payout rate: 2 of 20 open"
     assert still_open(row(0, passes=False, payouts=False)) == ""
 
 
