@@ -43,6 +43,7 @@ from console.pages.queue import QueuePages
 from console.pages.queue_work import QueueWorkPages
 from console.pages.reconciliation import ReconciliationPages
 from console.pages.records import RecordPages
+from console.pages.reports import ReportPages
 from console.pages.rulebooks import RuleBookPages
 from console.pages.saved_views import SavedViewPages
 from console.pages.second_factor import SecondFactorPages
@@ -101,6 +102,7 @@ def router(deps: ApiDeps) -> APIRouter:
         PayoutPages(desk),
         ChargebackPages(desk),
         ReconciliationPages(desk),
+        ReportPages(desk),
         DecisionPages(desk),
         CasePages(desk),
         SurveillancePolicyPages(desk),

@@ -25,7 +25,7 @@ from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
 from firm import saved_filters
 from firm.notifications.choices import owner_of
-from front import permissions
+from front import permissions, reports
 from front.auth import COOKIE, recognise
 from front.deps import ApiDeps
 from front.once import Once
@@ -271,6 +271,7 @@ STAFF_RAIL: Final = (
     ("/risk", "Risk"),
     ("/tickets", "Tickets"),
     ("/products", "Products"),
+    ("/reports", "Reports"),
     ("/audit", "Audit"),
 )
 _TRADER_RAIL: Final = (
@@ -282,6 +283,7 @@ _TRADER_RAIL: Final = (
     ("/certificates", "Certificates"),
     ("/receipts", "Receipts"),
 )
+_NEEDS: Final = {"/reports": reports.RIGHT}  # pages of the rail that not everybody of the firm may open
 _UNDER: Final = {
     "/proofs": "/accounts",
     "/challenges": "/accounts",
@@ -326,4 +328,7 @@ def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects
             own[0].href if len(own) == 1 else several,
         )
 
-    return [item(href, label) for href, label in (_TRADER_RAIL if viewer.is_trader else STAFF_RAIL)]
+    if viewer.is_trader:
+        return [item(href, label) for href, label in _TRADER_RAIL]
+    closed = {href for href, right in _NEEDS.items() if viewer.role not in permissions.CAN[right]}
+    return [item(href, label) for href, label in STAFF_RAIL if href not in closed]

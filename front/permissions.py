@@ -78,6 +78,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "summary.read": STAFF,
     "platforms.read": STAFF,
     "liability.read": STAFF,
+    "reports.read": frozenset({"finance", "risk", "admin", "auditor"}),
     "events.read": STAFF,
     "keys.manage": _KEY_OWNERS,
     "webhooks.read": frozenset({"admin", "auditor"}),

@@ -15,6 +15,7 @@ _CHAPTERS: Final = {
     "decisions": "What people decide about everything that waits in the work queue. No API key decides.",
     "books": "Deals of all accounts and the lines of the ledger.",
     "reconciliation": "What the firm's records and the other side's differ in, and what the firm owes.",
+    "reports": "Pass and payout rates, revenue, times of decisions, and what the firm would owe, by month.",
     "chargebacks": "Payments that buyers dispute at their bank.",
     "exposure": "What all traders hold together, what a shock would do, and stops of trading.",
     "firm": "Work queue, summary, search, audit log, messages that wait for a person.",

@@ -112,6 +112,7 @@ class CasePages:
                     inconclusive=row.above.inconclusive,
                     undecided=row.above.undecided,
                     precision=share(row.above.precision),
+                    share=None if row.above.precision is None else float(row.above.precision.share),
                     blind=share(row.blind.precision),
                     below=share(row.below.precision),
                 )

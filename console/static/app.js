@@ -29,6 +29,12 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
+const plots = document.querySelectorAll("[data-plot]");
+if (plots.length) {
+  const { drawPlot } = await import("./plots.js");
+  plots.forEach(drawPlot);
+}
+
 const holder = document.querySelector("[data-curve]");
 if (holder) {
   const { drawEquity } = await import("./equity.js");

@@ -107,7 +107,7 @@ class CaseParts:
 
 @dataclass(frozen=True)
 class PrecisionLine:
-    """A row of the page of figures; shares in words."""
+    """A row of the page of figures; shares in words. `share`: the precision, 0 to 1."""
 
     pattern: str
     version: str
@@ -116,5 +116,6 @@ class PrecisionLine:
     inconclusive: int
     undecided: int
     precision: str
+    share: float | None
     blind: str
     below: str

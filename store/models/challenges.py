@@ -1,11 +1,29 @@
 """Published product versions, challenges, their accounts, and transitions."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, Index, Integer, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded, Updated
+
+# The steps by which people decided about payouts, disputes and cases, or let the time pass. As the migration has it.
+DECIDED: Final = (
+    "trigger IN ('approvals_complete', 'payout_rejected', 'decision_timed_out', 'breach_upheld',"
+    " 'reinstatement_granted', 'suspicion_cleared', 'left_inconclusive', 'trader_warned', 'profit_deducted',"
+    " 'payout_denied', 'abuse_confirmed')"
+)
 
 
 class ProductVersion(Base):
@@ -37,6 +55,7 @@ class Challenge(Base):
         Index("ix_challenges_newest", "recorded_at", "id"),
         Index("ix_challenges_state_newest", "state", "recorded_at", "id"),
         Index("ix_challenges_changed", "changed_at", "id"),
+        Index("ix_challenges_bought", "bought_at"),
     )
 
     id: Mapped[Id]
@@ -119,6 +138,7 @@ class Transition(Base):
     __table_args__ = (
         UniqueConstraint("subject_kind", "subject_id", "key"),
         Index("ix_transitions_subject", "subject_kind", "subject_id", "id"),
+        Index("ix_transitions_decided", "occurred_at", postgresql_where=text(DECIDED)),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

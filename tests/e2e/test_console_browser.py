@@ -288,6 +288,7 @@ async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
         f"/chargebacks/{chargeback}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
         f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
         f"/tickets/{firm.ticket}", "/risk", "/exposure", "/risk/precision", "/risk/policy", "/audit",
+        "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
         "/search?q=nothing", "/docs", "/docs/request_payout", "/passes", "/reconciliation/unreconciled",
         f"/queue/bulk?do=approve&item=payout/{firm.big_payout}&item=payout/{firm.payout}",
         f"/queue/bulk?do=claim&item=payout/{firm.big_payout}",

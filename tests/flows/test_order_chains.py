@@ -16,8 +16,11 @@ from domain.products.product import Product
 from firm import case_actions, cases, challenges, orders
 from firm.payouts import policies
 from firm.payouts.situation import Holdings, situation
-from store import products, surveillance
+from front import reports
+from store import ledger, products, surveillance
 from store.models import OutboxMessage
+from store.read.pass_rates import RateRow, pass_rates
+from store.read.revenue import RevenueRow, revenue
 from tests.adapters import platforms, providers
 from tests.challenge_world import PATIENCE_SECONDS, Firm, a_firm, after
 from tests.convicted import accuse
@@ -77,6 +80,17 @@ async def _all_fees(firm: Firm, challenge_id: str) -> int | None:
         return (await situation(session, account.id, holdings=Holdings(10_000_000, 10_000_000, 0))).facts.all_fees_minor
 
 
+async def _reported(firm: Firm) -> tuple[RateRow, RevenueRow]:
+    """The totals of the reports of the last twelve months. The sums are those of the trial balance."""
+    async with firm.db.transaction() as session:
+        asked = await reports.months_of(session, "", "")
+        rates, [money] = await pass_rates(session, asked), (await revenue(session, asked)).totals
+        books = {row.account: row for row in await ledger.trial_balance(session)}
+    assert money.result_minor == -sum(row.balance_minor for row in books.values() if row.type in ("income", "expense"))
+    assert money.fees_minor - money.fees_returned_minor == -books["fees"].balance_minor
+    return rates.total, money
+
+
 async def test_a_fee_is_refunded_once_however_often_the_account_is_bought_back(firm: Firm) -> None:
     ada = await firm.add_trader("ada", "verified")
     name = await _again(firm, fee_refund={"amount": "all_fees_paid"}, first_after_days=0)
@@ -86,10 +100,18 @@ async def test_a_fee_is_refunded_once_however_often_the_account_is_bought_back(f
     await firm.arrives(payout_id)
     assert (await firm.payout(payout_id)).refund_minor == (await firm.challenge(old_id)).fee_minor
     await _broken(firm, old_id)
+    rates, money = await _reported(firm)
+    assert (rates.bought, rates.funded, rates.paid, rates.breached) == (1, 1, 1, 1)
+    paid = await firm.payout(payout_id)
+    assert (money.profit_shares_minor, money.fees_returned_minor) == (paid.trader_minor, paid.refund_minor)
+    assert money.payouts_sent_minor == paid.trader_minor + paid.refund_minor
     new_id = await _order(firm, old_id, ada, "buyback")
     await firm.pay(new_id)
     await firm.becomes(new_id, "funded")
     assert await _all_fees(firm, new_id) == 30_000
+    rates, more = await _reported(firm)
+    assert (rates.bought, rates.funded, rates.paid, rates.ended_otherwise) == (1, 1, 1, 0), "the purchase goes on"
+    assert more.fees_minor == money.fees_minor + 30_000
 
 
 async def test_a_fee_that_went_back_to_the_payer_is_not_refunded_with_a_payout(firm: Firm) -> None:
@@ -131,6 +153,9 @@ async def test_a_case_against_a_challenge_is_a_case_against_what_goes_on_from_it
     await firm.pay(new_id)
     await firm.becomes(new_id, "funded")
     await firm.ends(old_id, "closed")
+    rates, _ = await _reported(firm)
+    assert (rates.bought, rates.passed, rates.funded, rates.in_evaluation) == (1, (1, 1), 1, 0)
+    assert (rates.ended_otherwise, rates.unpaid_yet) == (0, 1), "the activation goes on from what it closed"
     ria, rob = await firm.add_user("ria", "risk"), await firm.add_user("rob", "risk")
     case_id = await accuse(firm, copied)
     async with firm.db.transaction() as session:

@@ -1,0 +1,1 @@
+"""Pure arithmetic of the firm's reports: months, shares, cohorts of purchases."""
