@@ -47,11 +47,10 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 def pack(folder: Path, target: Path) -> None:
     """Archives a folder in use. Its databases come last: they then know at least what the files are about."""
-    plain, databases = [], []
-    for path in _files(folder):
-        (databases if _is_sqlite(path) else plain).append(path)
+    found = list(_files(folder))
+    databases = [path for path in found if _is_sqlite(path)]
     with tarfile.open(target, "w") as archive:
-        for path in plain:
+        for path in sorted(set(found) - set(databases)):
             try:
                 archive.add(path, str(path.relative_to(folder)), recursive=False)
             except FileNotFoundError:  # it has moved on since the folder was listed

@@ -1,9 +1,8 @@
 """The record in a backup: dumped at one moment, restored beside what is there, and put into its place at the end."""
 
-import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from cli.stack.embedded import postgres
 from cli.stack.processes import launch_argv
 from domain.errors import Conflict, NotAllowed, NotFound, Unavailable
 from domain.quoting import cut
+from settings import child_environment
 from store import db, ledger_check, migrate, roles
 from store.db import Database, Limits
 
@@ -153,11 +153,12 @@ def _run(program: str, owner_url: str, arguments: list[str]) -> None:
     """Runs a program of PostgreSQL. The password is in its environment, where other users do not see it."""
     fields: dict[str, Any] = conninfo_to_dict(owner_url)
     password, options = fields.pop("password", None), fields.pop("options", None)
-    environment: Mapping[str, str] = {
-        **os.environ,
-        "PGOPTIONS": f"{options or ''} {_AS_FIRM}".strip(),
-        **({"PGPASSWORD": str(password)} if password else {}),
-    }
+    environment = child_environment(
+        {
+            "PGOPTIONS": f"{options or ''} {_AS_FIRM}".strip(),
+            **({"PGPASSWORD": str(password)} if password else {}),
+        }
+    )
     command = [str(postgres.binaries() / program), "--no-password", f"--dbname={make_conninfo(**fields)}", *arguments]
     command = launch_argv(command, user=None, death_signal=signal.SIGKILL)
     done = subprocess.run(

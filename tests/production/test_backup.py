@@ -5,13 +5,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import pytest
@@ -22,24 +20,11 @@ from cli.stack.lock import DataLock
 from cli.stack.processes import running
 from store.migrate import upgrade
 from tests import servers
+from tests.production.propos_command import answer, propos
 
-_PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
 _OPEN_PARENTS: Final = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-def propos(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "TEMPORAL_"))}
-    return subprocess.run(
-        [*_PROPOS, *arguments], env=kept | more, capture_output=True, text=True, timeout=600, check=False
-    )
-
-
-def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 @contextmanager
@@ -208,3 +193,26 @@ def test_a_lost_folder_comes_back_and_a_record_that_is_replaced_is_kept(firm: Pa
     assert {key: made["manifest"][key] for key in ("rows", "keys", "revision", "ledger_faults")} == {
         key: first[key] for key in ("rows", "keys", "revision", "ledger_faults")
     }
+
+
+def test_servers_of_the_firms_own_are_backed_up_and_restored_by_a_role_that_is_no_superuser(
+    temporal_address: str, tmp_path: Path
+) -> None:
+    with servers.postgres_server() as cluster:
+        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE ROLE maker LOGIN CREATEROLE CREATEDB")
+            connection.execute("CREATE DATABASE propos OWNER maker")
+        owner = cluster.url().replace("postgres@", "maker@")
+        upgrade(owner, cluster.app_url())
+        env = {"DATABASE_URL": cluster.app_url(), "PROPOS_OWNER_DATABASE_URL": owner}
+        env |= {"TEMPORAL_ADDRESS": temporal_address, "PROPOS_DATA": str(tmp_path / "data")}
+        env |= {"PROPOS_PAYLOAD_KEYS": "k1:" + "A" * 43 + "="}
+        made = answer(propos("backup", "--out", str(tmp_path / "backups"), "--json", **env))
+        assert set(made["manifest"]["files"]) == {"record.dump"}, "Temporal is backed up by its own means"
+        arguments = ("restore", "--from", str(tmp_path / "backups"), "--replace")
+        with psycopg.connect(cluster.app_url()):
+            assert "Processes are connected" in refused(*arguments, **env)
+        done = propos(*arguments, **env)
+        assert "DROP DATABASE" in done.stdout, done.stderr
+        assert answer(propos("ledger", "check", "--json", **env))["faults"] == 0
+        assert propos("migrate", **env).returncode == 0
