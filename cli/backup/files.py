@@ -1,5 +1,6 @@
 """Files of a backup: copies of SQLite databases in use, folders as archives, and what makes them last."""
 
+import errno
 import os
 import sqlite3
 import tarfile
@@ -37,12 +38,16 @@ def folders(settings: "Settings") -> Mapping[str, Path]:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copies a database that other processes may be writing, as it is at one moment."""
+    """Copies a database that other processes may be writing, as it is at one moment. Raises OSError."""
     with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as busy,
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as busy,
         closing(sqlite3.connect(target)) as copy,
     ):
-        busy.backup(copy)
+        try:
+            busy.backup(copy)
+        except sqlite3.OperationalError as error:
+            is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+            raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error)) from error
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -1,7 +1,6 @@
 """`propos backup`: one consistent backup, complete or not there."""
 
 import asyncio
-import errno
 import fcntl
 import json
 import os
@@ -12,7 +11,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import typer
 from sqlalchemy import text
@@ -23,8 +21,6 @@ from cli.backup.manifest import Manifest
 from cli.backup.servers import record_in_use
 from domain.errors import BadInput, Conflict, Unavailable
 from settings import Settings, is_in_environment, load
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def make(out: Path, *, keep: int | None, data: Path | None, as_json: bool) -> bool:
@@ -64,7 +60,7 @@ def _room(out: Path) -> Iterator[None]:
 
 
 def _refusal(out: Path, error: OSError) -> Unavailable | BadInput:
-    if error.errno in _FULL:
+    if error.errno in record.FULL:
         return Unavailable(
             f"There is no room left for the backup in {out}. No backup was made.",
             remedy="Make room, keep fewer with --keep, or choose another --out.",

@@ -1,5 +1,7 @@
 """The record in a backup: dumped at one moment, restored beside what is there, and put into its place at the end."""
 
+import errno
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -23,6 +25,7 @@ from store import db, ledger_check, migrate, roles
 from store.db import Database, Limits
 
 _COUNTED: Final = ("traders", "challenges", "payouts", "ledger_transactions", "postings", "audit_log", "outbox")
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _AS_FIRM: Final = "-c app.scope=firm"
 _JOBS: Final = 2
 
@@ -134,9 +137,14 @@ async def look(session: AsyncSession) -> tuple[str, dict[str, int], int | None]:
 
 
 def dump(owner_url: str, snapshot: str, target: Path) -> None:
-    """Raises Unavailable with what pg_dump says."""
+    """Raises Unavailable with what pg_dump says, OSError when the disk is full."""
     arguments = ["--format=custom", f"--snapshot={snapshot}", f"--file={target}", "--enable-row-security"]
-    _run("pg_dump", owner_url, arguments)
+    try:
+        _run("pg_dump", owner_url, arguments)
+    except Unavailable as error:
+        if any(os.strerror(number) in error.message for number in FULL):
+            raise OSError(errno.ENOSPC, error.message) from error
+        raise
 
 
 def load(owner_url: str, source: Path) -> None:

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from typing import Any, Final
 
-_PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
+PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
 
 
 def propos(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "TEMPORAL_"))}
     return subprocess.run(
-        [*_PROPOS, *arguments], env=kept | more, capture_output=True, text=True, timeout=600, check=False
+        [*PROPOS, *arguments], env=kept | more, capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -3,8 +3,10 @@ is touched, and a restored record is the one that was backed up."""
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +22,7 @@ from cli.stack.lock import DataLock
 from cli.stack.processes import running
 from store.migrate import upgrade
 from tests import servers
-from tests.production.propos_command import answer, propos
+from tests.production.propos_command import PROPOS, answer, propos
 
 _OPEN_PARENTS: Final = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
 
@@ -167,6 +169,18 @@ def test_a_place_that_cannot_be_written_and_the_wrong_role_are_refused(firm: Pat
         assert words == "propos: The role of this URL does not own the tables."
         given["PROPOS_OWNER_DATABASE_URL"] = cluster.url()
         answer(propos("backup", "--out", str(tmp_path / "b"), "--data", str(firm / "d"), "--json", **given))
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(firm: Path, tmp_path: Path) -> None:
+    with server(firm / "d") as cluster:
+        env = os.environ | {"DATABASE_URL": cluster.app_url(), "PROPOS_OWNER_DATABASE_URL": cluster.url()}
+        backup = shlex.join([*PROPOS, "backup", "--out", str(tmp_path / "b"), "--data", str(firm / "d")])
+        done = subprocess.run(
+            ["bash", "-c", f"ulimit -f 40; exec {backup}"], env=env, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1, done.stdout
+    assert "There is no room left" in done.stderr.splitlines()[0]
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [".lock"]
 
 
 def test_a_lost_folder_comes_back_and_a_record_that_is_replaced_is_kept(firm: Path) -> None:
