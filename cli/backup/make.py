@@ -129,10 +129,10 @@ def _say(folder: Path, manifest: Manifest, settings: Settings, removed: list[Pat
     typer.echo(f"The record of {manifest.time}, schema {manifest.revision}: {rows}.")
     if manifest.ledger_faults:
         typer.echo(f"Its books have {manifest.ledger_faults} faults: run `propos ledger check`.")
-    if manifests.TEMPORAL not in manifest.files:
+    if manifests.TEMPORAL not in manifest.files and is_in_environment("temporal_address"):
         typer.echo("Temporal is a server of the firm's own: back it up by the means of its database.")
     for path in removed:
         typer.echo(f"Removed {path.name}.")
     secrets = "secrets/ and adapters.env" if is_in_environment("payload_keys") else settings.data_dir / "secrets.json"
     needed = ", ".join(name for name in manifest.keys if name != manifests.DIGEST_KEY)
-    typer.echo(f"The secrets are NOT in it. Keep {secrets} in another place: it needs the keys {needed}.")
+    typer.echo(f"The secrets are NOT in it. Keep {secrets} in another place. The backup needs the keys {needed}.")

@@ -29,10 +29,11 @@ _STATE: Final = ("temporal.db", "temporal.db-wal", "temporal.db-shm")
 @dataclass
 class Done:
     """What a restore did. `aside`: the name that the database of before has now. `kept`: folders with files in them,
-    which were left as they are. `moved`: where Temporal's state of before is."""
+    which were left as they are. `has_record`: the record was restored. `moved`: where Temporal's state of before is."""
 
     backup: Backup
     aside: str = ""
+    has_record: bool = False
     brought: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     moved: str = ""
@@ -81,9 +82,9 @@ def _check_temporal(settings: Settings, backup: Backup, only: str | None) -> Non
     own = settings.temporal_address is not None
     if only == "temporal" and (own or manifests.TEMPORAL not in backup.manifest.files):
         raise BadInput(
-            "The backup has nothing for this Temporal: it is a server of the firm's own.",
+            "The backup has no state for this Temporal.",
             field="--only",
-            remedy="Restore its database by its own means, then run `propos workflows restart`.",
+            remedy="Restore a Temporal of your own by its own means, then run `propos workflows restart`.",
         )
     if own:
         from cli.compose import temporal
@@ -115,7 +116,7 @@ def _restore_all(
     except BaseException:
         server.drop(new)
         raise
-    done.aside = aside or ""
+    done.aside, done.has_record = aside or "", True
 
 
 async def _check_restored(url: str, backup: Backup) -> None:
@@ -186,7 +187,7 @@ def _print(done: Done, settings: Settings, as_json: bool) -> None:
         typer.echo(f"  {_psql(settings)} --command 'DROP DATABASE \"{done.aside}\"'")
     typer.echo("Next:")
     first = "`propos migrate`, then start worker, monitor, relay, API" if is_own(settings) else "`propos up`"
-    steps = [f"{first}.", "`propos ledger check`.", "`propos doctor`.", _LAST]
+    steps = [f"{first}.", "`propos ledger check`.", "`propos doctor`.", *([_LAST] if done.has_record else [])]
     for number, step in enumerate(steps, 1):
         typer.echo(f"  {number}. {step}")
 
