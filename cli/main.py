@@ -11,6 +11,7 @@ import typer
 
 from cli import risk_commands
 from cli.audit import app as audit_app
+from cli.backup.command import backup, restore
 from cli.bench.command import app as bench_app
 from cli.coupons import app as coupons_app
 from cli.dispute import app as dispute_app
@@ -182,8 +183,8 @@ def keep(data: Data = None, as_json: AsJson = False) -> None:
     show_kept(data, as_json=as_json)
 
 
-for process in (api, worker, monitor, relay):
-    app.command()(process)
+for command in (backup, restore, api, worker, monitor, relay):
+    app.command()(command)
 
 
 @app.command()

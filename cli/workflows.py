@@ -27,11 +27,12 @@ def restart(
     the record is, and sends its signals again. No effect happens twice."""
     from settings import load
 
-    ended = asyncio.run(_restart(load(data_dir=data), reason, key))
+    ended = asyncio.run(end_running(load(data_dir=data), reason, key))
     typer.echo(json.dumps({"ended": ended}) if as_json else f"Ended {ended} workflows; the relay starts them again.")
 
 
-async def _restart(settings: "Settings", reason: str, key: str | None) -> int:
+async def end_running(settings: "Settings", reason: str, key: str | None = None) -> int:
+    """Ends every running workflow, or those that need a key. Returns how many. Raises Unavailable."""
     from cli.compose import temporal
     from relay.running import end_to_restart, payload_keys, running
 

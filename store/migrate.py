@@ -67,7 +67,7 @@ def _has_nothing_to_do(engine: Engine) -> bool:
             text("SELECT has_table_privilege(to_regclass('public.alembic_version'), 'SELECT')")
         )
         have = MigrationContext.configure(connection).get_current_revision() if readable else None
-    if have != _head():
+    if have != newest():
         raise NotAllowed(
             f"The role {roles.APP} may not change the schema.",
             remedy="Set PROPOS_OWNER_DATABASE_URL to the URL of a role that may, and run `propos migrate` again.",
@@ -121,8 +121,14 @@ def current(database_url: str) -> tuple[str | None, str]:
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
-    return have, _head()
+    return have, newest()
 
 
-def _head() -> str:
+def known_revisions() -> frozenset[str]:
+    """Returns every revision that this version can upgrade from, the newest included."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def newest() -> str:
+    """Returns the newest revision of this version."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""

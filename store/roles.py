@@ -40,8 +40,7 @@ def become_owner(connection: Connection, app_password: str | None = None) -> boo
     if not may and not member:
         return False
     if may:
-        _make(connection, OWNER, "NOLOGIN")
-        _make(connection, APP, "LOGIN")
+        make(connection)
     if not member:
         connection.exec_driver_sql(f"GRANT {OWNER} TO CURRENT_USER")
     if app_password:
@@ -56,6 +55,12 @@ def grant(connection: Connection) -> None:
     """Gives the application's role exactly what it needs on every table of the owner."""
     connection.execute(text("SELECT set_config('propos.read_only', :names, true)"), {"names": ",".join(READ_ONLY)})
     connection.execute(text(_GRANT))
+
+
+def make(connection: Connection) -> None:
+    """Makes the two roles where they are missing, without a password."""
+    _make(connection, OWNER, "NOLOGIN")
+    _make(connection, APP, "LOGIN")
 
 
 def _make(connection: Connection, role: str, login: str) -> None:

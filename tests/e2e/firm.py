@@ -103,8 +103,8 @@ class Firm:
 async def open_for_business(
     data_dir: Path, quotes: Iterable[tuple[timedelta, str]], venues: tuple[str, ...] = ()
 ) -> AsyncIterator[Firm]:
-    """Start everything on the given market, at midnight of the recorded day, with the staff seeded. `venues`: besides
-    the sandbox."""
+    """Start everything on the given market, at midnight of the recorded day, with the staff seeded; or go on with a
+    folder where it ended. `venues`: besides the sandbox."""
     market_dir = data_dir.parent / "market"
     write_gold(market_dir, quotes)
     recorded = Quotes(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
@@ -127,7 +127,8 @@ async def open_for_business(
         staff = await open_firm(db, settings.data_dir, settings.products_path, venues)
         firm = Firm(stack, db, sandbox, staff, Quiescence(db, temporal))
         try:
-            await firm.advance(DAY)
+            if datetime.fromisoformat((await sandbox.market())["market_time"]) < DAY:
+                await firm.advance(DAY)
             yield firm
         finally:
             for client in firm.clients:

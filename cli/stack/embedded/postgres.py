@@ -105,6 +105,11 @@ def prepare(pgdata: Path, *, open_parents: bool, configuration: dict[str, str] |
     return Cluster(pgdata, socket_dir, argv + [part for option in options for part in ("-c", option)], user)
 
 
+def owner_url(pgdata: Path) -> str:
+    """Returns the administrator's URL of a server that runs on `pgdata` already."""
+    return Cluster(pgdata.absolute(), _socket_dir(pgdata.absolute()), [], None).url()
+
+
 def answers(url: str) -> bool:
     """Returns whether a server accepts connections at `url`."""
     try:
