@@ -7,7 +7,6 @@ The first source with a value wins: the caller, the environment, a file named li
 
 import base64
 import binascii
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -20,11 +19,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.errors import BadInput
+from settings_sources import DEFAULT_DATA, DataFolderSource, secret_files
 
 Forever = Literal["forever"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-DEFAULT_DATA = Path(".propos")
-_SECRETS_DIR = Path("/run/secrets")
 _KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "sandbox_stripe_secrets", "payload_keys", "digest_key")
 _PAYMENTS = ("acquirers", "rails", "statements")
@@ -34,24 +32,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 # name -> field -> text; all secret, because only the adapter knows which are
 AdapterValues = dict[str, dict[str, SecretStr]]
-
-
-class _DataFolderSource(PydanticBaseSettingsSource):
-    """Reads one JSON object of field values from a file in the data folder; no values if the file is missing."""
-
-    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
-        super().__init__(settings_cls)
-        self._name = name
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        known = self.current_state
-        data_dir = Path(known.get("data_dir") or known.get("PROPOS_DATA") or DEFAULT_DATA)
-        path = data_dir / self._name
-        values = json.loads(path.read_text()) if path.is_file() else {}
-        return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
 
 
 class _SecretFilesSource(PydanticBaseSettingsSource):
@@ -218,8 +198,8 @@ class Settings(BaseSettings):
             _AdaptersSource(settings_cls),
             env_settings,
             _SecretFilesSource(settings_cls),
-            _DataFolderSource(settings_cls, "secrets.json"),
-            _DataFolderSource(settings_cls, "run/addresses.json"),
+            DataFolderSource(settings_cls, "secrets.json"),
+            DataFolderSource(settings_cls, "run/addresses.json"),
         )
 
     @property
@@ -412,43 +392,7 @@ def is_in_environment(field: str) -> bool:
     return environment_name(field) in os.environ or environment_name(field) in secret_files()
 
 
-def secret_files() -> dict[str, str]:
-    """Returns variable -> value of each file in PROPOS_SECRETS_DIR that is named like a variable of ours. The space
-    around a value is not part of it. Raises BadInput for a file that cannot be read."""
-    named = os.environ.get("PROPOS_SECRETS_DIR")
-    folder = Path(named) if named else _SECRETS_DIR
-    if not folder.is_dir():
-        if named:
-            raise BadInput(
-                f"{folder} is no folder.",
-                field="PROPOS_SECRETS_DIR",
-                remedy="Name a folder with a file for each secret, or unset the variable.",
-            )
-        return {}
-    found = {}
-    for path in folder.iterdir():
-        if path.name != "DATABASE_URL" and not path.name.startswith("PROPOS_"):
-            continue
-        try:
-            found[path.name] = path.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(
-                f"{path} cannot be read ({type(error).__name__}).",
-                field=path.name,
-                remedy="Let the user of this process read the file, and write text into it.",
-            ) from None
-    return found
-
-
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
     """Returns this process's environment with `overrides` applied; a variable with the value None is removed."""
     merged = dict(os.environ) | {name: value for name, value in overrides.items() if value is not None}
     return {name: value for name, value in merged.items() if overrides.get(name, "") is not None}
-
-
-def keep_compiled(data_dir: Path) -> None:
-    """Has numba keep the loops that it compiles in the data folder when it cannot keep them beside the code, as in an
-    image or in a package that another user owns: the next start need not compile them again. A folder that the
-    environment names stays. Call it before numba is imported."""
-    if not os.access(Path(__file__).parent, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir.absolute() / "compiled"))

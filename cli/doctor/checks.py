@@ -115,19 +115,15 @@ async def _products(context: Context) -> str:
 
 
 async def _secrets(context: Context) -> str:
-    if context.settings.uses_own_sandbox:
-        for name in ("sandbox_token", "webhook_secret"):
-            context.settings.required(name)
-    ring = context.settings.payload_key_ring()
-    return f"set; payloads are encrypted with key {ring[0][0]}"
+    for name in ("sandbox_token", "webhook_secret") if context.settings.uses_own_sandbox else ():
+        context.settings.required(name)
+    return f"set; payloads are encrypted with key {context.settings.payload_key_ring()[0][0]}"
 
 
 async def _ports(context: Context) -> str:
-    if context.running:
-        raise Skipped("the running firm uses them")
     settings = context.settings
-    if settings.database_url and settings.temporal_address:
-        raise Skipped("each process has its own")
+    if context.running or (settings.database_url and settings.temporal_address):
+        raise Skipped("the running firm uses them")
     sandbox = urlsplit(settings.sandbox_url)
     wanted = {settings.api_port: settings.api_host}
     if settings.uses_own_sandbox:

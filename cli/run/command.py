@@ -14,7 +14,8 @@ def api() -> None:
 def worker() -> None:
     """Run a worker for the workflows and activities of the task queue `core`."""
     from cli.service import run_service
-    from settings import keep_compiled, load
+    from settings import load
+    from settings_sources import keep_compiled
 
     settings = load()
     keep_compiled(settings.data_dir)
@@ -26,7 +27,8 @@ def worker() -> None:
 def monitor() -> None:
     """Run a monitor, which judges accounts live (task queue `monitor`)."""
     from cli.service import run_service
-    from settings import keep_compiled, load
+    from settings import load
+    from settings_sources import keep_compiled
 
     settings = load()
     keep_compiled(settings.data_dir)

@@ -27,7 +27,7 @@ PACKAGES = [
     "wire",
     "workflows",
 ]
-MODULES = ("worker", "settings")
+MODULES = ("worker", "settings", "settings_sources")
 
 
 @cache

@@ -1,5 +1,6 @@
 """Row security: what the database shows and takes, by the catalogue and by what happens."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,11 +12,15 @@ import pytest
 import yaml
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import select, text
 
 from cli.init import init
+from cli.stack.embedded import postgres
+from domain.approvals import Actor
 from store import roles
-from store.db import Database
-from store.scope import NOBODY
+from store.db import Database, Limits, as_firm, connect, connect_async, install
+from store.models import Trader
+from store.scope import FIRM, NOBODY, Scope, act_for, request_scope
 from tests import servers
 from tests.architecture.source import ROOT
 
@@ -243,3 +248,98 @@ def test_the_processes_connect_as_the_role_that_owns_nothing(tmp_path: Path) -> 
     assert all("DATABASE_URL" in secrets for secrets in given.values())
     init(tmp_path, "https://desk.example.com")
     assert (tmp_path / "secrets" / "DATABASE_URL").read_text().startswith(f"postgresql://{roles.APP}:")
+
+
+async def test_pool_and_connections_of_a_process_are_the_application_and_the_firm(wall: Wall) -> None:
+    """By the embedded server's own URL, as `propos up` hands it to its processes."""
+    assert wall.url.startswith(f"postgresql://{roles.APP}@")
+    assert f"//{roles.APP}@" in postgres.Cluster(Path("d"), Path("s"), [], None).app_url()
+    question = "SELECT current_user::text, count(*) FROM traders"
+    with connect(wall.url) as connection:
+        assert connection.execute(question).fetchone() == (roles.APP, 2)
+    async with await connect_async(wall.url) as listening:
+        assert await (await listening.execute(question)).fetchone() == (roles.APP, 2)
+    process = Database(wall.url, pool_size=1)
+    async with process.transaction() as session:
+        assert (await session.execute(text(question))).one() == (roles.APP, 2)
+    await process.close()
+
+
+async def _seen(db: Database, scope: Scope | None = None) -> set[str]:
+    async with db.transaction(scope) as session:
+        return set(await session.scalars(select(Trader.id)))
+
+
+def _trader(trader_id: str) -> Actor:
+    return Actor(user_id="usr_1", person_id="p", role="trader", trader_id=trader_id)
+
+
+async def test_a_request_sees_what_its_person_may_see(db: Database) -> None:
+    """One connection, so that each transaction gets what the one before left."""
+    assert await _seen(db) == set()
+    assert await _seen(db, FIRM) == {A, B}
+    with request_scope():
+        assert await _seen(db) == set()
+        act_for(_trader(A))
+        assert await _seen(db) == {A}
+        act_for(Actor(user_id="usr_2", person_id="p", role="risk"))
+        assert await _seen(db) == {A, B}
+        act_for(Actor(user_id="usr_3", person_id="p", role="venue"))
+        assert await _seen(db) == {A, B}
+    assert await _seen(db) == set()
+
+
+async def test_requests_at_once_do_not_mix(wall: Wall) -> None:
+    db = Database(wall.url, pool_size=2, scope=NOBODY)
+
+    async def ask(trader_id: str) -> set[str]:
+        with request_scope():
+            act_for(_trader(trader_id))
+            await asyncio.sleep(0)
+            return await _seen(db)
+
+    answers = await asyncio.gather(*(ask((A, B)[n % 2]) for n in range(20)))
+    await db.close()
+    assert answers == [{(A, B)[n % 2]} for n in range(20)]
+
+
+async def test_within_a_request_a_process_is_not_the_firm(wall: Wall) -> None:
+    process = Database(wall.url, pool_size=1)
+    with request_scope():
+        assert await _seen(process) == set()
+        act_for(_trader(B))
+        assert await _seen(process) == {B}
+    assert await _seen(process) == {A, B}
+    await process.close()
+
+
+async def test_a_check_of_the_firm_ends_with_its_block_however_it_ends(db: Database) -> None:
+    async with db.transaction(Scope(A)) as session:
+        async with as_firm(session):
+            assert set(await session.scalars(select(Trader.id))) == {A, B}
+        assert set(await session.scalars(select(Trader.id))) == {A}
+        with pytest.raises(ValueError, match="refused"):
+            async with as_firm(session):
+                raise ValueError("refused")
+        assert set(await session.scalars(select(Trader.id))) == {A}
+        with pytest.raises(Exception, match="division"):
+            async with session.begin_nested(), as_firm(session):
+                await session.execute(text("SELECT 1 / 0"))
+        assert set(await session.scalars(select(Trader.id))) == {A}
+
+
+async def test_limits_are_those_of_the_settings_and_a_url_may_set_others(wall: Wall) -> None:
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    question = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
+    try:
+        install(Limits(statement=7, lock=3, idle_in_transaction=0))
+        with connect(wall.url) as connection:
+            assert connection.execute(question.encode()).fetchone() == ("7s", "3s", "0")
+        with connect(f"{wall.url}&options=-c%20lock_timeout%3D5s") as connection:
+            assert connection.execute(question.encode()).fetchone() == ("7s", "5s", "0")
+        db = Database(wall.url, pool_size=1)
+        async with db.transaction() as session:
+            assert (await session.execute(text(question))).one() == ("7s", "3s", "0")
+        await db.close()
+    finally:
+        install(Limits())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import keep_compiled
+from settings_sources import keep_compiled
 
 
 def _kept_in(monkeypatch: pytest.MonkeyPatch, data: Path, *, writable: bool, given: str = "") -> str:
