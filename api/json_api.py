@@ -69,6 +69,52 @@ A program sends an API key as `Authorization: Bearer propos_…`. Every answer s
 A refusal is `application/problem+json`. What belongs to somebody else is answered like what does not exist.
 """
 
+_MODULES: Final = (
+    webhooks,  # first: requests are compared with the routes in this order, and these come by the hundreds
+    people,
+    sign_ins,
+    staff,
+    sign_in,
+    factors,
+    step_ups,
+    identity_provider,
+    challenges,
+    selling,
+    selling_for,
+    products,
+    product_words,
+    accounts,
+    trading,
+    certificates,
+    account_actions,
+    credentials,
+    orders,
+    payouts,
+    books,
+    disputes,
+    chargebacks,
+    cases,
+    surveillance_policy,
+    reconciliation,
+    reports,
+    tickets,
+    ticket_desk,
+    mails,
+    notifications,
+    platforms,
+    platform_changes,
+    exposure,
+    firm,
+    bulk,
+    parked,
+    waiting,
+    api_keys,
+    webhook_endpoints,
+    events,
+    workflows,
+    health,
+)
+
 
 def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None) -> FastAPI:
     """`error_page` may answer a refused request that a person made in a browser."""
@@ -88,51 +134,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
     app.state.metrics = metrics
     problems.install(app, error_page)
     openapi.install(app)
-    for module in (
-        webhooks,  # first: requests are compared with the routes in this order, and these come by the hundreds
-        people,
-        sign_ins,
-        staff,
-        sign_in,
-        factors,
-        step_ups,
-        identity_provider,
-        challenges,
-        selling,
-        selling_for,
-        products,
-        product_words,
-        accounts,
-        trading,
-        certificates,
-        account_actions,
-        credentials,
-        orders,
-        payouts,
-        books,
-        disputes,
-        chargebacks,
-        cases,
-        surveillance_policy,
-        reconciliation,
-        reports,
-        tickets,
-        ticket_desk,
-        mails,
-        notifications,
-        platforms,
-        platform_changes,
-        exposure,
-        firm,
-        bulk,
-        parked,
-        waiting,
-        api_keys,
-        webhook_endpoints,
-        events,
-        workflows,
-        health,
-    ):
+    for module in _MODULES:
         app.include_router(module.router)
     app.include_router(decisions.router(deps.subjects))
     return app
