@@ -301,6 +301,7 @@ _UNDER: Final = {
     "/staff": "/",
     "/notifications": "/",
     "/permissions": "/",
+    "/product-drafts": "/products",
 }
 
 _UNDER_TRADER: Final = {"/accounts": "/", "/proofs": "/", "/tickets": "/my/messages", "/disputes": "/my/messages"}
