@@ -57,7 +57,7 @@ class FaultView(View):
     """An error of the text. `line` counts from 1, and `written` is what that line says; null and empty for an error of
     the whole text. `field` is dotted. `problem` says what to write instead."""
 
-    line: int | None
+    line: Annotated[int | None, Field(description="The line of the text, from 1.")]
     field: str
     problem: str
     written: str

@@ -69,7 +69,7 @@ function restore() {
   for (const field of document.querySelectorAll(`${FORM} ${FIELDS}`)) {
     const free = !field.value || "over" in field.dataset;
     const text = !free ? "" : sessionStorage.getItem(PREFIX + keyOf(field));
-    if (text && text !== field.value) fill(field, text);
+    if (text && text.trim() !== field.value.trim()) fill(field, text);
   }
 }
 

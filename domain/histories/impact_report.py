@@ -1,9 +1,9 @@
 """What other terms would have made of recorded challenges: in words, as a report to keep, and as one JSON object."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.histories.impact import FATES, Comparison, Ending, Totals
 from domain.money import Money, exponent
@@ -11,6 +11,7 @@ from domain.products.diff import differences
 from domain.products.product import Product
 
 Sums = tuple[Totals, Totals]
+Count = Annotated[int, Field(description="How many.")]
 _MOST: Final = 200  # challenges that a report lists
 
 
@@ -20,8 +21,8 @@ class FateCount(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fate: str
-    before: int
-    after: int
+    before: Count
+    after: Count
 
 
 class Effect(BaseModel):
@@ -56,14 +57,14 @@ class ImpactReport(BaseModel):
     product: str
     against: str
     currency: str
-    challenges: int
-    changed: int
-    by_the_hour: int
-    left_out: int
-    differs: int
+    challenges: Count
+    changed: Count
+    by_the_hour: Count
+    left_out: Count
+    differs: Count
     fates: tuple[FateCount, ...]
-    payouts_before: int
-    payouts_after: int
+    payouts_before: Count
+    payouts_after: Count
     money: tuple[Effect, ...]
     money_effect_minor: int
     endings: tuple[ChangedEnding, ...]

@@ -1,8 +1,8 @@
 """Drafts of product versions: texts that one person writes, saves, checks and proposes.
 
-A draft belongs to whoever made it: only its author changes, proposes or deletes it, so whoever approves has written
-none of it. Everybody with the right reads it and may copy it. A proposal that was rejected or withdrawn gives the draft
-back.
+A draft belongs to whoever made it: only its author changes, proposes or deletes it, so nobody slips a line into what
+another person proposes. Everybody with the right reads it and may copy it. A proposal that was rejected or withdrawn
+gives the draft back.
 """
 
 import hashlib

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.errors import NotFound
-from domain.histories.impact_report import ImpactReport
+from domain.histories.impact_report import Count, ImpactReport
 from store.models import DraftImpact, ProductDraft, ProductProposal, User
 from store.read import history
 from store.read.pages import Page, View, Window, keyset
@@ -63,8 +63,8 @@ class ImpactView(View):
     product: str
     version: int
     state: Literal["waiting", "done", "failed"]
-    replayed: int
-    whole: int
+    replayed: Count
+    whole: Count
     why: str
     result: ImpactReport | None
     asked_by_name: str
