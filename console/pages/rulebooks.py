@@ -32,14 +32,21 @@ class RuleBookPages:
             raise NotFound(f"There is no product {product} version {version}.")
         async with self._desk.visit(request, _EVERYBODY) as visit:
             shown = await products.load(visit.session, product, int(version))
-            known = await products.versions(visit.session, product)
-            drafts = permissions.may(visit.actor, "versions.propose") and shown.version == known[-1]
-            return await _shown(visit, shown, next_version=shown.version + 1 if drafts else 0)
+            return await _shown(visit, shown, next_version=await _next_version(visit, shown))
 
     async def proposed(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request) as visit:
             row = await versions.proposal(visit.session, request.path_params["id"])
             return await _shown(visit, row.terms, Crumb(f"{row.product} version {row.version}", f"/proposals/{row.id}"))
+
+
+async def _next_version(visit: Visit, shown: Product) -> int:
+    """Returns the version that this person may draft from the one that is shown; 0: none. One with add-ons has none."""
+    if not permissions.may(visit.actor, "versions.propose"):
+        return 0
+    newest = (await products.versions(visit.session, shown.product))[-1]
+    sold_as = await products.sold_as(visit.session, shown)
+    return newest + 1 if shown.version == newest and sold_as == shown.product else 0
 
 
 async def _shown(visit: Visit, product: Product, above: Crumb | None = None, *, next_version: int = 0) -> HTMLResponse:
