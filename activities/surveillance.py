@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.deps import Deps
+from activities.impact_replays import ImpactReplays
 from activities.patterns_in_force import patterns_in_force, version_in_force
 from activities.policy_replays import PolicyReplays
 from activities.trading_memory import TradingMemory, in_thread
@@ -37,7 +38,7 @@ _POLL_SECONDS: Final = 1.0  # when nobody says that there are new deals
 _BEAT_SECONDS: Final = 2.0
 _RUN_SECONDS: Final = 3600
 _RETRY_SECONDS: Final = 60
-_REPLAY_SECONDS: Final = 2.0  # between two looks for proposed thresholds
+_REPLAY_SECONDS: Final = 2.0  # between two looks for replays that people asked for
 # The book of the firm, with which accounts are compared, is made anew when it lacks a fifth of the deals or an account,
 # at most once a minute for a million deals.
 _GROWN: Final = 5
@@ -74,7 +75,8 @@ class SurveillanceActivities:
         async with (
             told(self._db.url, DEALS) as new_deals,
             signs_of_life(lambda: loop.read_to),
-            beside(self._replay_policies()),
+            beside(_repeated(PolicyReplays(self._db).step, "a replay of proposed thresholds failed")),
+            beside(_repeated(ImpactReplays(self._db).step, "a replay under a draft's terms failed")),
         ):
             while time.monotonic() < ends and not activity.is_worker_shutdown():
                 new_deals.clear()
@@ -82,16 +84,16 @@ class SurveillanceActivities:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(new_deals.wait(), _POLL_SECONDS)
 
-    async def _replay_policies(self) -> None:
-        """Replays proposed thresholds while the stream goes on. One that fails is tried again."""
-        replays = PolicyReplays(self._db)
-        while True:
-            try:
-                if await replays.step():
-                    continue
-            except Exception:  # noqa: BLE001 -- the proposal waits, and the stream goes on
-                _log.exception("a replay of proposed thresholds failed")
-            await asyncio.sleep(_REPLAY_SECONDS)
+
+async def _repeated(step: Callable[[], Awaitable[bool]], failed: str) -> None:
+    """Carries out what people asked for while the stream goes on. What fails is tried again."""
+    while True:
+        try:
+            if await step():
+                continue
+        except Exception:  # noqa: BLE001 -- the request waits, and the stream goes on
+            _log.exception(failed)
+        await asyncio.sleep(_REPLAY_SECONDS)
 
 
 @asynccontextmanager

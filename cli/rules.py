@@ -39,8 +39,9 @@ def impact(
     from rich.console import Console
 
     from cli.progress import progress_bar
-    from cli.reports.impact import as_object, draw, show
+    from cli.reports.impact import draw, show
     from domain.histories.impact import totals
+    from domain.histories.impact_report import as_object
     from settings import load
 
     with progress_bar() as report:
@@ -61,10 +62,12 @@ async def _compared(
 ) -> "tuple[Product, Product, list[Comparison], int]":
     from cli.compose import build_database
     from cli.products import reference
-    from domain.histories.impact import check_comparable, compare
+    from firm.products.impact import compared
     from firm.products.shelf import read_file
     from store import products
-    from store.read import impact as history
+
+    async def told(done: int, whole: int) -> None:
+        report(f"replayed {done} of {whole} challenges", done / max(whole, 1))
 
     name, version = reference(product)
     db = build_database(settings, pool_size=1)
@@ -73,13 +76,7 @@ async def _compared(
             a = await products.load(session, name, version)
             is_reference = "@" in against and not Path(against).exists()
             b = await products.load(session, *reference(against)) if is_reference else read_file(Path(against))
-            check_comparable(a, b)
-            whole = await history.count(session, name, version)
-            left_out = await history.count_cut(session, name, version)
-            found: list[Comparison] = []
-            async for challenge in history.lives(session, name, version):
-                report(f"replaying {len(found) + 1} of {whole} challenges", len(found) / max(whole, 1))
-                found.append(compare(challenge, a, b))
+            found, left_out = await compared(session, a, b, told)
     finally:
         await db.close()
     return a, b, found, left_out

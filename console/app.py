@@ -35,6 +35,7 @@ from console.pages.parked import ParkedPages
 from console.pages.payouts import PayoutPages
 from console.pages.people import PeoplePages
 from console.pages.platforms import PlatformPages
+from console.pages.product_drafts import ProductDraftPages
 from console.pages.products import ProductPages
 from console.pages.programs import ProgramPages
 from console.pages.proofs import ProofPages
@@ -114,6 +115,7 @@ def router(deps: ApiDeps) -> APIRouter:
         PlatformPages(desk),
         ExposurePages(desk),
         ProductPages(desk),
+        ProductDraftPages(desk),
         RuleBookPages(desk),
         ParkedPages(desk),
         RecordPages(desk),

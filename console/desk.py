@@ -304,6 +304,7 @@ _UNDER: Final = {
     "/notifications": "/",
     "/permissions": "/",
     "/workflows": "/audit",
+    "/product-drafts": "/products",
 }
 
 _UNDER_TRADER: Final = {"/accounts": "/", "/proofs": "/", "/tickets": "/my/messages", "/disputes": "/my/messages"}

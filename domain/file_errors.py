@@ -1,5 +1,7 @@
 """Refusals of files and folders: products, statements, prices, banks' files. domain/errors.py has the whole tree."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import BadInput, Conflict
@@ -11,12 +13,38 @@ class PolicyInvalid(BadInput):
     type = "policy-invalid"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of a definition. `line`: counted from 1; None: of the whole text. `field`: dotted, such as
+    phases.0.rules; empty: of the whole text. `problem` says what to write instead."""
+
+    line: int | None
+    field: str
+    problem: str
+
+
 class ProductInvalid(BadInput):
+    """`faults`: every error, where they were found in a text."""
+
     type = "product-invalid"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, remedy: str | None = None, faults: Sequence[Fault] = ()
+    ) -> None:
+        super().__init__(message, field=field, remedy=remedy)
+        self.faults = tuple(faults)
 
 
 class YamlInvalid(BadInput):
+    """`line`: where reading ended, where that is known."""
+
     type = "yaml-invalid"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, remedy: str | None = None, line: int | None = None
+    ) -> None:
+        super().__init__(message, field=field, remedy=remedy)
+        self.line = line
 
 
 class PriceFileInvalid(BadInput):

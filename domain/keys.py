@@ -14,7 +14,7 @@ Noun = Literal[
     "trd", "usr", "sch", "chl", "acc", "pay", "brc", "psg", "dsp", "cmp", "cas", "alr",
     "tkt", "msg", "rev", "ord", "off", "prf", "ses", "ppr", "mov", "smv", "ben", "scr", "sht", "snv",
     "idc", "cbk", "trf", "rcp", "brk", "stm", "ded", "hlt", "crd", "plc", "act", "nte", "pch", "wif",
-    "mrg", "mac", "fil", "crt",
+    "mrg", "mac", "fil", "crt", "dft", "imp",
     "key", "whk", "evt",
     "mai", "mad", "ima", "att", "ntf",
     "psk", "fch", "stp", "frz",

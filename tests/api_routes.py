@@ -10,6 +10,8 @@ REASON = {"reason": "because"}
 CASE, REVIEW = derived_id("cas", "one"), derived_id("rev", "one")
 ACTION, POLICY, MACRO = derived_id("act", "one"), derived_id("pch", "one"), derived_id("mac", "one")
 PAYOUT = derived_id("pay", "nobody")
+DRAFT = derived_id("dft", "one")
+DRAFTED = {"source": "version", "of": "two-step"}
 PROPOSAL, MOVE = derived_id("ppr", "one"), derived_id("mov", "one")
 CHANGE = derived_id("plc", "one")
 MEMBER, SIGN_IN, STAFF_CHANGE = derived_id("usr", "one"), derived_id("ses", "one"), derived_id("sch", "one")
@@ -37,6 +39,17 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/products/two-step/1/words", None, "products.read"),
     ("GET", "/v1/products/two-step/versions", None, "versions.read"),
     ("POST", "/v1/products/two-step/versions?reason=because", {"product": "two-step"}, "versions.propose"),
+    ("GET", "/v1/product-examples", None, "versions.read"),
+    ("GET", "/v1/product-drafts", None, "versions.read"),
+    ("POST", "/v1/product-drafts", DRAFTED, "versions.propose"),
+    ("GET", f"/v1/product-drafts/{DRAFT}", None, "versions.read"),
+    ("PUT", f"/v1/product-drafts/{DRAFT}", {"text": "product: x", "seen": "0" * 64}, "versions.propose"),
+    ("DELETE", f"/v1/product-drafts/{DRAFT}", None, "versions.propose"),
+    ("GET", f"/v1/product-drafts/{DRAFT}/check", None, "versions.read"),
+    ("GET", f"/v1/product-drafts/{DRAFT}/diff", None, "versions.read"),
+    ("POST", f"/v1/product-drafts/{DRAFT}/impacts", {"version": None}, "versions.propose"),
+    ("GET", f"/v1/product-drafts/{DRAFT}/impacts", None, "versions.read"),
+    ("POST", f"/v1/product-drafts/{DRAFT}/proposal", REASON | {"seen": "0" * 64}, "versions.propose"),
     ("GET", "/v1/product-proposals", None, "versions.read"),
     ("GET", f"/v1/product-proposals/{PROPOSAL}", None, "versions.read"),
     ("POST", f"/v1/product-proposals/{PROPOSAL}/approve", REASON, "versions.decide"),
@@ -322,7 +335,7 @@ OPEN = {
     ("POST", "/webhooks/tickets/{}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
 }  # fmt: skip
-NAMED = "cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg|ntf"
+NAMED = "dft|cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg|ntf"
 NOUNS = ("chl", "acc", "brc", "prf", "pay", "dsp", "tkt", "trd")
 
 

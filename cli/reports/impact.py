@@ -1,9 +1,9 @@
-"""The result of `propos rules impact` as tables, as one JSON object, and as a plot of survival."""
+"""The result of `propos rules impact` as tables, and as a plot of survival."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from domain.histories.impact import FATES, Comparison, Ending, Totals
-from domain.money import Money, exponent
+from domain.histories.impact import FATES, Comparison
+from domain.histories.impact_report import Sums, words_of
+from domain.money import Money
 from domain.products.diff import differences
 from domain.products.product import Product
 
 _MAX_ROWS: Final = 40
 _COLOURS: Final = ("#1f4e9c", "#b45309")
 _DAY: Final = 86_400.0
-Sums = tuple[Totals, Totals]
 
 
 def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], sums: Sums, left_out: int = 0) -> None:
@@ -74,78 +74,14 @@ def _changed(a: Product, b: Product, changed: Sequence[Comparison]) -> Table:
     title = f"{len(changed)} challenges end differently" if len(changed) > 1 else "1 challenge ends differently"
     table = Table("Account", f"Under {a.ref}", f"Under {b.ref}", title=title, title_justify="left")
     for one in changed[:_MAX_ROWS]:
-        table.add_row(one.b.number, escape(_words(one.a, a)), escape(_words(one.b, b)))
+        table.add_row(one.b.number, escape(words_of(one.a, a)), escape(words_of(one.b, b)))
     if len(changed) > _MAX_ROWS:
         table.add_row("…", f"and {len(changed) - _MAX_ROWS} more", "use --json to see all")
     return table
 
 
-def _words(end: Ending, product: Product) -> str:
-    words = f"{end.fate.replace('_', ' ')} in {product.phase(end.phase_index).name}"
-    if end.rule_id:
-        words += f" by {end.rule_id.replace('_', ' ')}"
-    if end.at:
-        words += f", {end.at:%Y-%m-%d %H:%M} UTC"
-    if end.payouts:
-        words += f", {end.payouts} payouts of {_money(end.paid_minor, product)}"
-    return words
-
-
 def _money(minor: int, product: Product) -> str:
     return str(Money(minor=minor, currency=product.currency))
-
-
-def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums, left_out: int = 0) -> dict[str, Any]:
-    """Returns the comparison of every challenge. Money is in minor units of `currency`, times are UTC."""
-    return {
-        "product": a.ref,
-        "against": b.ref,
-        "currency": a.currency,
-        "minor_unit_digits": exponent(a.currency),
-        "resolution": "one-minute equity bars",
-        "changes": [change.model_dump() for change in differences(a, b)],
-        "challenges": len(found),
-        "by_the_hour": sum(one.by_the_hour for one in found),
-        "left_out": left_out,
-        "changed": sum(1 for one in found if one.changed),
-        "under": {product.ref: _totals(total) for product, total in zip((a, b), sums, strict=True)}
-        if a.ref != b.ref
-        else {"a": _totals(sums[0]), "b": _totals(sums[1])},
-        "money_effect_minor": sums[1].net_minor - sums[0].net_minor,
-        "each": [
-            {
-                "challenge_id": one.challenge_id,
-                "changed": one.changed,
-                "by_the_hour": one.by_the_hour,
-                "a": _ending(one.a),
-                "b": _ending(one.b),
-                "differs_from_live": list(one.differs_from_live),
-            }
-            for one in found
-        ],
-    }
-
-
-def _totals(total: Totals) -> dict[str, Any]:
-    return {
-        **{str(fate): number for fate, number in total.fates.items()},
-        "payouts": total.payouts,
-        "fees_minor": total.fees_minor,
-        "paid_minor": total.paid_minor,
-        "net_minor": total.net_minor,
-    }
-
-
-def _ending(end: Ending) -> dict[str, Any]:
-    return {
-        "fate": end.fate,
-        "account": end.number,
-        "phase": end.phase_index,
-        "at": end.at.isoformat() if end.at else None,
-        "rule_id": end.rule_id,
-        "payouts": end.payouts,
-        "paid_minor": end.paid_minor,
-    }
 
 
 def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> None:

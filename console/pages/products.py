@@ -1,4 +1,4 @@
-"""Products: what is on sale, what is proposed, which accounts move."""
+"""Products: what is drafted, what is proposed, what is on sale, which accounts move."""
 
 from typing import Final
 
@@ -6,8 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from console.desk import Desk
+from console.pages.product_drafts import starts
 from console.views.frame import Crumb
-from store.read import versions
+from front import permissions
+from store.read import drafts, versions
 from store.read.pages import Window
 
 _SHOWN: Final = Window(limit=30)
@@ -25,6 +27,9 @@ class ProductPages:
             return await visit.render(
                 "products.html",
                 [Crumb("Products")],
+                drafts=(await drafts.drafts(visit.session, _SHOWN)).items,
+                starts=await starts(visit.session),
+                may_propose=permissions.may(visit.actor, "versions.propose"),
                 versions=await versions.versions(visit.session),
                 proposals=(await versions.proposals(visit.session, _SHOWN)).items,
                 moves=(await versions.moves(visit.session, _SHOWN)).items,

@@ -11,6 +11,7 @@ from domain.approvals import PEOPLE
 from domain.errors import NotFound
 from domain.products.product import Product
 from domain.products.words import describe
+from front import permissions
 from store import products
 from store.read import versions
 
@@ -30,7 +31,8 @@ class RuleBookPages:
         if not version.isdecimal() or len(version) > 6:
             raise NotFound(f"There is no product {product} version {version}.")
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            return await _shown(visit, await products.load(visit.session, product, int(version)))
+            shown = await products.load(visit.session, product, int(version))
+            return await _shown(visit, shown, next_version=await _next_version(visit, shown))
 
     async def proposed(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request) as visit:
@@ -38,7 +40,19 @@ class RuleBookPages:
             return await _shown(visit, row.terms, Crumb(f"{row.product} version {row.version}", f"/proposals/{row.id}"))
 
 
-async def _shown(visit: Visit, product: Product, above: Crumb | None = None) -> HTMLResponse:
+async def _next_version(visit: Visit, shown: Product) -> int:
+    """Returns the version that this person may draft from the one that is shown; 0: none. One with add-ons has none."""
+    if not permissions.may(visit.actor, "versions.propose"):
+        return 0
+    newest = (await products.versions(visit.session, shown.product))[-1]
+    sold_as = await products.sold_as(visit.session, shown)
+    return newest + 1 if shown.version == newest and sold_as == shown.product else 0
+
+
+async def _shown(visit: Visit, product: Product, above: Crumb | None = None, *, next_version: int = 0) -> HTMLResponse:
+    """`next_version`: a draft of it is offered; 0: none."""
     home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Products", "/products")
     crumbs = [home, *([above] if above else []), Crumb(f"{product.name}, version {product.version}")]
-    return await visit.render("rulebook.html", crumbs, rulebook=describe(product))
+    return await visit.render(
+        "rulebook.html", crumbs, rulebook=describe(product), product=product.product, next_version=next_version
+    )

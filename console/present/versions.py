@@ -41,6 +41,11 @@ async def proposal(session: AsyncSession, actor: Actor, proposal_id: str) -> Dec
         ),
         evidence=(
             Link("The terms in plain words, as the trader reads them", f"/proposals/{row.id}/words", ""),
+            *(
+                [Link("The draft, and its effect on recorded accounts", f"/product-drafts/{row.source[6:]}", "")]
+                if row.source.startswith("draft dft_")
+                else []
+            ),
             Link("Every version of this product", f"/products#{row.product}", ""),
         ),
         decisions=decision_rows(row.decisions),

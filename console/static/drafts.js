@@ -1,6 +1,7 @@
 /** Text that was typed into a form with `data-draft` comes back when the form is shown again: after a refresh, after a
  *  decision of somebody else, and after signing in again. The attribute names the item and the form. The text is kept
- *  in this tab only, under the person who typed it; no other form keeps anything. */
+ *  in this tab only, under the person who typed it; no other form keeps anything. A field with `data-over` has a text already,
+ *  which the draft replaces: its form's `data-draft` names that text too. */
 import { setButtons } from "./guard.js";
 
 const PREFIX = "draft/";
@@ -66,8 +67,9 @@ function restore() {
     return;
   }
   for (const field of document.querySelectorAll(`${FORM} ${FIELDS}`)) {
-    const text = field.value ? "" : sessionStorage.getItem(PREFIX + keyOf(field));
-    if (text) fill(field, text);
+    const free = !field.value || "over" in field.dataset;
+    const text = !free ? "" : sessionStorage.getItem(PREFIX + keyOf(field));
+    if (text && text.trim() !== field.value.trim()) fill(field, text);
   }
 }
 

@@ -11,7 +11,7 @@ from typing import Final
 import yaml
 from pydantic import ValidationError
 
-from domain.file_errors import ProductInvalid, YamlInvalid
+from domain.file_errors import Fault, ProductInvalid, YamlInvalid
 from domain.products import checks as product_checks
 from domain.products.product import Product
 from domain.quoting import cut, quoted
@@ -26,7 +26,7 @@ _MOST_ROWS: Final = 50  # of one error
 _LONGEST_ROW: Final = 600
 
 
-def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
+def line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
     """Returns the line of `path` in the document, or of the last part of it that exists."""
     line: int = node.start_mark.line + 1
     for step in path:
@@ -67,16 +67,20 @@ def _repeated(
 def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
     """Returns the document if it is one mapping without repeated keys. Raises ProductInvalid."""
     if root is None:
-        raise ProductInvalid(f"{name}:1 is empty; write a product definition", field=name)
+        raise _whole(name, 1, "is empty; write a product definition")
     if not isinstance(root, yaml.MappingNode):
         shape = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         line = root.start_mark.line + 1
-        raise ProductInvalid(f"{name}:{line} is {shape}; write a product definition as `field: value`", field=name)
+        raise _whole(name, line, f"is {shape}; write a product definition as `field: value`")
     twice = [(line, _dotted(path)) for line, path in _repeated(root)]
     if twice:
-        rows = [f"{name}:{line} {field}: is set twice; keep one of them" for line, field in twice[:_MOST_ROWS]]
-        raise ProductInvalid("\n".join(rows), field=twice[0][1])
+        faults = [Fault(line, field, "is set twice; keep one of them") for line, field in twice[:_MOST_ROWS]]
+        raise _listed(name, faults, len(twice), twice[0][1])
     return root
+
+
+def _whole(name: str, line: int, problem: str) -> ProductInvalid:
+    return ProductInvalid(f"{name}:{line} {problem}", field=name, faults=(Fault(line, "", f"it {problem}"),))
 
 
 def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
@@ -86,7 +90,9 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
     try:
         found, data = read_yaml(text, name)
     except YamlInvalid as exc:
-        raise ProductInvalid(exc.message, field=name, remedy=exc.remedy) from exc
+        problem = exc.message.removeprefix(f"{name}:{exc.line} ").removeprefix(f"{name}: ")
+        fault = Fault(exc.line, "", f"it {problem}. {exc.remedy or ''}".strip())
+        raise ProductInvalid(exc.message, field=name, remedy=exc.remedy, faults=(fault,)) from exc
     root = _checked(name, found)
     try:
         product = Product.model_validate(data)
@@ -117,13 +123,20 @@ def _no_venue(venue: str, known: Collection[str]) -> str:
 
 
 def _refused(name: str, root: yaml.MappingNode, problems: list[tuple[Path, str]]) -> ProductInvalid:
-    rows = [
-        f"{name}:{_line_of(root, where)} {_dotted(where) or 'product'}: {cut(text, _LONGEST_ROW)}"
+    faults = [
+        Fault(line_of(root, where), _dotted(where) or "product", cut(text, _LONGEST_ROW))
         for where, text in problems[:_MOST_ROWS]
     ]
-    if len(problems) > _MOST_ROWS:
-        rows.append(f"{name}: {len(problems) - _MOST_ROWS} more errors are not listed")
-    return ProductInvalid("\n".join(rows), field=_dotted(problems[0][0]))
+    return _listed(name, faults, len(problems), _dotted(problems[0][0]))
+
+
+def _listed(name: str, shown: list[Fault], total: int, field: str) -> ProductInvalid:
+    rows = [f"{name}:{fault.line} {fault.field}: {fault.problem}" for fault in shown]
+    if total > len(shown):
+        more = f"{total - len(shown)} more errors are not listed"
+        rows.append(f"{name}: {more}")
+        shown = [*shown, Fault(None, "", more)]
+    return ProductInvalid("\n".join(rows), field=field, faults=shown)
 
 
 def _dotted(where: Path) -> str:

@@ -44,7 +44,7 @@ def read_yaml(text: str, name: str) -> tuple[yaml.Node | None, Any]:
         mark = getattr(exc, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = cut(str(getattr(exc, "problem", None) or exc), 200)
-        raise YamlInvalid(f"{name}:{line} is not YAML: {problem}", field=name) from exc
+        raise YamlInvalid(f"{name}:{line} is not YAML: {problem}", field=name, line=line) from exc
     except (ValueError, OverflowError) as exc:  # a date that does not exist, a number without an end
         raise YamlInvalid(f"{name}: cannot be read: {cut(str(exc), 200)}", field=name) from exc
 

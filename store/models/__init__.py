@@ -127,7 +127,7 @@ from store.models.programs import (
     WebhookSecret,
     WebhookTry,
 )
-from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
+from store.models.publishing import AccountMove, AccountMoveRow, DraftImpact, ProductDraft, ProductProposal
 from store.models.queue import SavedFilter, WorkLook, WorkMark
 from store.models.reconciliation import OpenLine, ReconciliationBreak, StatementBalanceRow, VenueCheck, VenueLimits
 from store.models.screening import (
@@ -202,6 +202,7 @@ __all__ = [
     "DisputePack",
     "DisputePolicyRow",
     "DisputeWords",
+    "DraftImpact",
     "EquityBar",
     "EventSource",
     "ExchangeRate",
@@ -248,6 +249,7 @@ __all__ = [
     "PlatformChange",
     "PlatformStop",
     "Posting",
+    "ProductDraft",
     "ProductProposal",
     "ProductVersion",
     "Proof",

@@ -1,4 +1,4 @@
-"""Proposed product versions, and moves of accounts to another version."""
+"""Drafts of product versions, proposed versions, and moves of accounts to another version."""
 
 from datetime import datetime
 
@@ -34,6 +34,65 @@ class ProductProposal(Base):
     proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     proposed_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class ProductDraft(Base):
+    """The text of a product definition that a person writes, valid or not.
+
+    It starts from a version (`base_product`, `base_version`) or from an example. While its proposal is open or on sale,
+    the text stays as it is.
+    """
+
+    __tablename__ = "product_drafts"
+
+    id: Mapped[Id]
+    product: Mapped[str] = mapped_column(String(41), index=True)  # as the last text that could be read names it
+    base_product: Mapped[str | None] = mapped_column(String(41))
+    base_version: Mapped[int | None]
+    text: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64))  # of the text
+    proposal_id: Mapped[str | None] = mapped_column(ForeignKey("product_proposals.id"), index=True)
+    made_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    made_at: Mapped[MarketTime]
+    changed_at: Mapped[MarketTime]
+    recorded_at: Mapped[Recorded]
+
+
+class DraftImpact(Base):
+    """A replay of the accounts of a version under the terms of a draft's text: waiting, done or failed.
+
+    `terms`: as the text with this digest says. `replayed` of `whole` challenges are done. `result`:
+    `domain.histories.impact_report.ImpactReport`.
+    """
+
+    __tablename__ = "draft_impacts"
+    __table_args__ = (
+        Index(
+            "uq_draft_impacts_waiting",
+            "draft_id",
+            "text_digest",
+            "version",
+            unique=True,
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index("ix_draft_impacts_waiting", "asked_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[Id]
+    draft_id: Mapped[str] = mapped_column(ForeignKey("product_drafts.id", ondelete="CASCADE"), index=True)
+    text_digest: Mapped[str] = mapped_column(String(64))
+    product: Mapped[str] = mapped_column(String(41))  # whose accounts are replayed
+    version: Mapped[int]
+    terms: Mapped[Json]
+    state: Mapped[str] = mapped_column(String(8))
+    replayed: Mapped[int]
+    whole: Mapped[int]
+    result: Mapped[Json | None]
+    why: Mapped[str]  # it failed
+    asked_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    asked_at: Mapped[MarketTime]
+    as_of: Mapped[datetime | None]  # market time at which the accounts were read
     recorded_at: Mapped[Recorded]
 
 

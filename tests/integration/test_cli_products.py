@@ -12,11 +12,18 @@ from typing import Any, Final
 import psycopg
 import pytest
 import yaml
+from sqlalchemy import select
 
+from activities.impact_replays import ImpactReplays
 from cli.demo.opening import publish_products
+from domain.approvals import Actor
+from firm.products import drafts, impact
 from firm.products.shelf import SHELF, load_product
 from store import audit_chain, crypto, identity
 from store.db import Database
+from store.models import User
+from store.read.drafts import ImpactView
+from store.read.drafts import impacts as read_impacts
 from tests.hostile_yaml import BOMB
 from tests.integration.recorded_feed import START, falling, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
@@ -149,11 +156,35 @@ async def test_the_impact_of_a_proposed_version_on_recorded_accounts(firm: Firm)
     assert found["each"][0]["a"]["rule_id"] == "daily_loss" and found["each"][0]["differs_from_live"] == []
     assert found["money_effect_minor"] == 6_000
     assert plot.read_bytes().startswith(PNG)
+    kept = await _impact_of_a_draft(firm, Path(path).read_text())
+    assert kept.current and kept.result is not None and kept.result.money_effect_minor == 6_000
+    for place, ref in (("before", "two-step@1"), ("after", "two-step@2")):
+        counted = {row.fate: getattr(row, place) for row in kept.result.fates}
+        sums = {row.name: getattr(row, f"{place}_minor") for row in kept.result.money}
+        said_there = found["under"][ref]
+        assert counted == {fate: said_there[fate] for fate in counted}, "as the command says"
+        assert sums["fees less payouts"] == said_there["net_minor"]
     table = firm.run("rules", "impact", "--product", "two-step@1", "--against", path)
     assert "1 challenge ends differently" in table and "failed in Challenge by daily loss" in table
     other = firm.file("other.yaml", currency="EUR")
     said = firm.run("rules", "impact", "--product", "two-step@1", "--against", other, code=1)
     assert "currency is USD and EUR" in said
+
+
+async def _impact_of_a_draft(firm: Firm, text: str) -> ImpactView:
+    """Asks for the replay of a draft with this text, has it done, and reads what is kept of it."""
+    async with firm.db.transaction() as session:
+        user = (await session.scalars(select(User).where(User.role == "risk"))).one()
+        rosa = Actor(user_id=user.id, person_id=user.person_id, role="risk")
+        draft = await drafts.next_version(session, "two-step", actor=rosa)
+        draft = await drafts.save(session, draft.id, text, seen=draft.digest, actor=rosa)
+        terms = await drafts.terms_of(session, draft, None)
+        await impact.ask(session, draft, terms, version=1, actor=rosa)
+        draft_id = draft.id
+    assert await ImpactReplays(firm.db).step()
+    async with firm.db.transaction() as session:
+        (kept,) = await read_impacts(session, draft_id)
+        return kept
 
 
 def test_half_a_kilobyte_of_nested_aliases_is_refused_at_once(firm: Firm) -> None:
