@@ -5,6 +5,8 @@ The monitor is not run: one statement a second writes the live rows of accounts 
 """
 
 import asyncio
+import html
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,15 +19,12 @@ from cli.bench.console_fill import FIRST_NUMBER, LOGIN, PASSWORD, Size
 from cli.bench.timing import percentile, rounded
 from store.db import connect_async
 
-_ACCOUNT: Final = (("/accounts/A-{number}/live", 2.0), ("/accounts/A-{number}/gauges", 2.0))
-# of ten viewers: what their page polls, and every how many seconds
+# the pages of ten viewers
 _LOOKING_AT: Final = (
-    *(_ACCOUNT, _ACCOUNT, _ACCOUNT, _ACCOUNT),
-    *((("/accounts/rows?numbers={numbers}", 2.0),), (("/accounts/rows?numbers={numbers}", 2.0),)),
-    *((("/queue/changes", 3.0),), (("/queue/changes?kind=payout", 3.0),)),
-    *((("/overview", 4.0),), (("/live", 2.0),)),
+    *("/accounts/A-{number}", "/accounts/A-{number}", "/accounts/A-{number}", "/accounts/A-{number}"),
+    *("/accounts", "/accounts?status=active", "/queue", "/queue?kind=payout", "/", "/payouts"),
 )
-_ROWS: Final = 30  # of a page of accounts
+_POLL: Final = re.compile(r'hx-get="([^"]+)" hx-trigger="every (\d+)s"')
 _LIVE_SHARE: Final = 50  # one of so many accounts moves in a second
 _CHECKPOINT: Final = """
     UPDATE account_live SET batch = batch + 1, at = at + interval '1 second', equity_minor = equity_minor + 1
@@ -87,16 +86,11 @@ class Crowd:
     async def _view(self, viewer: int, busy: Busy, all_in: asyncio.Semaphore, ended: asyncio.Event) -> None:
         async with self.browser() as http:
             await http.post("/sign-in", data={"login": LOGIN, "password": PASSWORD, "next": "/"})
+            number = FIRST_NUMBER + viewer % self._size.accounts
+            page = await http.get(_LOOKING_AT[viewer % len(_LOOKING_AT)].format(number=number))
             all_in.release()
-            first = FIRST_NUMBER + viewer % max(1, self._size.accounts - _ROWS)
-            numbers = ",".join(str(first + each) for each in range(min(_ROWS, self._size.accounts)))
-            polls = _LOOKING_AT[viewer % len(_LOOKING_AT)]
-            await asyncio.gather(
-                *(
-                    _poll(http, path.format(number=first, numbers=numbers), every, viewer / 50, busy, ended)
-                    for path, every in polls
-                )
-            )
+            polls = _POLL.findall(page.text)
+            await asyncio.gather(*(_poll(http, path, every, viewer / 50, busy, ended) for path, every in polls))
 
     async def _write(self, database_url: str, busy: Busy, ended: asyncio.Event) -> None:
         connection = await connect_async(database_url, autocommit=True)
@@ -110,10 +104,11 @@ class Crowd:
 
 
 async def _poll(
-    http: httpx.AsyncClient, path: str, every: float, offset: float, busy: Busy, ended: asyncio.Event
+    http: httpx.AsyncClient, told: str, seconds: str, offset: float, busy: Busy, ended: asyncio.Event
 ) -> None:
-    """Polls as a page does: the next time `every` seconds after the last one began, or once it is answered."""
-    pause = offset % every
+    """Polls as a page does: what it was told last, the next time so long after it asked, or once it is answered."""
+    every = float(seconds)
+    path, pause = html.unescape(told), offset % every
     while not await _over(ended, pause):
         started = time.perf_counter()
         answer = await http.get(path, headers={"HX-Request": "true"})
@@ -121,6 +116,8 @@ async def _poll(
         busy.polls.append(took * 1000)
         if answer.status_code not in (200, 204):
             busy.errors.append(f"{path}: {answer.status_code} {answer.text[:300]}")
+        elif (again := _POLL.search(answer.text)) is not None:
+            path = html.unescape(again.group(1))
         pause = max(0.0, every - took)
 
 
