@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from domain.money import Money, exponent, from_minor
 from domain.work_queue import SOON
+from store.read.listing import COUNTED
 
 _MINUS = "\u2212"
 MOST_COUNTED: Final = 1_000  # of work that waits: a page that shows more would take longer the more there is
@@ -152,6 +153,11 @@ def number(value: Decimal | int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def as_listed(count: int) -> str:
+    """A number that leads to a list: as the list says it, which counts no further than `COUNTED`."""
+    return number(count) if count <= COUNTED else f"more than {number(COUNTED)}"
+
+
 def waiting(count: int) -> str:
     """How much work waits, beside the name of its page. From `MOST_COUNTED` on nobody counts on."""
     return number(count) if count < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
@@ -205,6 +211,7 @@ def minor(value: int | None, currency: str) -> Money | None:
 
 
 FILTERS: dict[str, Any] = {
+    "as_listed": as_listed,
     "waiting": waiting,
     "minor": minor,
     "lots": lots,

@@ -81,6 +81,27 @@ def bench_support(
     _print(figures, as_json=as_json)
 
 
+@app.command("console")
+def bench_console(
+    accounts: Annotated[int, typer.Option("--accounts", min=100, help="Accounts of the firm.")] = 50_000,
+    deals: Annotated[
+        int | None, typer.Option("--deals", min=1_000, help="Trades on the record. [default: 20 for each account]")
+    ] = None,
+    requests: Annotated[int, typer.Option("--requests", min=3, help="Requests of each page.")] = 100,
+    viewers: Annotated[int, typer.Option("--viewers", min=1, max=500, help="Viewers whose pages poll.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the console's pages on a large firm, while viewers poll and live figures are written. A firm of 50,000
+    accounts also has 500,000 outbox and inbox rows and 200,000 ledger entries; a smaller one has fewer."""
+    from cli.bench.console import PAGES, STEPS, measure
+    from cli.bench.console_fill import Size
+
+    size = Size(accounts, accounts * 20 if deals is None else deals, messages=accounts * 10, ledger=accounts * 4)
+    with _progress(STEPS + PAGES) as step:
+        figures = measure(size, requests, viewers, step)
+    _print(figures, as_json=as_json)
+
+
 @app.command("gateway")
 def bench_gateway(
     accounts: Annotated[int, typer.Option("--accounts", min=50, help="Number of accounts.")] = 50_000,

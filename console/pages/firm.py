@@ -10,8 +10,8 @@ from console.pages.mine import trader_home
 from console.queries import firm, frame
 from console.views.frame import Count, Crumb
 from domain.approvals import PEOPLE
-from front.subjects.subject import kinds
 from store.read import summary
+from store.read.listing import COUNTED
 
 _STATES = (
     "awaiting_payment", "payment_review", "provisioning", "active", "identity_check",
@@ -41,14 +41,15 @@ class FirmPages:
 async def _numbers(visit: Visit, request: Request) -> dict[str, Any]:
     asked = request.query_params.get("platform", "")
     platform = asked if asked in visit.platform_names else ""
-    whole = await summary.summary(visit.session, kinds(visit.subjects))
+    whole = await summary.overview(visit.session)
     known = [state for state in _STATES if whole.challenges.get(state)]
     known += sorted(set(whole.challenges) - set(known) - set(_STATES))
-    waiting = await frame.waiting(visit.session, visit.subjects)
+    waiting = await frame.waiting(visit.session, visit.subjects, at_most=COUNTED + 1)
     return {
         "whole": whole,
         "today": await firm.today(visit.session, whole.market_time),
         "challenges": [Count(state, whole.challenges[state], f"/challenges?state={state}") for state in known],
+        "waiting": waiting,
         "work": [count for count in waiting if count.value or count.tone != "bad"],
         "exposure": [row for row in await summary.exposure(visit.session, platform) if row.accounts],
         "exposure_of": platform,

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from console import templating
 from console.deciding import offered
 from console.desk import Desk, Visit, rail, wants_fragment
+from console.formats import MOST_COUNTED
 from console.present.subjects import view_of
 from console.queries import frame
 from console.queries.work import following, read_filter, work_list
@@ -75,7 +76,7 @@ class QueuePages:
                 news = await self._news(visit, subject, subject_id, params.get("seen", ""))
             shown = await work_list(visit.session, chosen, visit.subjects, visit.actor, current=ref, live=True)
             live = await frame.live(visit.session)
-            waiting = await frame.waiting(visit.session, visit.subjects)
+            waiting = await frame.waiting(visit.session, visit.subjects, at_most=MOST_COUNTED)
             minute = f"{live.market_time:%Y%m%d%H%M}"
             version = _digest(shown, news, waiting, minute, live.stale)
             if version == params.get("v"):

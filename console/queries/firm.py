@@ -13,15 +13,13 @@ from domain.money import Money
 from store.models import Account, Breach, Decision, Payout, PhasePass
 from store.read import breaches
 from store.read.pages import Window
-from store.read.summary import MEASURED
 from store.scope import FIRM
 
 _TO_TRADER: Final = Payout.trader_minor + Payout.refund_minor
 
 
 class Today(NamedTuple):
-    """`since`: the day, in UTC. `paid` and `held`: what goes to the traders, by currency; `locks`: how many
-    `breach_to_lock_ms` are measured."""
+    """`since`: the day, in UTC. `paid` and `held`: what goes to the traders, by currency."""
 
     since: str
     breaches: int
@@ -29,7 +27,6 @@ class Today(NamedTuple):
     payouts: int
     paid: list[Money]
     held: list[Money]
-    locks: int
 
 
 async def today(session: AsyncSession, now: datetime) -> Today:
@@ -45,8 +42,6 @@ async def today(session: AsyncSession, now: datetime) -> Today:
         .where(Payout.closed_at.is_(None), Payout.state != "requested")
         .group_by(Payout.currency)
     )
-    locked = select(Breach.id).where(Breach.locked_at.is_not(None))
-    measured = locked.order_by(Breach.locked_at.desc()).limit(MEASURED)
     return Today(
         since=f"{since:%Y-%m-%d}",
         breaches=await _since(session, Breach.occurred_at, since),
@@ -54,7 +49,6 @@ async def today(session: AsyncSession, now: datetime) -> Today:
         payouts=sum(count for _, count, _ in paid_rows),
         paid=[Money(minor=total, currency=currency) for currency, _, total in paid_rows],
         held=[Money(minor=int(total), currency=currency) for currency, total in held],
-        locks=await session.scalar(select(func.count()).select_from(measured.subquery())) or 0,
     )
 
 

@@ -15,7 +15,7 @@ from store.read.pages import Window
 from store.read.queue import Chosen, QueueItem
 
 ROWS: Final = 60
-_MORE: Final = 200  # rows that are read for live parts, so that a row pushed off the page is not taken for gone
+_MORE: Final = 120  # rows that are read for live parts, so that a row pushed off the page is not taken for gone
 
 
 def read_filter(params: Mapping[str, str], subjects: Subjects) -> WorkFilter:

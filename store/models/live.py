@@ -123,6 +123,7 @@ class DealRow(Base):
         Index("ix_deals_updated", "updated_at", "id"),
         UniqueConstraint("account_id", "deal_id", "at"),
         Index("ix_deals_account_at", "account_id", "at"),
+        Index("ix_deals_account", "account_id", "id"),
         Index("ix_deals_deal_id", "deal_id"),
         {"postgresql_partition_by": "RANGE (at)"},
     )

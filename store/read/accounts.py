@@ -199,10 +199,9 @@ def by_number(_descending: bool) -> list[Any]:
 
 
 def _by_equity(descending: bool) -> list[Any]:
-    """Those without a figure come last, whichever way it goes."""
+    """Those without a figure come last, whichever way it goes. Every statement of this list has the live row."""
     nowhere = literal(-(2**62) if descending else 2**62, BigInteger)
-    equity = select(AccountLive.equity_minor).where(AccountLive.account_id == Account.id).scalar_subquery()
-    return [func.coalesce(equity, nowhere, type_=BigInteger), Account.number]
+    return [func.coalesce(AccountLive.equity_minor, nowhere, type_=BigInteger), Account.number]
 
 
 ACCOUNTS: Final = Listing(

@@ -158,26 +158,20 @@ async def rows(
 async def totals(
     session: AsyncSession, listing: Listing, scope: Scope, asked: Asked, also: Sequence[Condition] = ()
 ) -> Totals:
-    """Returns how much there is on all pages."""
-    amounts = [column for each in listing.sums for column in (each.amount, each.currency)]
-    columns = [column.label(f"_{number}") for number, column in enumerate(amounts)] or [listing.rows.id]
+    """Returns how much there is on all pages. Amounts are read only where they are shown."""
     asked_for = [*await conditions(session, listing, scope, asked), *also]
-    wanted = select(*columns).select_from(listing.rows).where(*asked_for).limit(COUNTED + 1)
-    if not listing.sums:
-        count = int(await session.scalar(select(func.count()).select_from(wanted.subquery())) or 0)
-        return Totals(count=min(count, COUNTED), more=count > COUNTED)
-    part = wanted.cte("part").prefix_with("MATERIALIZED")
+    rows = select(listing.rows.id).select_from(listing.rows).where(*asked_for).limit(COUNTED + 1).subquery()
+    count = int(await session.scalar(select(func.count()).select_from(rows)) or 0)
+    if count > COUNTED:
+        return Totals(count=COUNTED, more=True)
     found = list[Amount]()
-    counts = set[int]()
-    for number, each in enumerate(listing.sums):
-        amount, currency = part.c[f"_{2 * number}"], part.c[f"_{2 * number + 1}"]
-        per_currency = select(currency, func.sum(amount), func.count()).group_by(currency).order_by(currency)
-        lines = (await session.execute(per_currency)).all()
-        counts.add(sum(int(line[2]) for line in lines))
+    for each in listing.sums if count else ():
+        part = select(each.amount.label("amount"), each.currency.label("currency")).select_from(listing.rows)
+        added = part.where(*asked_for).limit(COUNTED + 1).cte("part").prefix_with("MATERIALIZED")
+        per_currency = select(added.c.currency, func.sum(added.c.amount)).group_by(added.c.currency)
+        lines = await session.execute(per_currency.order_by(added.c.currency))
         found += [Amount(label=each.label, currency=line[0], minor=int(line[1])) for line in lines]
-    count = max(counts)
-    more = count > COUNTED
-    return Totals(count=min(count, COUNTED), more=more, amounts=() if more else tuple(found))
+    return Totals(count=count, more=False, amounts=tuple(found))
 
 
 def equals(column: Any) -> Callable[[str], Condition]:

@@ -98,6 +98,25 @@ class Paged(NamedTuple):
     previous_cursor: str | None
 
 
+def _limit(window: Window) -> int:
+    return max(1, min(window.limit, window.most))
+
+
+def beside(statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True) -> Select[Any]:
+    """The rows of `statement` that a page can be made of: those beyond its cursor, in the order of `keys`, and one
+    more than it shows. Each part of a union is cut like this, so that no part is read to its end."""
+    cursor = window.cursor or ""
+    back = cursor.startswith(_BACK)
+    downwards = descending is not back
+    if cursor:
+        values = decode_cursor(cursor.removeprefix(_BACK), [key.type.python_type for key in keys])
+        bound = tuple_(*(literal(value, key.type) for value, key in zip(values, keys, strict=True)))
+        position = tuple_(*keys)
+        statement = statement.where(position < bound if downwards else position > bound)
+    order = [key.desc() if downwards else key.asc() for key in keys]
+    return statement.order_by(*order).limit(_limit(window) + 1)
+
+
 async def keyset(
     session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
 ) -> tuple[Sequence[Row[Any]], str | None]:
@@ -110,18 +129,11 @@ async def both_ways(
     session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
 ) -> Paged:
     """Like `keyset`, with the way back as well."""
-    cursor = window.cursor or ""
+    cursor, limit = window.cursor or "", _limit(window)
     back = cursor.startswith(_BACK)
-    downwards = descending is not back
-    if cursor:
-        beside = decode_cursor(cursor.removeprefix(_BACK), [key.type.python_type for key in keys])
-        bound = tuple_(*(literal(value, key.type) for value, key in zip(beside, keys, strict=True)))
-        position = tuple_(*keys)
-        statement = statement.where(position < bound if downwards else position > bound)
     labelled = [key.label(f"_key_{index}") for index, key in enumerate(keys)]
-    order = [key.desc() if downwards else key.asc() for key in keys]
-    limit = max(1, min(window.limit, window.most))
-    found = (await session.execute(statement.add_columns(*labelled).order_by(*order).limit(limit + 1))).all()
+    wanted = beside(statement.add_columns(*labelled), keys, window, descending=descending)
+    found = (await session.execute(wanted)).all()
     more, shown = len(found) > limit, found[:limit]
     rows = shown[::-1] if back else shown
 

@@ -2,18 +2,21 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.lifecycle import CHALLENGE
 from domain.pnl import REPORTING_CURRENCY
 from store import ledger, operations
 from store.clock import market_now, watermark
 from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass, Shard
 from store.read import queue
+from store.read.listing import COUNTED
 from store.read.pages import View
 from store.reconciliation import breaks
+from store.together import OneFixedValueEach
 
 MEASURED: Final = 1_000  # the newest locks are measured
 
@@ -41,6 +44,18 @@ class SummaryView(View):
     unreconciled: int
     open_holds: int
     breach_to_lock_ms: Latency
+
+
+class Overview(NamedTuple):
+    """What the firm page shows of the whole firm. `challenges` (by state) and `unreconciled` are counted up to
+    `COUNTED`: one more stands for any more. `locks`: how many `breach_to_lock_ms` are measured."""
+
+    market_time: datetime
+    challenges: dict[str, int]
+    ledger_imbalance: int
+    unreconciled: int
+    breach_to_lock_ms: Latency
+    locks: int
 
 
 class ExposureRow(View):
@@ -84,21 +99,52 @@ async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
     )
 
 
+def _of_state(state: str) -> Select[Any]:
+    some = select(Challenge.id).where(Challenge.state == state).limit(COUNTED + 1)
+    return select(func.count()).select_from(some.subquery())
+
+
+_BY_STATE: Final = OneFixedValueEach(**{state: _of_state(state) for state in sorted(CHALLENGE.states)})
+
+
+async def overview(session: AsyncSession) -> Overview:
+    """Costs the same in a large firm as in a small one: the page looks again every few seconds."""
+    now = await market_now(session)
+    states = (await _BY_STATE.read(session))._mapping
+    locks = await _breach_to_lock(session)
+    return Overview(
+        market_time=now,
+        challenges={state: count for state, count in states.items() if count},
+        ledger_imbalance=await ledger.imbalance(session),
+        unreconciled=await breaks.unreconciled(session, now, at_most=COUNTED + 1),
+        breach_to_lock_ms=_latency(locks),
+        locks=locks.number,
+    )
+
+
 async def breach_to_lock(session: AsyncSession) -> Latency:
     """Returns the time from the arrival of the deciding event to the venue's confirmation of the lock, of the newest
     locks."""
+    return _latency(await _breach_to_lock(session))
+
+
+async def _breach_to_lock(session: AsyncSession) -> Any:
     took = (func.extract("epoch", Breach.locked_at - Breach.received_at) * 1000).label("took")
     newest = select(took).where(Breach.locked_at.is_not(None)).order_by(Breach.locked_at.desc()).limit(MEASURED)
     each = newest.subquery()
-    row = (
+    return (
         await session.execute(
             select(
+                func.count().label("number"),
                 func.percentile_cont(0.5).within_group(each.c.took).label("p50"),
                 func.percentile_cont(0.99).within_group(each.c.took).label("p99"),
             )
         )
     ).one()
-    p50, p99 = (None if value is None else round(float(value), 2) for value in row)
+
+
+def _latency(row: Any) -> Latency:
+    p50, p99 = (None if value is None else round(float(value), 2) for value in (row.p50, row.p99))
     return Latency(p50=p50, p99=p99)
 
 

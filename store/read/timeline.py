@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Select, String, cast, func, literal, null, select, union_all
+from sqlalchemy import Select, String, Subquery, cast, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,7 +42,7 @@ from store.models import (
 )
 from store.read import warnings
 from store.read.accounts import visible_account
-from store.read.pages import Page, View, Window, keyset
+from store.read.pages import Page, View, Window, beside, keyset
 from store.scope import Scope
 
 Kind = Literal["rules", "money", "people", "venue"]
@@ -313,16 +313,25 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
     return sentence(str(data["trigger"]))
 
 
+def _keys(happened: Subquery) -> list[Any]:
+    return [happened.c.at, happened.c.what, happened.c.serial]
+
+
+def _newest(source: Select[Any], window: Window, kind: str | None) -> Select[Any]:
+    """No more of one source than a page can show: an account can have a hundred thousand deals."""
+    each = source.subquery()
+    rows = select(each) if kind is None else select(each).where(each.c.kind == kind)
+    return select(beside(rows, _keys(each), window).subquery())
+
+
 async def page(
     session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
 ) -> Page[TimelineEntry]:
     """Returns a page, newest first. Cases, reviews, decisions and notes are for staff. Raises NotFound."""
     account = await visible_account(session, scope, account_id)
-    happened = union_all(*_facts(account), *_doings(account, scope), *_people(account, scope)).subquery("happened")
-    statement = select(happened)
-    if kind is not None:
-        statement = statement.where(happened.c.kind == kind)
-    rows, cursor = await keyset(session, statement, [happened.c.at, happened.c.what, happened.c.serial], window)
+    facts = (*_facts(account), *_doings(account, scope), *_people(account, scope))
+    happened = union_all(*(_newest(source, window, kind) for source in facts)).subquery("happened")
+    rows, cursor = await keyset(session, select(happened), _keys(happened), window)
     said = await reasons.opened(session, (text for row in rows if (text := _sealed(row))))
     names = await _names(session, {row.data["author"] for row in rows if row.what == "note"})
     items = tuple(

@@ -251,10 +251,11 @@ OPEN_ENDS: Final = text("""
 """)
 
 
-async def unreconciled(session: AsyncSession, now: datetime) -> int:
+async def unreconciled(session: AsyncSession, now: datetime, *, at_most: int | None = None) -> int:
     """Returns the number of open breaks, and of everything else that has waited for its other side longer than a day;
-    money in transit may take five."""
-    return await session.scalar(select(func.count()).select_from(unreconciled_rows(now))) or 0
+    money in transit may take five. `at_most`: no more are counted."""
+    rows = select(unreconciled_rows(now).c.what).limit(at_most).subquery()
+    return await session.scalar(select(func.count()).select_from(rows)) or 0
 
 
 def unreconciled_rows(now: datetime) -> Subquery:

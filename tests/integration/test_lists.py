@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from console.pages.lists import FILES
 from domain.keys import new_id
 from domain.money import Money, from_minor
 from store.models import Account, AccountLive, AuditEntry, Challenge, DealRow, Payout, PhasePass, Proof, Trader
@@ -20,6 +21,7 @@ from tests.console_world import Browser, ConsoleWorld, console_world
 from tests.proofs import prove_by_form
 
 _LISTS = ("/accounts", "/challenges", "/breaches", "/traders", "/payouts", "/deals", "/ledger", "/cases", "/tickets")
+_API = {"/ledger": "/ledger-entries"}  # where the API has another path for a list
 _TOTAL = re.compile(r'<p class="totals"><strong>([0-9,]+)</strong>')
 
 
@@ -50,6 +52,14 @@ async def test_every_list_says_how_long_it_is_and_every_number_leads_to_what_it_
         for path in _LISTS:
             assert await length(browser.http, path) == await _total(browser, path) > 0, path
         assert await differences(browser.http) == {}
+
+
+async def test_every_order_of_every_list_opens_both_ways_on_the_page_and_in_the_api(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        for path, (listing, _, _) in FILES.items():
+            for order in (sign + name for name in listing.orders for sign in ("", "-")):
+                assert (await browser.get(f"{path}?sort={order}")).status_code == 200, (path, order)
+                assert (await browser.get(f"/v1{_API.get(path, path)}?sort={order}")).status_code == 200, (path, order)
 
 
 async def test_the_numbers_of_the_firm_page_lead_to_lists_of_that_length(world: ConsoleWorld) -> None:

@@ -1,0 +1,93 @@
+"""The firm page, the queue and the page of a busy account read as much in a large firm as in a small one."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Final
+
+import psycopg
+import pytest
+
+from store import crypto
+from tests.console_firm import KEYS
+from tests.console_world import ConsoleWorld, console_world
+from tests.query_costs import Copies, Statement, caught_statements, copy_rows, explained
+
+_OLD: Final = "2013-01-01Z"
+_SHORT, _LONG = 10_500, 42_000  # more than a page counts (10,000), and four times as much
+_ROOM: Final = 800  # rows that a page may read beyond what it read before: statistics are estimates
+_FIRM: Final = ("/", "/overview", "/queue", "/queue/changes", "/queue?kind=payout,review", "/v1/queue")
+_COPIES: Final[Copies] = {
+    "traders": (
+        "traders",
+        {"name_words": ["k1:none"], "recorded_at": _OLD, "updated_at": _OLD},
+        "jsonb_build_object('id', 'trd_' || n, 'email_index', 'none' || n)",
+    ),
+    "challenges": (
+        "challenges",
+        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
+        "jsonb_build_object('id', 'chl_' || n, 'trader_id', 'trd_' || n)",
+    ),
+    "accounts": (
+        "accounts",
+        {"status": "closed", "recorded_at": _OLD, "updated_at": _OLD},
+        (
+            "jsonb_build_object('id', 'acc_' || n, 'trader_id', 'trd_' || n, 'challenge_id', 'chl_' || n)"
+            " || jsonb_build_object('number', 1000000 + n, 'login', 9000000 + n)"
+        ),
+    ),
+    "breaches": (
+        "breaches",
+        {"occurred_at": _OLD, "status": "confirmed", "updated_at": _OLD},
+        "jsonb_build_object('id', 'brc_' || n, 'account_id', 'acc_' || n)",
+    ),
+}
+_DEALS: Final = """
+    INSERT INTO deals SELECT made.* FROM generate_series(%(first)s::int, %(last)s::int) AS n,
+           LATERAL (SELECT to_jsonb(d) AS body FROM deals d WHERE deal_id NOT LIKE 'old%%' LIMIT 1) AS one,
+           LATERAL jsonb_populate_record(NULL::deals, one.body || %(changes)s::jsonb || jsonb_build_object(
+               'id', 1000000 + n, 'deal_id', 'old' || n, 'at', timestamptz '2013-06-01Z' + n * interval '1 minute'
+           )) AS made
+"""
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+async def _statements(world: ConsoleWorld, account_id: str) -> list[Statement]:
+    page = f"/accounts/{world.firm.active}"
+    of_account = (page, f"{page}?show=venue", f"{page}/live", f"{page}/gauges", f"/v1/accounts/{account_id}/timeline")
+    async with world.browser("ana@firm.example") as browser:
+        older = (await browser.get(f"/v1/accounts/{account_id}/timeline?limit=20")).json()["next_cursor"]
+        with caught_statements(world.app.state.deps.db) as caught:
+            for place in (*_FIRM, *of_account, f"/v1/accounts/{account_id}/timeline?cursor={older}"):
+                assert (await browser.get(place)).status_code == 200, place
+    return [one for one in caught if "audit_append" not in one[0]]
+
+
+def _grow(owner_url: str, account_id: str, first: int, last: int) -> None:
+    values = {"first": first, "last": last, "changes": json.dumps({"account_id": account_id})}
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(_DEALS, values)
+        copy_rows(connection, _COPIES, first, last)
+
+
+async def test_the_console_reads_as_much_in_a_large_firm_as_in_a_small_one(world: ConsoleWorld, owner_url: str) -> None:
+    crypto.install(KEYS)
+    with psycopg.connect(owner_url) as connection:
+        number = int(world.firm.active.removeprefix("A-"))
+        ((account_id,),) = connection.execute("SELECT id FROM accounts WHERE number = %s", (number,)).fetchall()
+    _grow(owner_url, account_id, 1, _SHORT)
+    short = explained(owner_url, await _statements(world, account_id), ())
+    _grow(owner_url, account_id, _SHORT + 1, _LONG)
+    long = explained(owner_url, await _statements(world, account_id), ())
+    worse = [
+        f"{short[one][0]} -> {read}: {one}"
+        for one, (read, _) in long.items()
+        if one in short and read > short[one][0] + _ROOM
+    ]
+    assert worse == []
+    assert len(short.keys() & long.keys()) > 30  # the same statements, whatever the firm's size
