@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -38,20 +39,24 @@ def init(folder: Path, public_url: str) -> None:
             field="--public-url",
             remedy="Write it like https://desk.example.com: with https, without a path.",
         )
-    kept = folder / "secrets"
-    if kept.exists():
-        raise Conflict(
-            f"{kept} exists. Nothing was changed: data that are encrypted with lost keys cannot be read again.",
-            remedy="Use these secrets, change keys with `propos keys`, or choose another --out.",
-        )
+    kept, settings, adapters = folder / "secrets", folder / ".env", folder / "adapters.env"
+    for path in (kept, settings):
+        if path.exists():
+            raise Conflict(
+                f"{path} exists. Nothing was changed: data that are encrypted with lost keys cannot be read again.",
+                remedy="Use what is there (docs/production.md, From .env to secrets), or choose another --out.",
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    kept.mkdir(mode=0o700)  # its files must be readable in a container, whatever user that has
+    making = folder / "secrets.new"  # renamed when it is complete
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700)  # its files must be readable in a container, whatever user that has
     for name, value in _secrets().items():
-        _write(kept / name, value, 0o444)
-    _write(folder / ".env", f"PROPOS_PUBLIC_URL={public_url.rstrip('/')}\n", 0o600)
-    if not (folder / "adapters.env").exists():
-        _write(folder / "adapters.env", _ADAPTERS, 0o600)
-    typer.echo(f"Wrote {kept}, {folder / '.env'} and {folder / 'adapters.env'}.")
+        _write(making / name, value, 0o444)
+    _write(settings, f"PROPOS_PUBLIC_URL={public_url.rstrip('/')}\n", 0o600)
+    if not adapters.exists():
+        _write(adapters, _ADAPTERS, 0o600)
+    making.rename(kept)
+    typer.echo(f"Wrote {kept}, {settings} and {adapters}.")
     typer.echo(f"Keep a copy of {kept} in another place than the backups: without it they cannot be read.")
     typer.echo("Next: fill in adapters.env, then follow docs/production.md.")
 

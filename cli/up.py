@@ -1,20 +1,25 @@
 """`propos up`: starts the stack, shows its parts, and seeds the demo firm."""
 
 import asyncio
+import logging
 import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+import httpx
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
 
 from cli.demo.seed import DemoFirm, history_quotes, small_bands
 from cli.progress import progress_bar
 from cli.stack import logs
 from cli.stack.firm import Stack
 from cli.stack.options import Part, StackOptions
+from domain.errors import PropOSError
 from settings import load
 
 
@@ -104,9 +109,21 @@ def _logins(firm: DemoFirm) -> Table:
 
 
 async def _fill(firm: DemoFirm, console: Console) -> None:
-    """Plays the history of the demo firm while people already use the console."""
-    if not await firm.is_filled():
+    """Plays the history of the demo firm while people already use the console. The firm goes on if that fails."""
+    if not await firm.is_begun():
         console.print("Traders buy and trade a week of history now. You can watch it in the console.", highlight=False)
-    with progress_bar() as report:
-        trader = await firm.filled(report)
-    console.print(f"The demo firm is complete. Sign in as a trader: {trader}, same password.", highlight=False)
+    try:
+        with progress_bar() as report:
+            trader = await firm.filled(report)
+    except (PropOSError, OSError, httpx.TransportError, SQLAlchemyError, RPCError) as error:
+        why = error.message if isinstance(error, PropOSError) else f"{type(error).__name__}: {error}"
+        logging.getLogger("up").warning("the history was not played to its end", exc_info=error)
+        console.print(escape(f"The history stopped: {why}"), highlight=False)
+    else:
+        if not firm.is_cut_short():
+            console.print(f"The demo firm is complete. Sign in as a trader: {trader}, same password.", highlight=False)
+            return
+    console.print(
+        "Its history is not complete. The firm runs all the same; for a complete one, start with a new --data.",
+        highlight=False,
+    )

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +12,7 @@ from domain.approvals import Actor
 from domain.clocks import zone_of
 from domain.errors import BadInput
 from domain.money import exponent, from_minor
-from front.exports import MOST, defused, log_export, too_long
+from front.exports import MOST, defused, log_export
 from store.read import market, payouts, receipts
 from store.read.accounts import AccountView
 from store.read.pages import Window
@@ -38,30 +38,57 @@ def read_zone(name: str) -> tzinfo:
 
 
 async def statement(
-    session: AsyncSession, actor: Actor, scope: Scope, account: AccountView, zone: str | None = None
+    session: AsyncSession,
+    actor: Actor,
+    scope: Scope,
+    account: AccountView,
+    zone: str | None = None,
+    month: str | None = None,
 ) -> bytes:
-    """Returns a CSV file. Each line has its time in `zone` (None: that of the account's reset) and in UTC. That it was
-    taken is in the audit log. Raises BadInput for an unknown zone or too many lines."""
+    """Returns a CSV file. Each line has its time in `zone` (None: that of the account's reset) and in UTC. `month`:
+    such as 2026-03, in that zone; None: the whole life. The audit log says that it was taken. Raises BadInput for an
+    unknown zone or month, or too many lines."""
     name = zone or account.clock_zone
     local = read_zone(name)
-    timed = [each async for each in _lines(session, scope, account)]
+    since, until = _span(month, local)
+    timed = [(at, line) async for at, line in _lines(session, scope, account, since, until) if since <= at < until]
     if len(timed) > MOST:
-        raise too_long()
+        raise _too_long()
     await log_export(session, actor, f"statement/{account.number}", {"format": "csv", "rows": len(timed)})
     timed.sort(key=lambda each: each[0])
     return _file({**line, **_times(at, local, name), "currency": account.currency} for at, line in timed)
 
 
-async def _lines(session: AsyncSession, scope: Scope, account: AccountView) -> AsyncIterator[tuple[datetime, Line]]:
+def _span(month: str | None, local: tzinfo) -> tuple[datetime, datetime]:
+    if month is None:
+        return datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    try:
+        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=local)
+    except ValueError as error:
+        raise BadInput("There is no such month.", field="month", remedy="Write it like 2026-03.") from error
+    return first, (first + timedelta(days=31)).replace(day=1)
+
+
+def _too_long() -> BadInput:
+    return BadInput(
+        f"This statement would have more than {MOST:,} lines.",
+        field="month",
+        remedy="Ask for one month, such as month=2026-03.",
+    )
+
+
+async def _lines(
+    session: AsyncSession, scope: Scope, account: AccountView, since: datetime, until: datetime
+) -> AsyncIterator[tuple[datetime, Line]]:
     def money(minor: int) -> str:
         return f"{from_minor(minor, account.currency):.{exponent(account.currency)}f}"
 
     whole = Window(limit=MOST, most=MOST)
-    deals = await market.deals(session, account.id, whole)
+    deals = await market.deals(session, account.id, whole, since=since, until=until)
     paid = await payouts.page(session, scope, whole, account_id=account.id)
     fees = await receipts.page(session, scope, whole, challenge_id=account.challenge_id)
     if any(page.next_cursor for page in (deals, paid, fees)):
-        raise too_long()
+        raise _too_long()
     for deal in deals.items:
         costs = deal.commission_minor + deal.swap_minor + deal.fee_minor
         yield (

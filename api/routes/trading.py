@@ -67,12 +67,15 @@ async def get_statistics(account_id: AccountId, caller: Reader, deps: Deps) -> t
 
 
 @router.get("/accounts/{account_id}/statement", response_class=Response, responses={200: {"content": {_CSV: {}}}})
-async def get_statement(account_id: AccountId, caller: Owner, deps: Deps, zone: Zone = None) -> Response:
+async def get_statement(
+    account_id: AccountId, caller: Owner, deps: Deps, zone: Zone = None, month: Month = None
+) -> Response:
     """Days, fills, payouts and fees as one CSV file, each with its time in UTC and in `zone` (an IANA name; without it,
-    the zone of the account's reset). For the trader of the account; staff export lists."""
+    the zone of the account's reset); of one `month` there, or of all. For the trader of the account; staff export
+    lists."""
     async with deps.db.transaction() as session:
         account = await accounts.one(session, caller.scope, account_id)
-        data = await statement(session, caller.actor, caller.scope, account, zone)
+        data = await statement(session, caller.actor, caller.scope, account, zone, month)
     return Response(data, media_type=_CSV, headers=csv_name(f"statement-{account.number}"))
 
 

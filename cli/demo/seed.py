@@ -31,6 +31,7 @@ _AGE: Final = timedelta(days=8)
 _LEFT_OPEN: Final = timedelta(days=2)  # at the end, in which nothing about money is decided
 _SHARES: Final = {step: SHARES[step] for step in (BUYING, DAY, WEEKS)}
 _AUTOMATIC_UP_TO, _ONE_CHECKER_UP_TO = "250", "1500"
+_BEGUN: Final = "demo-begun"  # file of the data folder while the history is played
 _OPEN_WORK: Final = frozenset({"case", "dispute"})
 _ALL_MONEY: Final = frozenset({"payout", "chargeback"})
 
@@ -82,7 +83,7 @@ class DemoFirm:
         staff = [(member.role, member.login, self.staff.password) for member in self.staff.members]
         return [*staff, ("trader", trader, self.staff.password)]
 
-    async def is_filled(self) -> bool:
+    async def is_begun(self) -> bool:
         """Returns whether people have bought here. Then the history is not played again."""
         db = build_database(self._stack.settings)
         try:
@@ -90,6 +91,10 @@ class DemoFirm:
                 return bool(await session.scalar(select(func.count()).select_from(Trader)))
         finally:
             await db.close()
+
+    def is_cut_short(self) -> bool:
+        """Returns whether its history was begun and not played to its end."""
+        return (self._stack.settings.data_dir / _BEGUN).exists()
 
     async def filled(self, report: Progress) -> str:
         """Plays the history, unless it was played, and lets prices go on live. Returns the e-mail address of a trader
@@ -101,7 +106,9 @@ class DemoFirm:
             people = personas(PEOPLE * len(venues), self._seed, venues)
             rehearsal = Rehearsal(stack, db, await temporal(settings), Stages(report, _SHARES))
             try:
-                if not await self.is_filled():
+                if not await self.is_begun():
+                    begun = settings.data_dir / _BEGUN
+                    begun.touch()
                     async with scripted_staff(stack, self.staff) as operator:
                         operator.skipped_kinds |= _OPEN_WORK
                         now = datetime.now(UTC)
@@ -109,6 +116,7 @@ class DemoFirm:
                         await rehearsal.play_on(operator, until=now - _LEFT_OPEN)
                         operator.skipped_kinds |= _ALL_MONEY
                         await rehearsal.play_on(operator, until=now)
+                    begun.unlink()
                 await rehearsal.sandbox.go_live()
             finally:
                 await rehearsal.close()

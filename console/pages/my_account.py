@@ -121,10 +121,10 @@ class MyAccountPages:
             return await visit.render("my_terms.html", _crumbs(account, "Terms"), **values)
 
     async def statement(self, request: Request) -> Response:
-        """Raises BadInput for an unknown zone."""
-        zone = request.query_params.get("zone") or None
+        """Raises BadInput for an unknown zone or month."""
+        zone, month = (request.query_params.get(name) or None for name in ("zone", "month"))
         async with self._desk.visit(request, _TRADER) as visit:
             account = await self._account(visit, request)
-            data = await statement(visit.session, visit.actor, visit.scope, account, zone)
+            data = await statement(visit.session, visit.actor, visit.scope, account, zone, month)
         headers = {**csv_name(f"statement-{account.number}"), **templating.HEADERS}
         return Response(data, media_type="text/csv; charset=utf-8", headers=headers)

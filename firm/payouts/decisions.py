@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import PayoutChoice, Target
@@ -89,7 +90,8 @@ async def _note(
     reason: str,
     evidence: dict[str, Any],
 ) -> None:
-    """Record a decision that takes no step in the audit log."""
+    """Record a decision that takes no step in the audit log. The payout counts as changed: its approvals did."""
+    payout.updated_at = func.clock_timestamp()
     await audit.record(
         session,
         action=f"payout.{choice}",

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Account, Trader, TraderCluster
@@ -24,13 +24,13 @@ class LinkedAccount(View):
 
 async def of_account(session: AsyncSession, account: Account, *, clusters: bool) -> tuple[LinkedAccount, ...]:
     """Returns at most `MOST` accounts, active ones first. `clusters`: the reader may know who is tied to whom."""
-    mine = Account.trader_id == account.trader_id
+    mine = select(literal(account.trader_id))
     cluster = select(TraderCluster.cluster).where(TraderCluster.trader_id == account.trader_id)
-    tied = select(TraderCluster.trader_id).where(TraderCluster.cluster.in_(cluster))
+    tied = mine.union(select(TraderCluster.trader_id).where(TraderCluster.cluster.in_(cluster)))
     rows = await session.execute(
         select(Account, Trader.name)
         .join(Trader, Trader.id == Account.trader_id)
-        .where(or_(mine, Account.trader_id.in_(tied)) if clusters else mine, Account.id != account.id)
+        .where(Account.trader_id.in_(tied if clusters else mine), Account.id != account.id)
         .where(Account.challenge_id != account.challenge_id)
         .order_by(Account.status != "active", Account.number.desc())
         .limit(MOST)

@@ -126,6 +126,15 @@ async def test_the_statement_is_a_file_of_own_lines_that_computes_nothing(world:
         assert local - utc == timedelta(hours=9) and row["zone"] == "Asia/Tokyo"
     (payout,) = [row for row in rows if row["kind"] == "payout"]
     assert (payout["amount"], payout["what"]) == ("-1240.00", "awaiting approval; 1116.00 to the trader")
+    months = sorted({row["time"][:7] for row in rows})
+    parts: list[dict[str, str]] = []
+    async with world.browser("mara@example.org") as browser:
+        for month in months:
+            part = await browser.get(f"/v1/accounts/{account.id}/statement?zone=Asia/Tokyo&month={month}")
+            parts += csv.DictReader(io.StringIO(part.content.decode("utf-8-sig")))
+        wrong = await browser.get(f"/accounts/{world.firm.funded}/statement.csv?month=March")
+    assert parts == rows
+    assert wrong.status_code == 422 and "Write it like 2026-03." in wrong.text
     async with world.browser("otto@example.org") as otto:
         assert (await otto.get(f"/v1/accounts/{account.id}/statement")).status_code == 404
 

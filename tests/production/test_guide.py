@@ -146,3 +146,11 @@ def test_secrets_are_never_written_over(tmp_path: Path) -> None:
     assert "Nothing was changed" in again.stderr
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == before
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_is_half_done_beside_settings_of_an_earlier_version(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROPOS_PAYLOAD_KEYS=k1:old\n")
+    arguments = [*_PROPOS, "init", "--public-url", "https://desk.example.com", "--out", str(tmp_path)]
+    refused = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (refused.returncode, "Nothing was changed" in refused.stderr) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
