@@ -221,13 +221,14 @@ def demo(
 def screenshots(
     out: Annotated[Path, typer.Option("--out", help="Empty folder for the pictures.", file_okay=False)],
     roles: Annotated[str, typer.Option("--roles", help="Roles, separated by commas; without it, all.")] = "",
+    docs: Annotated[Path | None, typer.Option("--docs", help="Also renew the pictures of design.md there.")] = None,
     seed: Seed = DEFAULT_SEED,
 ) -> None:
     """Take a picture of every kind of page of a demo firm for every role: light, dark and narrow. Exit code 1 if a page
     is an error, a script fails, or a page is wider than the screen."""
     from cli.screenshots import screenshots as take_pictures
 
-    if not take_pictures(out, names_of(roles), seed):
+    if not take_pictures(out, names_of(roles), seed, docs):
         raise typer.Exit(1)
 
 

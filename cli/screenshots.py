@@ -66,9 +66,10 @@ class Album:
         return self.folder / role / f"{name}.{look}.png"
 
 
-def screenshots(out: Path, roles: tuple[str, ...], seed_number: int) -> bool:
-    """Starts a demo firm in a temporary folder, takes the pictures, and stops it. Returns whether no page had a
-    problem. Raises BadInput for a folder that is not empty or a role that nobody has, Unavailable without a browser."""
+def screenshots(out: Path, roles: tuple[str, ...], seed_number: int, docs: Path | None = None) -> bool:
+    """Starts a demo firm in a temporary folder, takes the pictures, and stops it. `docs`: the folder of documents, whose
+    pictures are renewed. Returns whether no page had a problem. Raises BadInput for a folder that is not empty or a role
+    that nobody has, Unavailable without a browser."""
     if out.exists() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty.", field="--out", remedy="Choose an empty folder for the pictures.")
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
@@ -80,12 +81,25 @@ def screenshots(out: Path, roles: tuple[str, ...], seed_number: int) -> bool:
         names = frozenset(product.product for product in load_products(load().products_path, known_venues))
         album = asyncio.run(_firm(Path(parent) / "data", Album(out, names), browser, roles, seed_number, report))
     index = _write_index(album)
+    if docs is not None:
+        _renew(docs, album)
     console = Console()
     count = sum(len(pages) for pages in album.pages.values()) * len(LOOKS)
     console.print(f"{count} pictures of {len(album.pages)} roles: open {index}", highlight=False)
     for problem in album.problems:
         console.print(problem, highlight=False, markup=False)
     return not album.problems
+
+
+def _renew(docs: Path, album: Album) -> None:
+    """Copies the pictures that design.md shows: `images/ROLE-PAGE-LOOK.png`."""
+    page = (docs / "design.md").read_text()
+    for name, role, kind, look in re.findall(r"\(images/(([a-z]+)-([a-z-]+)-([a-z]+)\.png)\)", page):
+        taken = album.folder / role / f"{kind}.{look}.png"
+        if taken.exists():
+            shutil.copyfile(taken, docs / "images" / name)
+        else:
+            album.problems[f"docs: there is no picture {name}"] = None
 
 
 async def _firm(

@@ -136,6 +136,7 @@ VALUES = [
     (keys.transfer("pay_1", 1), "trf-2gryrh54jnaxvdr6d4t3y9rb4d"),
     (record_keys.stray_transfer_review("trf-1"), "stray_transfer/trf-1"),
     (keys.payout_settled("pay_1"), "pay_1/settled"),
+    (record_keys.freeze_message("frz_1"), "freeze/frz_1"),
 ]
 
 
