@@ -4,7 +4,7 @@ import html as markup
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -140,6 +140,44 @@ async def test_a_bulk_over_the_api_stops_at_an_outage_and_goes_on_when_it_is_rep
         items = [{"kind": "payout", "id": each} for each in (world.firm.payout, new_id("pay"))]
         outcomes = (await _ask(sam, "", {"action": "claim", "items": items}, new_id("key"))).json()["items"]
         assert [each["outcome"] for each in outcomes] == ["refused", "refused"]
+
+
+async def test_a_proof_of_many_covers_no_other_and_a_repetition_tells_what_became_of_it(world: ConsoleWorld) -> None:
+    one, two = await more_payouts(world, timedelta(hours=3), timedelta(hours=4))
+    world.decides_payouts(one, two)
+    answers = world.temporal.answers
+    taken, slow = answers[f"payout/{one}"], True
+
+    async def unheard(verb: str, request: Any) -> Any:
+        """The workflow takes the decision, and its answer is lost on the way."""
+        answer = await cast("Any", taken(verb, request))
+        if slow:
+            raise TimeoutError
+        return answer
+
+    answers[f"payout/{one}"] = unheard
+    async with world.browser(FINN) as finn:
+        items = list[dict[str, str]]()
+        for payout_id in (one, two):
+            plan = await _ask(finn, "/preview", {"action": "approve", "items": [_item(payout_id)]}, new_id("key"))
+            items.append({**_item(payout_id), "seen": plan.json()["items"][0]["seen"]})
+        page = await finn.get(f"/v1/payouts/{world.firm.big_payout}")
+        big = {**_item(world.firm.big_payout), "seen": page.json()["seen"]}
+        asked, key = {"action": "approve", "items": [big, *items], "reason": REASON}, new_id("key")
+        outcomes = (await _ask(finn, "", asked, key)).json()["items"]
+        assert [each["outcome"] for each in outcomes] == ["refused", "unknown", "not_tried"]
+        slow = False
+        for _ in range(2):
+            outcomes = (await _ask(finn, "", asked, key)).json()["items"]
+            assert [each["outcome"] for each in outcomes] == ["refused", "done", "done"]
+    assert await _approvals(world) == {one: 1, two: 1}
+    async with world.db.transaction() as session:
+        used = list(await session.scalars(select(StepUp.used_key)))
+    assert len(used) == 3 and None not in used, "that of the bulk, and one for each payout that was approved"
+
+
+def _item(payout_id: str) -> dict[str, str]:
+    return {"kind": "payout", "id": payout_id}
 
 
 async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: ConsoleWorld) -> None:
