@@ -14,6 +14,7 @@ from domain.keys import new_id
 from firm import reviews
 from store.models import Decision, Payout, Review, StepUp
 from tests.console_firm import PASSWORD
+from tests.console_history import NOW
 from tests.console_payments import more_payouts
 from tests.console_world import Browser, ConsoleWorld, console_world
 from tests.proofs import prove_by_api, prove_by_form
@@ -187,6 +188,10 @@ async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: C
             await reviews.report(session, key=f"stuck/{number}", kind="workflow_stuck", detail=detail)
         found = await session.scalars(select(Review.id).where(Review.kind == "workflow_stuck"))
         chosen = [f"review/{each}" for each in sorted(found)]
+        account = (await session.get_one(Payout, world.firm.payout)).account_id
+        holds, detail = new_id("rev"), {"rule_id": "max_lots", "sentence": "Too many lots."}
+        about = {"key": holds, "kind": "offence", "status": "open", "occurred_at": NOW, "account_id": account}
+        session.add(Review(id=holds, detail=detail, **about))
     async with world.browser(ANA) as ana:
         listed = await ana.get("/queue?kind=review")
         assert all(f'name="item" value="{ref}" aria-label="Select' in listed.text for ref in chosen)
@@ -206,7 +211,9 @@ async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: C
         assert "3 of 3 items done." in await _send(ana, undo)
         listed = await ana.get("/queue?kind=review")
         assert all(f'id="row/{ref}"' in listed.text for ref in chosen)
-        page = await _page(ana, "close", *chosen, f"review/{world.firm.doubtful}", f"payout/{world.firm.payout}")
+        others = (f"review/{world.firm.doubtful}", f"review/{holds}", f"payout/{world.firm.payout}")
+        page = await _page(ana, "close", *chosen, *others)
+        assert "judged again when it is closed, and sent without an approval if none is needed." in page
         assert "This review asks whether a rule was broken." in page and "A payout is decided alone." in page
         form = _form(page)
         refused = await ana.http.post("/queue/bulk", data={**form, "reason": ""})
