@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import DateTime, String, and_, cast, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -30,7 +30,7 @@ from store.read.queue import DueItem, Waiting
 _LOCK: Final = 7120089
 _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 _HREF: Final = "/queue"
-_TYPES: Final = (String, String, String, DateTime(timezone=True))  # of a step
+_TYPES: Final[tuple[Any, ...]] = (String, String, String, DateTime(timezone=True))  # of a step
 _SHOWN: Final = 20  # items of one notification; the rest is counted
 
 
@@ -109,7 +109,9 @@ def _receivers(item: DueItem, roles: frozenset[str], people: Sequence[User]) -> 
 
 async def _told(session: AsyncSession, steps: Collection[_Step]) -> set[tuple[str, _Step]]:
     """Who was told of which of these steps. Plain columns: it is asked twice a minute, in the process of the pages."""
-    columns = [cast(list(values), ARRAY(of)) for of, values in zip(_TYPES, zip(*steps, strict=True), strict=True)]
+    columns: list[Any] = [
+        cast(list(values), ARRAY(of)) for of, values in zip(_TYPES, zip(*steps, strict=True), strict=True)
+    ]
     wanted = func.unnest(*columns).table_valued(*_Step._fields).render_derived("wanted")
     mine = and_(*(getattr(WorkReminder, name) == wanted.c[name] for name in _Step._fields))
     rows = await session.execute(
