@@ -112,5 +112,6 @@ async def metrics(request: Request, deps: Deps) -> Response:
         ("inbox", True): found.inbox_parked,
         ("outbox", False): found.outbox_waiting,
         ("outbox", True): found.outbox_parked,
+        ("aside", False): found.aside_waiting,
     }
     return Response(numbers.scrape(waiting, work, found.lag_seconds, ages), media_type=CONTENT_TYPE_LATEST)

@@ -69,6 +69,11 @@ def mail_flood_review(sender: str, hour: str) -> str:
     return f"mail_flood/{sender}/{hour}"
 
 
+def untold_review(event: str, day: date) -> str:
+    """`event`: the kind of business event."""
+    return f"untold/{event}/{day.isoformat()}"
+
+
 # tickets at a desk of a third party
 
 

@@ -63,6 +63,7 @@ KINDS: Final[dict[str, KindOfReview]] = {
     "subject_waits": KindOfReview("step that takes too long", None),
     "webhook_disabled": KindOfReview("webhook endpoint disabled", None),
     "mail_flood": KindOfReview("too many mails of one sender", None),
+    "notification_failed": KindOfReview("notification that could not be made", None),
 }
 
 

@@ -51,6 +51,18 @@ async def ask(
     await session.execute(insert(DecisionRequestRow).values(row).on_conflict_do_nothing(index_elements=["key"]))
 
 
+async def is_asked(session: AsyncSession, asked: DecisionAsked) -> bool:
+    """Whether exactly this is on the record: what follows is a repetition, which changes nothing."""
+    row = await session.get(DecisionRequestRow, asked.key)
+    return row is not None and _asked(row) == asked
+
+
+async def taken(session: AsyncSession, key: str) -> dict[str, Any] | None:
+    """Returns the answer to a request that was carried out; None for one that was refused, or waits."""
+    row = await session.get(DecisionRequestRow, key)
+    return row.answer if row is not None and row.outcome == TAKEN else None
+
+
 async def _check_seen(session: AsyncSession, asked: DecisionAsked, seen: str | None) -> None:
     proposal = await case_actions.proposed(session, asked.subject_id) if asked.subject_kind == "case" else None
     if asked.subject_kind == "case" and proposal is None:

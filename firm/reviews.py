@@ -15,6 +15,7 @@ from contracts.messages import BreachDetected, LockAccount
 from domain import keys, record_keys
 from domain.approvals import Actor
 from domain.errors import Conflict, NotFound
+from domain.payouts.payout import OPEN_TO_PEOPLE
 from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
 from firm import challenges, messages, payment_reviews, platform_refusals
@@ -22,7 +23,7 @@ from firm import decide as guard
 from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
-from store.models import Account, AuditEntry, Breach, Decision, Proof, Review, Shard
+from store.models import Account, AuditEntry, Breach, Decision, Payout, Proof, Review, Shard
 from store.read.reviews import likeness
 
 DOUBTFUL_BREACH: Final = "doubtful_breach"
@@ -35,6 +36,7 @@ SUBJECT_WAITS: Final = "subject_waits"
 SERVICE_LATE: Final = "service_late"
 WEBHOOK_DISABLED: Final = "webhook_disabled"
 MAIL_FLOOD: Final = "mail_flood"
+NOTIFICATION_FAILED: Final = "notification_failed"
 OTHER_CUSTOMER: Final = "other_customer"
 DOUBTFUL_ARTICLES: Final = "doubtful_articles"
 SYSTEM: Final = "system"
@@ -153,7 +155,7 @@ def _likeness_of(review_id: str) -> Select[tuple[str]]:
     return select(likeness(Review)).where(Review.id == review_id)
 
 
-async def not_closable(session: AsyncSession, review_id: str) -> str:
+async def _not_closable(session: AsyncSession, review_id: str) -> str:
     """Returns why a person cannot close a review just so, as a sentence; empty when they can. Raises NotFound."""
     review = await session.get(Review, review_id)
     if review is None:
@@ -208,11 +210,31 @@ async def _end(
 ) -> None:
     """Close it, and have the open payouts judged again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
-    owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     await platform_refusals.wake(session, review)
-    traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
-    await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
+    traders = await _traders(session, review)
+    await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=traders)
     await _note(session, review, actor=actor, reason=reason, action=action, evidence=evidence)
+
+
+async def _traders(session: AsyncSession, review: Review) -> list[str]:
+    """Whose payouts are judged again when it is closed."""
+    owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
+    return sorted({trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader})
+
+
+async def alone(session: AsyncSession, review_id: str) -> str:
+    """Returns why a person cannot close a review together with others, as a sentence; empty when they can. Raises
+    NotFound."""
+    if why := await _not_closable(session, review_id):
+        return why
+    traders = await _traders(session, await session.get_one(Review, review_id))
+    count = await session.scalar(
+        select(func.count()).where(Payout.trader_id.in_(traders), Payout.state.in_(OPEN_TO_PEOPLE))
+    )
+    if not count:
+        return ""
+    them = "An open payout is" if count == 1 else f"{count} open payouts are"
+    return f"{them} judged again when it is closed, and sent without an approval if none is needed. Close it alone."
 
 
 async def _note(

@@ -19,7 +19,8 @@ from firm.service import policy as policies
 from store import audit
 from store.clock import market_now
 from store.models import User, WorkLook, WorkMark
-from store.read.queue import QueueItem
+from store.read import queue
+from store.read.queue import QueueItem, Waiting
 from store.service_time import service_now
 
 LONGEST_ASIDE: Final = timedelta(days=30)
@@ -110,14 +111,22 @@ class To(NamedTuple):
     user_id: str | None = None
 
 
+def able(kind: str, waiting: Waiting, subject_id: str, roles: frozenset[str], actor: Actor) -> tuple[Any, ...]:
+    """Conditions on users: to whom this person can give an item. They are others, have a role that decides it, and
+    neither asked for it nor have decided on it already, which would keep it from their work."""
+    free = queue.free_people({kind: waiting}, subject_id)
+    return User.active, User.role.in_(roles), User.person_id != actor.person_id, free
+
+
 async def escalate(
-    session: AsyncSession, item: QueueItem, actor: Actor, to: To, *, roles: frozenset[str], reason: str
+    session: AsyncSession, item: QueueItem, actor: Actor, to: To, *, able: tuple[Any, ...], reason: str
 ) -> None:
-    """Gives an item to a role or a person of `roles`, those that may decide it. It ends the claim and the snooze, and
-    lasts until the item is decided or given to somebody else. Raises BadInput, and Conflict (somebody else has it)."""
+    """Gives an item to a role or a person of those who are `able`. It ends the claim and the snooze, and lasts until
+    the item is decided or given to somebody else, and while that person is able. Raises BadInput, and Conflict
+    (somebody else has it)."""
     check_reason(reason)
     kind, subject_id = item.kind, item.subject_id
-    others = select(User.id).where(User.active, User.role.in_(roles), User.person_id != actor.person_id)
+    others = select(User.id).where(*able)
     wanted = others.where(User.id == to.user_id) if to.user_id else others.where(User.role == to.role)
     if await session.scalar(wanted.limit(1)) is None:
         field = "to_user" if to.user_id else "to_role"

@@ -1,8 +1,8 @@
 """Several items of the work queue at once: what would happen to each, and what did.
 
 Each item is decided by the use case that decides it alone, in transactions and under a key of its own, and every check
-of a single decision is made. One step-up is enough: it is for exactly these items, and for each it makes the step-up
-that the single decision uses. The same request again decides nothing twice; what was refused is tried again.
+of a single decision is made. One step-up is enough: it is for exactly these items, and makes the one that the decision
+of each uses. The same request again decides nothing twice and tells the first outcome; what was refused is tried again.
 """
 
 import json
@@ -17,13 +17,11 @@ from domain.approvals import Actor
 from domain.bulk import DECISIONS, MOST, NEED_REASON, BulkAction
 from domain.errors import BadInput, Conflict, NotAllowed, NotFound, PropOSError, Unavailable
 from domain.key_errors import NeedsPerson
-from domain.step_up import digest_of
 from firm import work_marks
 from front.deciding import by_workflow, on_record
 from front.fields import DecisionBody, Input, Reason
 from front.once import Once
 from front.subjects.subject import BulkItem, Subject, Subjects, Verb
-from store import step_ups
 from store.db import Database
 from store.read import last_word, queue
 from store.read.last_word import LastWord
@@ -219,27 +217,18 @@ async def decide(once: Once, subjects: Subjects, asked: BulkDecided) -> Outcomes
 
 
 async def _prove(session: AsyncSession, once: Once, subjects: Subjects, asked: BulkDecided) -> None:
-    """Uses one step-up for exactly this, and makes from it the one of each item."""
+    """Uses one step-up for exactly this. Each item makes its own from it when nothing else stands in the way."""
     guarded = [
-        (each, verb)
+        (each, verb.proof)
         for each in asked.items
         if (subject := subjects.by_name.get(each.kind)) is not None
         and (verb := _verb(subject, asked.action)) is not None
         and verb.proof is not None
         and verb.bulk is not None
     ]
-    if not guarded:
-        return
-    action, reason = guarded[0][1].proof, asked.reason or ""
-    assert action is not None
-    what = json.dumps([[each.ref, each.seen] for each, _ in guarded])
-    await once.prove(session, action, do="bulk", verb=asked.action, items=what, said=reason)
-    used = await step_ups.of_key(session, once.message_key)
-    if used is None:
-        return
-    for each, verb in guarded:
-        about = digest_of(action, verb=verb.name, subject=each.id, said=reason, seen=each.seen or "")
-        await step_ups.derive(session, used, about)
+    if guarded:
+        what = json.dumps([[each.ref, each.seen] for each, _ in guarded])
+        await once.prove(session, guarded[0][1], do="bulk", verb=asked.action, items=what, said=asked.reason or "")
 
 
 async def _outcome(once: Once, subjects: Subjects, asked: BulkDecided, chosen: Chosen) -> tuple[ItemOutcome, bool]:

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import DecisionResult, Target
 from domain.errors import NothingLeft
-from firm import work_marks
+from firm import decision_requests, work_marks
 from firm.decide import already_decided
 from front.fields import DisputeDecisionBody, SendAgainBody
 from front.once import Check, Once
@@ -62,10 +62,13 @@ async def by_workflow(
         )
     except NothingLeft as ended:
         async with once.deps.db.transaction() as session:
-            made = await decisions.of(session, kind, subject_id)
-            if not made:
-                raise
-            raise await already_decided(session, kind, subject_id, made[-1], once.actor) from ended
+            answer = await decision_requests.taken(session, once.message_key)
+            if answer is None:
+                made = await decisions.of(session, kind, subject_id)
+                if not made:
+                    raise
+                raise await already_decided(session, kind, subject_id, made[-1], once.actor) from ended
+        result = DecisionResult.model_validate(answer)  # this very request ended it, and was not heard
     async with once.deps.db.transaction(FIRM) as session:
         await work_marks.done(session, subject.name, subject_id)
     return result

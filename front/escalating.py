@@ -46,19 +46,12 @@ class _Asked(BaseModel):
     reason: str
 
 
-def deciders(subject: Subject) -> frozenset[str]:
-    """The roles that decide this kind of work."""
-    return frozenset(role for verb in subject.verbs for role in verb.right.roles) - {"trader"}
-
-
-async def offered(session: AsyncSession, subject: Subject, actor: Actor) -> list[tuple[str, str]]:
-    """To whom this person can give an item of this kind, as the value and the words of a choice: the roles of others
-    who decide it, then these people by name."""
+async def offered(session: AsyncSession, subject: Subject, subject_id: str, actor: Actor) -> list[tuple[str, str]]:
+    """To whom this person can give an item, as the value and the words of a choice: the roles of others who can decide
+    it, then these people by name."""
+    able = work_marks.able(subject.name, subject.waiting, subject_id, subject.deciders, actor)
     others = await session.execute(
-        select(User.id, User.name, User.role)
-        .where(User.active, User.role.in_(deciders(subject)), User.person_id != actor.person_id)
-        .order_by(User.name, User.id)
-        .limit(100)
+        select(User.id, User.name, User.role).where(*able).order_by(User.name, User.id).limit(100)
     )
     people = others.all()
     roles = sorted({row.role for row in people})
@@ -73,16 +66,16 @@ async def escalate(once: Once, subject: Subject, subject_id: str, body: Escalate
     actor = once.actor
     if actor.key_id is not None:
         raise NeedsPerson
-    roles = deciders(subject)
 
     async def work(session: AsyncSession) -> Escalated:
         item = await queue.one(session, subject.name, subject.waiting, subject_id)
         if item is None:
             raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
-        if actor.role not in roles:
+        if actor.role not in subject.deciders:
             raise NotAllowed("Only people who can decide this item can escalate it.")
         to = work_marks.To(role=body.to_role, user_id=body.to_user)
-        await work_marks.escalate(session, item, actor, to, roles=roles, reason=body.reason)
+        able = work_marks.able(subject.name, subject.waiting, subject_id, subject.deciders, actor)
+        await work_marks.escalate(session, item, actor, to, able=able, reason=body.reason)
         return Escalated(kind=subject.name, id=subject_id, to=body.to_role or body.to_user or "")
 
     asked = _Asked(to_role=body.to_role, to_user=body.to_user, reason=body.reason)

@@ -20,6 +20,7 @@ from front.deps import ApiDeps
 from front.fields import idempotency_key
 from front.proving import require
 from front.updates import StateOf, decide, update_key
+from store import step_ups
 from store.idempotency import RequestKey, ask, claim, remember
 from store.identity import token_digest
 
@@ -38,11 +39,13 @@ class Once:
         self.actor = actor
         self.key = key
         self.message_key = update_key(actor.user_id, key)
+        self._whole: str | None = None
 
     def part(self, route: str) -> "Once":
-        """One of several requests that are made under this key: the same part again gets its first answer."""
+        """One of several requests that are made under this key: the same part again gets its first answer. A step-up
+        that this request has used makes the one of the part, when the part is carried out."""
         made = Once(self.deps, self.actor, route, hashlib.sha256(f"{self.key}/{route}".encode()).hexdigest())
-        made.holder = self.holder
+        made.holder, made._whole = self.holder, self.message_key
         return made
 
     async def begin(self, session: AsyncSession, body: BaseModel) -> None:
@@ -54,15 +57,11 @@ class Once:
         API key."""
         if self.actor.key_id is not None:
             raise NeedsPerson
-        await require(
-            session,
-            self.deps,
-            self.actor,
-            holder=self.holder,
-            action=action,
-            about=digest_of(action, **what),
-            key=self.message_key,
-        )
+        about, key = digest_of(action, **what), self.message_key
+        used = None if self._whole is None else await step_ups.of_key(session, self._whole)
+        if used is not None:
+            await step_ups.derive(session, used, about, key=key)
+        await require(session, self.deps, self.actor, holder=self.holder, action=action, about=about, key=key)
 
     def _ask(self, body: BaseModel | None) -> RequestKey:
         sent = body.model_dump(mode="json") if body else None
@@ -111,8 +110,9 @@ class Once:
         proof: ActionClass | None = None,
     ) -> M:
         """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else.
-        `check` runs unless the key has its answer already; what it raises leaves the key free. `refund_minor`: of a
-        RefundRequest, a part of the fee. `told`: what the trader of a dispute is told.
+        `check` runs before the request is on the record; what it raises leaves the key free. The same key again only
+        asks for the outcome, whatever became of the subject since. `refund_minor`: of a RefundRequest, a part of the
+        fee. `told`: what the trader of a dispute is told.
 
         `seen`: the digest of what the person read. `proof`: the class of the step-up that is used for it. The request
         is a row before the workflow hears of it: without that row, whoever carries it out refuses.
@@ -124,8 +124,6 @@ class Once:
             await state_of(session)
             kept = await claim(session, asked)
             if kept is None:
-                if check is not None:
-                    await check(session)
                 wanted = DecisionAsked(
                     key=self.message_key,
                     subject_kind=kind,
@@ -133,7 +131,10 @@ class Once:
                     verb=update,
                     user_id=self.actor.user_id,
                 )
-                await decision_requests.ask(session, wanted, reason=request.stated, seen=seen)
+                if not await decision_requests.is_asked(session, wanted):
+                    if check is not None:
+                        await check(session)
+                    await decision_requests.ask(session, wanted, reason=request.stated, seen=seen)
                 if proof is not None:
                     await self.prove(
                         session, proof, verb=update, subject=subject_id, said=request.stated, seen=seen or ""

@@ -26,8 +26,13 @@ async def make(
     return row
 
 
-async def derive(session: AsyncSession, used: StepUp, about: str) -> None:
-    """Makes the step-up of one of the things that `used` was made for together, by the same proof."""
+async def derive(session: AsyncSession, used: StepUp, about: str, *, key: str) -> None:
+    """Makes the step-up of one of the things that `used` was made for together, by the same proof, for the request
+    `key`. Its caller uses it in the same transaction, so none is left over. Makes none when that request has used one
+    that still counts."""
+    counts = StepUp.used_at > datetime.now(UTC) - _REPEATED
+    if await session.scalar(select(StepUp.id).where(StepUp.used_key == key, StepUp.about == about, counts).limit(1)):
+        return
     same = {"user_id": used.user_id, "holder": used.holder, "action": used.action, "method": used.method}
     session.add(StepUp(id=new_id("stp"), about=about, **same))
     await session.flush()

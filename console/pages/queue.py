@@ -168,7 +168,7 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
         return None
     claim = await work_marks.claim_of(visit.session, kind, subject_id)
     aside = await work_marks.aside_until(visit.session, item)
-    to = await escalating.offered(visit.session, visit.subjects.by_name[kind], visit.actor)
+    to = await escalating.offered(visit.session, visit.subjects.by_name[kind], subject_id, visit.actor)
     given = ItemBar(selected.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
     if claim is None:
         return given

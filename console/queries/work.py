@@ -38,7 +38,7 @@ def shown_subjects(chosen: WorkFilter, subjects: Subjects) -> Sequence[Subject]:
 
 
 def chosen_for(chosen: WorkFilter, subjects: Subjects, actor: Actor) -> Chosen:
-    return Chosen(chosen.part, actor, subjects.decided_by(actor))
+    return Chosen(chosen.part, actor, subjects.decided_by(actor), subjects.deciders)
 
 
 async def items(

@@ -1,16 +1,18 @@
-"""Deadlines of the work queue: whoever claimed an item is told that it is nearly due, and that it is overdue; else the
-people whose role decides it. Each hears of an item and step once, several items in one notification.
+"""Deadlines of the work queue: whoever claimed an item is told that it is nearly due, and that it is overdue; else whom
+it was given to; else the people whose role decides it. Each hears of an item and step once, several items in one
+notification.
 
-Admins decide everything, so they are told only of what nobody else can decide.
+Admins decide everything, so they are told only of what nobody else can decide, and of what was given to them.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select, text
+from sqlalchemy import DateTime, String, and_, cast, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import wording
@@ -28,6 +30,7 @@ from store.read.queue import DueItem, Waiting
 _LOCK: Final = 7120089
 _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 _HREF: Final = "/queue"
+_TYPES: Final[tuple[Any, ...]] = (String, String, String, DateTime(timezone=True))  # of a step
 _SHOWN: Final = 20  # items of one notification; the rest is counted
 
 
@@ -71,10 +74,10 @@ async def remind(session: AsyncSession, works: Mapping[str, Work], *, site: str,
         for user in await session.scalars(select(User).where(User.active, User.role.in_(STAFF)).order_by(User.id))
         if user.role != "auditor"
     ]
-    told, resting = await _told(session, due), await _resting(session, pace.pause)
+    steps_of = {_step(item, now): item for item in due}
+    told, resting = await _told(session, steps_of), await _resting(session, pace.pause)
     fresh: dict[str, dict[_Step, DueItem]] = {}
-    for item in due:
-        step = _Step(item.kind, item.subject_id, "overdue" if item.deadline <= now else "soon", item.deadline)
+    for step, item in steps_of.items():
         for user_id in _receivers(item, works[item.kind].roles, people):
             if (user_id, step) not in told and user_id not in resting:
                 fresh.setdefault(user_id, {})[step] = item
@@ -90,17 +93,31 @@ async def remind(session: AsyncSession, works: Mapping[str, Work], *, site: str,
     return len(fresh)
 
 
+def _step(item: DueItem, now: datetime) -> _Step:
+    return _Step(item.kind, item.subject_id, "overdue" if item.deadline <= now else "soon", item.deadline)
+
+
 def _receivers(item: DueItem, roles: frozenset[str], people: Sequence[User]) -> list[str]:
     if item.holder_id is not None:
         return [user.id for user in people if user.id == item.holder_id]
     able = [user for user in people if user.role in roles]
+    given = [user for user in able if (user.id == item.given_id if item.given_id else user.role == item.given_role)]
+    if given:
+        return [user.id for user in given]
     return [user.id for user in able if user.role != "admin"] or [user.id for user in able]
 
 
-async def _told(session: AsyncSession, due: Sequence[DueItem]) -> set[tuple[str, _Step]]:
-    ids = sorted({item.subject_id for item in due})
-    rows = await session.scalars(select(WorkReminder).where(WorkReminder.subject_id.in_(ids)))
-    return {(row.user_id, _Step(row.kind, row.subject_id, row.step, row.due_at)) for row in rows}
+async def _told(session: AsyncSession, steps: Collection[_Step]) -> set[tuple[str, _Step]]:
+    """Who was told of which of these steps. Plain columns: it is asked twice a minute, in the process of the pages."""
+    columns: list[Any] = [
+        cast(list(values), ARRAY(of)) for of, values in zip(_TYPES, zip(*steps, strict=True), strict=True)
+    ]
+    wanted = func.unnest(*columns).table_valued(*_Step._fields).render_derived("wanted")
+    mine = and_(*(getattr(WorkReminder, name) == wanted.c[name] for name in _Step._fields))
+    rows = await session.execute(
+        select(WorkReminder.user_id, *(getattr(WorkReminder, name) for name in _Step._fields)).join(wanted, mine)
+    )
+    return {(user_id, _Step(*step)) for user_id, *step in rows}
 
 
 async def _resting(session: AsyncSession, pause: timedelta) -> set[str]:

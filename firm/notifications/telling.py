@@ -6,7 +6,7 @@ nothing that judges, pays or answers waits for a mail.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -14,12 +14,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import record_keys
 from domain.errors import BadInput
 from domain.keys import new_id
 from domain.notifications.kinds import BY_NAME, OF_EVENTS, WARNINGS, Kind, channels
 from domain.notifications.texts import Filled, Texts, fill
-from firm import mails
+from firm import mails, reviews
 from firm.notifications import choices, facts, texts
+from firm.notifications.again import Again
 from firm.notifications.facts import Draft
 from store import upsert
 from store.models import BusinessEvent, Notification, Trader, User
@@ -30,23 +32,42 @@ _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 _log = structlog.get_logger("firm.notifications")
 
 
-async def tell(session: AsyncSession, *, limit: int, site: str) -> int:
+async def tell(session: AsyncSession, *, limit: int, site: str, again: Again) -> int:
     """Makes the notifications of the oldest events that are not told, at most `limit`. Returns how many events. `site`:
-    the address of the console. An event that cannot be told is logged, and holds up no other one."""
+    the address of the console. An event that cannot be told is logged, and holds up no other one; of a kind that is
+    always sent, a review asks a person to look, and it stays untold until `again` gives it up."""
     if not await session.scalar(_ALONE, {"key": _LOCK}):
         return 0
-    untold = select(BusinessEvent).where(~BusinessEvent.told).order_by(BusinessEvent.seq).limit(limit)
-    events = (await session.scalars(untold.with_for_update())).all()
+    now = datetime.now(UTC)
+    untold = select(BusinessEvent).where(~BusinessEvent.told, BusinessEvent.id.not_in(again.waits(now)))
+    events = (await session.scalars(untold.order_by(BusinessEvent.seq).limit(limit).with_for_update())).all()
     if not events:
         return 0
-    marked = update(BusinessEvent).where(BusinessEvent.id.in_([event.id for event in events])).values(told=True)
-    await session.execute(marked.execution_options(synchronize_session=False))
+    ids = {event.id for event in events}
     wanted = [event for event in events if event.kind in OF_EVENTS]
     await texts.in_force(session)  # without texts nothing is told, and everything waits
     if wanted and not await _told(session, wanted, site):
         for event in wanted:
-            await _told(session, [event], site)
+            event_id, of_kind = event.id, OF_EVENTS[event.kind]
+            if not await _told(session, [event], site) and of_kind.fixed:
+                await _ask_person(session, event, of_kind)
+                ids -= {event_id} if again.failed(event_id, now) else set()
+    marked = update(BusinessEvent).where(BusinessEvent.id.in_(ids)).values(told=True)
+    await session.execute(marked.execution_options(synchronize_session=False))
+    again.told(ids)
     return len(events)
+
+
+async def _ask_person(session: AsyncSession, event: BusinessEvent, kind: Kind) -> None:
+    """Opens one review for all events of this kind and day."""
+    day = event.recorded_at.astimezone(UTC).date()
+    words = f"Somebody could not be told: {kind.tells}. The relay tries again for some hours; its log names each event."
+    await reviews.report(
+        session,
+        key=record_keys.untold_review(event.kind, day),
+        kind=reviews.NOTIFICATION_FAILED,
+        detail={"kind": kind.name, "event": event.id, "trader_id": event.trader_id, "words": words},
+    )
 
 
 async def _told(session: AsyncSession, events: Sequence[BusinessEvent], site: str) -> bool:
@@ -130,7 +151,7 @@ async def _mail(
     if len(drafts) > 1:
         kind, values = BY_NAME[WARNINGS], together(drafts, words, site)
     filled = with_footer(fill(kind, words.templates[kind.name], values), kind, person, site)
-    with suppress(BadInput):  # an old record may have no usable address
+    try:
         return await mails.send(
             session,
             to=address or "",
@@ -143,6 +164,9 @@ async def _mail(
             key=f"notification/{drafts[0].key}",
             kind=MAIL_KIND,
         )
+    except BadInput:  # an old record may have no usable address
+        keys = [draft.key for draft in drafts]
+        _log.warning("an address takes no mail of a notification", kind=kind.name, person=person, keys=keys)
     return None
 
 

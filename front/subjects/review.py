@@ -98,7 +98,7 @@ async def close(session: AsyncSession, decision: Decision) -> Taken:
 async def _in_bulk(session: AsyncSession, review_id: str, _: Actor) -> BulkItem:
     alike = await read.alike(session, review_id)
     does = f"Closes all {len(alike.ids)} that say the same." if len(alike.ids) > 1 else "Closes it."
-    return BulkItem(await reviews.not_closable(session, review_id), does, alike.digest)
+    return BulkItem(await reviews.alone(session, review_id), does, alike.digest)
 
 
 REVIEW: Final = Subject(

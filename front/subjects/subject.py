@@ -150,6 +150,11 @@ class Subject:
         return {verb.name: verb for verb in self.verbs}[name]
 
     @property
+    def deciders(self) -> frozenset[str]:
+        """The roles of the firm that decide this kind of work."""
+        return frozenset(role for verb in self.verbs for role in verb.right.roles) - {"trader"}
+
+    @property
     def rights(self) -> tuple[Right, ...]:
         return (self.read, *(verb.right for verb in self.verbs))
 
@@ -171,6 +176,11 @@ class Subjects:
     def decided(self) -> tuple[Subject, ...]:
         """What people decide in the work queue."""
         return tuple(subject for subject in self.all if subject.verbs)
+
+    @property
+    def deciders(self) -> dict[str, frozenset[str]]:
+        """The roles that decide each kind of work in the queue."""
+        return {subject.name: subject.deciders for subject in self.decided}
 
     def readable_by(self, actor: Actor) -> "Subjects":
         """What this person may open."""

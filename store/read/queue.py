@@ -6,7 +6,7 @@ its deadline or its state changes.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     null,
@@ -35,12 +36,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import BigInteger
 
-from domain.approvals import RETRACT, Actor
+from domain.approvals import Actor
 from domain.money import Money
 from domain.work_queue import SOON
 from store.clock import WATERMARK, market_now
-from store.models import Account, Decision, ServiceDeadline, Trader, User, WorkMark
+from store.models import Account, ServiceDeadline, Trader, User, WorkMark
 from store.read.pages import Page, View, Window, account_number, beside, decode_cursor, keyset, not_ours
+from store.read.work_people import Deciders, involved, is_given, role_given
 from store.together import OneFixedValueEach
 
 
@@ -83,11 +85,13 @@ PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 @dataclass(frozen=True)
 class Chosen:
-    """The part of the work that is asked for. `decides`: the kinds of work that `actor` may decide."""
+    """The part of the work that is asked for. `decides`: the kinds of work that `actor` may decide. `deciders`: the
+    roles that decide each kind."""
 
     part: Part = ""
     actor: Actor | None = None
     decides: frozenset[str] = frozenset()
+    deciders: Deciders = field(default_factory=dict)
 
 
 ALL: Final = Chosen()
@@ -197,6 +201,7 @@ def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
         (mark.held_until > now, mark.holder_id, mark.held_until),
         (every.c.own_held_until > now, every.c.own_holder_id, every.c.own_held_until),
     )
+    given = aliased(User)
     rows = select(
         every,
         func.coalesce(and_(mark.aside_until > now, far, as_it_was), False).label("aside"),
@@ -205,8 +210,10 @@ def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
         mark.escalated_role,
         mark.escalated_id,
         mark.escalated_by,
+        role_given(mark, given).label("given_role"),
     )
-    return rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id)).subquery("work")
+    rows = rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id))
+    return rows.outerjoin(given, and_(given.id == mark.escalated_id, given.active)).subquery("work")
 
 
 def _within(work: Subquery, chosen: Chosen) -> Any:
@@ -217,31 +224,13 @@ def _within(work: Subquery, chosen: Chosen) -> Any:
         return and_(~work.c.aside, work.c.returned)
     if chosen.part == "" or chosen.actor is None:
         return ~work.c.aside
-    involved, actor = _involved(work, chosen.actor), chosen.actor
-    nobody = and_(work.c.escalated_id.is_(None), work.c.escalated_role.is_(None))
+    actor, given = chosen.actor, is_given(work, chosen.deciders)
     theirs = func.coalesce(or_(work.c.escalated_id == actor.user_id, work.c.escalated_role == actor.role), False)
     if chosen.part == "made":
-        given_away = and_(func.coalesce(work.c.escalated_by == actor.user_id, False), ~theirs)
-        return and_(~work.c.aside, or_(involved, given_away))
-    return and_(~work.c.aside, work.c.kind.in_(sorted(chosen.decides)), ~involved, or_(nobody, theirs))
-
-
-def _involved(work: Subquery, actor: Actor) -> Any:
-    """Whether this person asked for an item, or has decided on it so that it waits for somebody else."""
-    own = select(User.id).where(User.person_id == actor.person_id)
-    said = (
-        select(Decision.decision)
-        .where(
-            Decision.subject_kind == work.c.kind,
-            Decision.subject_id == work.c.subject_id,
-            Decision.person_id == actor.person_id,
-            or_(work.c.round.is_(None), Decision.round == work.c.round),
-        )
-        .order_by(Decision.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    return or_(func.coalesce(work.c.asked_by.in_(own), False), func.coalesce(said, RETRACT) != RETRACT)
+        given_away = and_(given, func.coalesce(work.c.escalated_by == actor.user_id, False), ~theirs)
+        return and_(~work.c.aside, or_(involved(work, actor.person_id), given_away))
+    decides = work.c.kind.in_(sorted(chosen.decides))
+    return and_(~work.c.aside, decides, ~involved(work, actor.person_id), or_(~given, theirs))
 
 
 def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
@@ -360,25 +349,34 @@ async def table(
 
 
 class DueItem(NamedTuple):
-    """An item whose deadline is near or past. `holder_id` has claimed it."""
+    """An item whose deadline is near or past. `holder_id` has claimed it. It was given to `given_id`, who has
+    `given_role`, or, without an id, to everybody with that role; None when nobody who is active has it."""
 
     kind: str
     subject_id: str
     deadline: datetime
     holder_id: str | None
+    given_id: str | None
+    given_role: str | None
 
 
 async def due_before(session: AsyncSession, kinds: Kinds, moment: datetime) -> list[DueItem]:
     """The items that are not put aside and must be decided before `moment`, market time: the latest deadline last, and
     of very many the latest ones."""
-    work = _work(kinds)
+    work, who = _work(kinds), ("holder_id", "escalated_id", "given_role")
     rows = await session.execute(
-        select(work.c.kind, work.c.subject_id, work.c.deadline, work.c.holder_id)
+        select(*(getattr(work.c, name) for name in ("kind", "subject_id", "deadline", *who)))
         .where(_within(work, ALL), work.c.deadline <= moment)
         .order_by(work.c.deadline.desc(), work.c.kind, work.c.subject_id)
         .limit(_MOST_DUE)
     )
     return [DueItem(*row) for row in reversed(rows.all())]
+
+
+def free_people(kinds: Kinds, subject_id: str) -> Any:
+    """A condition on users: they neither asked for this item of the one kind nor have decided on it in this round."""
+    work = _work(kinds)
+    return ~exists().where(work.c.subject_id == subject_id, involved(work, User.person_id)).correlate(User)
 
 
 async def some(session: AsyncSession, kinds: Kinds, ids: Mapping[str, Collection[str]]) -> list[QueueItem]:

@@ -1,10 +1,13 @@
 """Work for the desk of tickets waits in queues of its own: a slow desk holds up no payment, lock or signal."""
 
+from datetime import UTC, datetime, timedelta
+
 from sqlalchemy import select
 
 from store import deliveries, inbox, outbox
 from store.db import Database
 from store.models import InboxEvent
+from store.read.delivery import delivery
 
 
 async def test_tickets_of_the_desk_are_claimed_apart_and_once_each(database_url: str) -> None:
@@ -45,4 +48,14 @@ async def test_tickets_of_the_desk_are_claimed_apart_and_once_each(database_url:
         assert await deliveries.claim(session, limit=10, lease_seconds=600) == []
         copies = await deliveries.claim(session, limit=10, lease_seconds=600, only=outbox.DESK)
     assert [each.key for each in copies] == ["c1", "c2"]
+
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    async with db.transaction() as session:
+        before = await delivery(session)
+        await outbox.enqueue(session, key="m1", topic=outbox.BULK_MAIL, target="m1", next_at=hour)
+        found = await delivery(session)
+        assert found.lag_seconds < 3000 and found.aside_waiting == before.aside_waiting + 1, "it leaves last by design"
+        assert found.outbox_waiting == before.outbox_waiting
+        await outbox.enqueue(session, key="m2", topic=outbox.MAIL, target="m2", next_at=hour)
+        assert (await delivery(session)).lag_seconds > 3000
     await db.close()

@@ -4,7 +4,7 @@ import html as markup
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from domain.keys import new_id
 from firm import reviews
 from store.models import Decision, Payout, Review, StepUp
 from tests.console_firm import PASSWORD
+from tests.console_history import NOW
 from tests.console_payments import more_payouts
 from tests.console_world import Browser, ConsoleWorld, console_world
 from tests.proofs import prove_by_api, prove_by_form
@@ -142,6 +143,44 @@ async def test_a_bulk_over_the_api_stops_at_an_outage_and_goes_on_when_it_is_rep
         assert [each["outcome"] for each in outcomes] == ["refused", "refused"]
 
 
+async def test_a_proof_of_many_covers_no_other_and_a_repetition_tells_what_became_of_it(world: ConsoleWorld) -> None:
+    one, two = await more_payouts(world, timedelta(hours=3), timedelta(hours=4))
+    world.decides_payouts(one, two)
+    answers = world.temporal.answers
+    taken, slow = answers[f"payout/{one}"], True
+
+    async def unheard(verb: str, request: Any) -> Any:
+        """The workflow takes the decision, and its answer is lost on the way."""
+        answer = await cast("Any", taken(verb, request))
+        if slow:
+            raise TimeoutError
+        return answer
+
+    answers[f"payout/{one}"] = unheard
+    async with world.browser(FINN) as finn:
+        items = list[dict[str, str]]()
+        for payout_id in (one, two):
+            plan = await _ask(finn, "/preview", {"action": "approve", "items": [_item(payout_id)]}, new_id("key"))
+            items.append({**_item(payout_id), "seen": plan.json()["items"][0]["seen"]})
+        page = await finn.get(f"/v1/payouts/{world.firm.big_payout}")
+        big = {**_item(world.firm.big_payout), "seen": page.json()["seen"]}
+        asked, key = {"action": "approve", "items": [big, *items], "reason": REASON}, new_id("key")
+        outcomes = (await _ask(finn, "", asked, key)).json()["items"]
+        assert [each["outcome"] for each in outcomes] == ["refused", "unknown", "not_tried"]
+        slow = False
+        for _ in range(2):
+            outcomes = (await _ask(finn, "", asked, key)).json()["items"]
+            assert [each["outcome"] for each in outcomes] == ["refused", "done", "done"]
+    assert await _approvals(world) == {one: 1, two: 1}
+    async with world.db.transaction() as session:
+        used = list(await session.scalars(select(StepUp.used_key)))
+    assert len(used) == 3 and None not in used, "that of the bulk, and one for each payout that was approved"
+
+
+def _item(payout_id: str) -> dict[str, str]:
+    return {"kind": "payout", "id": payout_id}
+
+
 async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: ConsoleWorld) -> None:
     async with world.db.transaction() as session:
         for number in range(3):
@@ -149,6 +188,10 @@ async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: C
             await reviews.report(session, key=f"stuck/{number}", kind="workflow_stuck", detail=detail)
         found = await session.scalars(select(Review.id).where(Review.kind == "workflow_stuck"))
         chosen = [f"review/{each}" for each in sorted(found)]
+        account = (await session.get_one(Payout, world.firm.payout)).account_id
+        holds, detail = new_id("rev"), {"rule_id": "max_lots", "sentence": "Too many lots."}
+        about = {"key": holds, "kind": "offence", "status": "open", "occurred_at": NOW, "account_id": account}
+        session.add(Review(id=holds, detail=detail, **about))
     async with world.browser(ANA) as ana:
         listed = await ana.get("/queue?kind=review")
         assert all(f'name="item" value="{ref}" aria-label="Select' in listed.text for ref in chosen)
@@ -168,7 +211,9 @@ async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: C
         assert "3 of 3 items done." in await _send(ana, undo)
         listed = await ana.get("/queue?kind=review")
         assert all(f'id="row/{ref}"' in listed.text for ref in chosen)
-        page = await _page(ana, "close", *chosen, f"review/{world.firm.doubtful}", f"payout/{world.firm.payout}")
+        others = (f"review/{world.firm.doubtful}", f"review/{holds}", f"payout/{world.firm.payout}")
+        page = await _page(ana, "close", *chosen, *others)
+        assert "judged again when it is closed, and sent without an approval if none is needed." in page
         assert "This review asks whether a rule was broken." in page and "A payout is decided alone." in page
         form = _form(page)
         refused = await ana.http.post("/queue/bulk", data={**form, "reason": ""})

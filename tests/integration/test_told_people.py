@@ -1,19 +1,22 @@
 """What people read, choose and switch off: the pages, the API, and the link in a mail that works without a sign-in."""
 
 import re
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor
 from domain.errors import BadInput, NotFound
 from domain.file_errors import PolicyInvalid
 from domain.notifications.kinds import DEADLINE, KINDS, named
-from firm.notifications import choices, preview, reading, texts
+from firm.notifications import choices, preview, reading, telling, texts
+from firm.notifications.again import Again
+from firm.notifications.facts import Draft
 from firm.notifications.reminders import Pace
 from front import reminding
 from front.subjects.payout import PAYOUT
@@ -25,10 +28,12 @@ from store.keeping import Policy
 from store.models import (
     Account,
     AuditEntry,
+    BusinessEvent,
     Notification,
     NotificationChoice,
     OutgoingMailRow,
     Payout,
+    Review,
     Trader,
     User,
     WorkMark,
@@ -244,6 +249,62 @@ async def test_staff_are_told_of_deadlines_once_for_each_step_in_one_mail(world:
     assert len(lines) == 4 and any("Overdue since" in body for body in lines)
     async with world.browser("finn@firm.example") as browser:
         assert "2 unread" in (await browser.get("/")).text
+
+
+async def test_whom_an_item_was_given_to_is_told_of_its_deadline(world: ConsoleWorld) -> None:
+    """Admins hear of what was escalated to them, and finance does not; once no admin is there, finance hears of it."""
+    path = f"/queue/payout/{world.firm.payout}/escalate"
+    async with world.browser("finn@firm.example") as finn:
+        assert (await finn.post(path, to="role:admin", reason="The name is unlike.")).status_code == 303
+    async with world.db.transaction() as session:
+        now = await market_now(session)
+        due = update(Payout).where(Payout.id == world.firm.payout).values(decide_by=now + timedelta(minutes=30))
+        await session.execute(due)
+        users = {login: user_id for user_id, login in await session.execute(select(User.id, User.login))}
+
+    async def told_of(step: str) -> set[str]:
+        async with world.db.transaction() as session:
+            found = select(WorkReminder.user_id).where(
+                WorkReminder.subject_id == world.firm.payout, WorkReminder.step == step
+            )
+            return set(await session.scalars(found))
+
+    assert await remind(world) == 1 and await remind(world) == 0
+    assert await told_of("soon") == {users["ana@firm.example"]}
+    async with world.db.transaction() as session:
+        await session.execute(update(User).where(User.role == "admin").values(active=False))
+        await session.execute(update(Payout).where(Payout.id == world.firm.payout).values(decide_by=now))
+    assert await remind(world) == 1
+    assert await told_of("overdue") == {users["finn@firm.example"]}
+
+
+async def test_what_must_be_told_is_tried_again_and_holds_up_nothing(
+    world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, breached = telling.write, Notification.kind == "account.breached"
+
+    async def fails(session: AsyncSession, drafts: Sequence[Draft], *, site: str) -> int:
+        if any(draft.kind.name == "account.breached" for draft in drafts):
+            raise ValueError("a fault of ours")
+        return await written(session, drafts, site=site)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telling, "write", fails)
+        await tell(world)
+    assert await count(world, Notification) > 0 and await count(world, Notification, breached) == 0
+    untold = await count(world, BusinessEvent, ~BusinessEvent.told)
+    assert untold == await count(world, BusinessEvent, BusinessEvent.kind == "account.breached") > 0
+    assert await count(world, Review, Review.kind == "notification_failed", Review.status == "open") == 1
+    await tell(world)  # the relay starts anew, with the fault mended
+    assert await count(world, Notification, breached) == untold
+    assert await count(world, BusinessEvent, ~BusinessEvent.told) == 0
+
+
+def test_an_event_is_tried_some_times_and_then_given_up() -> None:
+    again, now, pause = Again((timedelta(minutes=1),) * 2), datetime(2026, 1, 2, tzinfo=UTC), timedelta(minutes=1)
+    assert again.failed("evt_1", now) and again.waits(now) == ["evt_1"]
+    assert again.waits(now + pause) == [] and again.failed("evt_1", now + pause)
+    assert not again.failed("evt_1", now + 2 * pause) and again.waits(now) == []
 
 
 async def test_read_notifications_are_removed_and_unread_ones_stay(world: ConsoleWorld) -> None:

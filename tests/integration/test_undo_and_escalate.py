@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from domain.keys import new_id
 from firm import reviews
-from store.models import AuditEntry, Decision, Payout, Review
+from store.models import AuditEntry, Decision, Payout, Review, User
 from tests.console_history import NOW
 from tests.console_world import Browser, ConsoleWorld, console_world
 
@@ -95,6 +95,21 @@ async def _listed(browser: Browser, item: str, path: str) -> dict[str, str]:
     return {**await browser.form(path), "tab": "payout"}
 
 
+async def test_nothing_is_given_to_somebody_who_has_approved_it_already(world: ConsoleWorld) -> None:
+    big = f"payout/{world.firm.big_payout}"
+    item, path = f"/queue/{big}", f"/payouts/{world.firm.big_payout}/decision"
+    async with world.browser(ANA) as ana, world.browser(FINN) as finn:
+        assert ">Finn Okafor (finance)</option>" in await _shown(ana, item)
+        approved = await finn.post(path, decision="approve", reason=REASON, **await _listed(finn, item, path))
+        assert approved.status_code == 303
+        page = await _shown(ana, item)
+        assert ">Finn Okafor (finance)</option>" not in page
+        async with world.db.transaction() as session:
+            users = {login: user_id for user_id, login in await session.execute(select(User.id, User.login))}
+        given = await ana.post(f"{item}/escalate", to=users[FINN], reason=REASON)
+        assert given.status_code == 422 and "Nobody else there can decide this." in given.text
+
+
 async def test_the_closing_of_a_review_is_undone_for_a_minute_unless_something_followed(world: ConsoleWorld) -> None:
     async with world.db.transaction() as session:
         for number in range(2):
@@ -169,6 +184,13 @@ async def test_an_escalated_item_is_the_work_of_whom_it_was_given_to(world: Cons
             assert answer.status_code == 200 and answer.json()["to"] == users[0]
         assert (await mine(finn), await mine(ana), await mine(ana, "made")) == (True, False, True)
         assert "escalated to Finn Okafor</span>" in await _shown(ana, "/queue")
+        async with world.db.transaction() as session:
+            person = await session.get_one(User, users[0])
+            person.role = "support"
+        assert await mine(ana), "whoever cannot decide it any more has not got it"
+        async with world.db.transaction() as session:
+            (await session.get_one(User, users[0])).role = "finance"
+        assert not await mine(ana)
         await finn.post(f"/payouts/{world.firm.payout}/decision", decision="reject", reason="No statement.")
     assert [each for each in await _audited(world, world.firm.payout) if each.startswith("work.")] == [
         "work.escalated",

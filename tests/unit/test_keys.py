@@ -84,6 +84,7 @@ VALUES = [
     (record_keys.webhook_review("whk_1", "2026-01-02"), "webhook/whk_1/2026-01-02"),
     (record_keys.mail_message("mai_1"), "mail/mai_1"),
     (record_keys.mail_flood_review("abc", "2026-01-02T03"), "mail_flood/abc/2026-01-02T03"),
+    (record_keys.untold_review("account.breached", date(2026, 1, 2)), "untold/account.breached/2026-01-02"),
     (record_keys.other_customer_review("tkt_1", 1), "other_customer/tkt_1/1"),
     (record_keys.desk_ticket("tkt_1", 1), "ticket/tkt_1"),
     (record_keys.desk_ticket("tkt_1", 2), "ticket/tkt_1/2"),
