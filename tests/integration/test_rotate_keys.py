@@ -64,7 +64,7 @@ class Firm:
         argv = [sys.executable, "-P", "-m", "cli.main", *arguments]
         done = subprocess.run(argv, env=self._env, capture_output=True, text=True, timeout=180, check=False, cwd=ROOT)
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return done.stdout if "--json" in arguments else done.stdout + done.stderr
 
     def up(self) -> None:
         self._processes = [self.start("worker"), self.start("relay")]
