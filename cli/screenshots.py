@@ -67,9 +67,9 @@ class Album:
 
 
 def screenshots(out: Path, roles: tuple[str, ...], seed_number: int, docs: Path | None = None) -> bool:
-    """Starts a demo firm in a temporary folder, takes the pictures, and stops it. `docs`: the folder of documents, whose
-    pictures are renewed. Returns whether no page had a problem. Raises BadInput for a folder that is not empty or a role
-    that nobody has, Unavailable without a browser."""
+    """Starts a demo firm in a temporary folder, takes the pictures, and stops it. `docs`: the folder of documents; its
+    pictures are renewed. Returns whether no page had a problem. Raises BadInput for a folder that is not empty or a
+    role that nobody has, Unavailable without a browser."""
     if out.exists() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty.", field="--out", remedy="Choose an empty folder for the pictures.")
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
