@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from domain.approvals import Actor
-from domain.errors import BadInput, Conflict, NotAllowed
+from domain.errors import BadInput, Conflict, NotAllowed, OutcomeUnknown
 from domain.keys import new_id
 from domain.orders.order import Order
 from domain.products.product import Product
@@ -72,6 +72,10 @@ async def _meanwhile(firm: Firm, happens: Callable[[], Awaitable[None]]) -> None
     await happens()
     while await firm.relay.step():
         pass
+
+
+async def _has_happened(venue: LimitingVenue) -> bool:
+    return venue.overtaken is None
 
 
 async def _resettable(firm: Firm) -> str:
@@ -221,6 +225,19 @@ async def test_a_freeze_and_a_thaw_that_meet_leave_the_account_as_the_record_has
     await _thaw(firm, challenge_id, rosa)
     await firm.quiet()
     assert venue.overtaken is None and not venue.seats[await _login(firm, challenge_id)].enabled
+
+    await _thaw(firm, challenge_id, rosa)
+    await _trading(firm, challenge_id, enabled=True)
+
+    async def answer_is_lost() -> None:
+        await _meanwhile(firm, partial(_thaw, firm, challenge_id, rosa))
+        venue.seats[await _login(firm, challenge_id)].enabled = False
+        raise OutcomeUnknown("no answer")
+
+    venue.overtaken = (False, answer_is_lost)
+    await _freeze(firm, challenge_id, rosa)
+    await firm.until(lambda: _has_happened(venue))
+    await _trading(firm, challenge_id, enabled=True)
 
 
 async def test_a_thaw_enables_no_account_that_the_venue_locked_while_a_review_asks_why(firm: Firm) -> None:
