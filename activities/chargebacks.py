@@ -81,7 +81,8 @@ async def _answer(db: Database, acquirer: Acquirer, row: Chargeback) -> None:
 
 
 class _Bound(NamedTuple):
-    """An account that a suspension binds, or bound. `number` counts the suspensions of its challenge."""
+    """An account that a chargeback binds now, or bound. `number` counts the suspensions of its challenge by
+    chargebacks."""
 
     account: Account
     login: int
@@ -90,14 +91,15 @@ class _Bound(NamedTuple):
 
 
 async def _bind_trading(deps: Deps, challenge_id: str) -> None:
-    """Suspends the accounts of this challenge and of those that go on from it, or lets them trade again."""
+    """Locks the accounts of this challenge and of those that go on from it, or lets them trade again. A freeze locks
+    none: what it does has a message of its own."""
     async with deps.db.transaction() as session:
         bound: list[_Bound] = []
         for each in sorted(await chains.onward_from(session, [challenge_id])):
             account = await challenges.account(session, await session.get_one(Challenge, each))
-            number = await suspensions.count(session, each)
+            number, now = await suspensions.of_chargebacks(session, each)
             if number and account is not None and account.login is not None:
-                bound.append(_Bound(account, account.login, number, await suspensions.binds(session, each)))
+                bound.append(_Bound(account, account.login, number, now))
     for account, login, number, now in bound:
         if now:
             key = keys.suspension(account.id, number, "suspend")

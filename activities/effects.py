@@ -12,7 +12,7 @@ from domain.errors import IdempotencyMismatch, RefusedForGood, WaitsForPerson
 from firm import platform_refusals, venue_limits
 from ports.floors import HoldsFloors
 from ports.platform import BalanceKind, Platforms, TradingPlatform
-from ports.stops import CancelsOrders, LimitsToClosing
+from ports.stops import LimitsToClosing, cancel_orders
 from store.db import Database
 from store.models import Account
 
@@ -107,6 +107,11 @@ class AccountEffects:
 
         await once(self.db, self.challenge_id, key, call, find, asked_before=False)
 
+    async def freeze(self, key: str) -> None:
+        """Disables the account and leaves its positions. Its pending orders are cancelled where the platform can."""
+        await self.set_trading(key, enabled=False)
+        await cancel_orders(self.platform, self.login, key=key)
+
     async def move(
         self,
         key: str,
@@ -149,8 +154,7 @@ async def limit(platform: TradingPlatform, login: int, key: str) -> None:
         await platform.set_close_only(login, key=key, close_only=True)
     else:
         await platform.set_trading(login, key=key, enabled=False)
-    if isinstance(platform, CancelsOrders):
-        await platform.cancel_orders(login, key=key)
+    await cancel_orders(platform, login, key=key)
 
 
 def on_account(db: Database, platforms: Platforms, account: Account, login: int) -> AccountEffects:

@@ -195,7 +195,7 @@ async def let_trade(deps: VenueDeps, account: Account, login: int, key: str, *, 
     await at_platform.set_trading(key, enabled=True)
     # either may have begun in between, and have come to the account first
     if await _only_frozen(deps, account):
-        await at_platform.set_trading(keys.account_lock(key, "frozen"), enabled=False)
+        await at_platform.freeze(keys.account_lock(key, "frozen"))
     elif await _suspended(deps, account, ends_change):
         await at_platform.lock(keys.account_lock(key, "suspended"))
     if await _stopped(deps, account):

@@ -31,9 +31,10 @@ class MoreTime:
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
     """An account as the record has it. `current`: its challenge has no later account. `open_result`: of its open
-    positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause. `payouts`: what the
-    trader receives of each open payout. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`:
-    what was paid and would be sent back, through `provider`. `versions`: later versions that it can move to."""
+    positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause.
+    `sets_trading`, `cancels_orders`: what its platform does for programs. `payouts`: what the trader receives of each
+    open payout. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`: what was paid and would
+    be sent back, through `provider`. `versions`: later versions that it can move to."""
 
     number: str
     platform: str
@@ -44,6 +45,7 @@ class AccountFacts:
     frozen: bool
     kept_disabled: tuple[str, ...]
     sets_trading: bool
+    cancels_orders: bool
     payouts: tuple[Money, ...]
     has_time_limit: bool
     more_time: MoreTime | None
@@ -94,6 +96,12 @@ def _positions(facts: AccountFacts) -> str:
     return f"{stay}, with an open result of {facts.open_result}. The rules still judge {'it' if one else 'them'}."
 
 
+def _orders(facts: AccountFacts) -> str:
+    if facts.cancels_orders:
+        return "Pending orders are cancelled. Where the platform keeps stop losses as orders, so are they."
+    return f"Pending orders stay: {facts.platform} does not cancel them for us."
+
+
 def _freeze(facts: AccountFacts) -> Action:
     clock = ("The time limit of the phase stops until the account is thawed.",) if facts.has_time_limit else ()
     return Action(
@@ -102,6 +110,7 @@ def _freeze(facts: AccountFacts) -> Action:
         (
             f"Freezes trading at {facts.platform} now.",
             _positions(facts),
+            _orders(facts),
             _payouts_wait(facts),
             *clock,
             "The trader sees that the account is frozen, and not why.",

@@ -26,11 +26,13 @@ async def possible(
     account_id: str,
     *,
     sets_trading: bool,
+    cancels_orders: bool,
     resettable: bool,
     other_platforms: Collection[str],
 ) -> tuple[Action, ...]:
     """Returns every action on the account, with what it does now or why it cannot be done. `sets_trading`,
-    `resettable`: what its platform can do. `other_platforms`: that the account could move to. Raises NotFound."""
+    `cancels_orders`, `resettable`: what its platform can do. `other_platforms`: that the account could move to.
+    Raises NotFound."""
     account = await session.get(Account, account_id)
     if account is None:
         raise NotFound
@@ -55,6 +57,7 @@ async def possible(
         frozen=await suspensions.frozen_since(session, challenge.id) is not None,
         kept_disabled=tuple(each for each in kept if each != trading_pauses.FROZEN),
         sets_trading=sets_trading,
+        cancels_orders=cancels_orders,
         payouts=payouts,
         has_time_limit=product.phase(account.phase_index).time_limit_days is not None,
         more_time=more_time,

@@ -14,7 +14,7 @@ from domain.approvals import Actor, check_reason
 from domain.errors import Conflict, NotAllowed, NotFound
 from domain.freezes import FREEZERS, THAWERS, why_not_freeze, why_not_thaw
 from domain.keys import new_id
-from firm import challenges, growth, messages, refunds
+from firm import challenges, growth, messages, refunds, trading_pauses
 from firm.payouts import signals
 from store import audit, chains, reasons, rows, suspensions
 from store.clock import market_now
@@ -69,11 +69,8 @@ async def thaw(session: AsyncSession, account_id: str, *, actor: Actor, reason: 
     if actor.role not in THAWERS:
         raise NotAllowed(f"Thawing an account needs the role {' or '.join(sorted(THAWERS))}; yours is {actor.role}.")
     check_reason(reason)
-    challenge, account = await _locked(session, account_id)
-    found = (await session.execute(suspensions.freeze_query(challenge.id))).first()
-    if found is None:
-        raise Conflict(why_not_thaw(frozen=False), field="account", remedy="Look at the account again.")
-    made = await rows.locked(session, AccountFreeze, found.id)
+    made = await _lock_freeze(session, account_id)
+    _, account = await _locked(session, account_id)
     now = await market_now(session)
     made.thaw_reason, made.thawed_by, made.ended_at = await reasons.seal(session, reason), actor.user_id, now
     await suspensions.thaw(session, freeze_id=made.id, at=now)
@@ -81,10 +78,27 @@ async def thaw(session: AsyncSession, account_id: str, *, actor: Actor, reason: 
         bound = await challenges.lock(session, challenge_id)
         current = await challenges.account(session, bound)
         if current is not None:
-            await _resume(session, bound, current, f"{made.id}/thawed/{current.id}")
+            if await may_resume(session, current):
+                await messages.let_trade(session, current, f"{made.id}/thawed/{current.id}")
             await _follow(session, bound, current, f"{made.id}/thawed/{current.id}")
     await _audit(session, "account.thawed", account, made, actor, reason, now)
     return made
+
+
+async def _lock_freeze(session: AsyncSession, account_id: str) -> AccountFreeze:
+    """Returns the freeze that binds an account, locked after every challenge that it binds: people may thaw several
+    accounts of a chain at once, and they lock the chain in one order. Raises NotFound, Conflict (it is not frozen)."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound
+    found = await in_force(session, account.challenge_id)
+    if found is not None:
+        for challenge_id in sorted(await chains.onward_from(session, [found.challenge_id])):
+            await challenges.lock(session, challenge_id)
+        found = await rows.locked(session, AccountFreeze, found.id)
+    if found is None or found.ended_at is not None:
+        raise Conflict(why_not_thaw(frozen=False), field="account", remedy="Look at the account again.")
+    return found
 
 
 async def _locked(session: AsyncSession, account_id: str) -> tuple[Challenge, Account]:
@@ -96,12 +110,14 @@ async def _locked(session: AsyncSession, account_id: str) -> tuple[Challenge, Ac
     return challenge, await rows.locked(session, Account, account_id)
 
 
-async def _resume(session: AsyncSession, challenge: Challenge, account: Account, cause: str) -> None:
-    """Whatever else keeps the account from trading lets it trade at its own end: another suspension, the refund of its
-    fee, a pause, a stop, a change of platform."""
-    if account.status != "active" or account.login is None or await refunds.under_way(session, challenge.id):
-        return
-    await messages.let_trade(session, account, cause)
+async def may_resume(session: AsyncSession, account: Account) -> bool:
+    """Whether the end of a freeze may enable the account. Whatever else keeps it from trading lets it trade at its own
+    end: another suspension, the refund of its fee, a pause, a stop, a change of platform; or a person does, once it is
+    known why the venue locked it."""
+    if account.status != "active" or account.login is None:
+        return False
+    refunded = await refunds.under_way(session, account.challenge_id)
+    return not refunded and not await trading_pauses.venue_locked(session, account.id)
 
 
 async def _follow(session: AsyncSession, challenge: Challenge, account: Account, cause: str) -> None:

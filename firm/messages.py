@@ -75,12 +75,13 @@ async def send_limits(session: AsyncSession, account_ids: Sequence[str], cause: 
 
 
 async def freeze_account(session: AsyncSession, account: Account, cause: str) -> None:
-    """Have trading disabled at the platform and open positions left alone, once."""
+    """Have trading disabled at the platform and open positions left alone, once. The target is its own: a freeze waits
+    for no earlier message about the account."""
     await outbox.enqueue(
         session,
         key=record_keys.freeze_message(cause),
         topic=outbox.FREEZE,
-        target=str(account.login),
+        target=record_keys.freeze_message(account.id),
         payload={"account_id": account.id},
     )
 

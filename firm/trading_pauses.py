@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from firm import challenges
+from firm.reviews import VENUE_LOCKED
 from store import changing, deliveries, stops, suspensions
+from store.models import Review
 
 FROZEN: Final = "a person has frozen it"
 
@@ -22,5 +25,12 @@ async def reasons(
         (await changing.is_under_way(session, account_id), "it goes to another platform"),
         (await stops.stops_account(session, platform, product), "trading at its platform is stopped"),
         (await challenges.verdict_waits(session, account_id), "a breach or a pass is being carried out"),
+        (await venue_locked(session, account_id), "a review asks why the venue locked it"),
     )
     return tuple(words for binds, words in found if binds)
+
+
+async def venue_locked(session: AsyncSession, account_id: str) -> bool:
+    """Whether an open review asks why the venue has locked the account."""
+    asks = (Review.account_id == account_id, Review.kind == VENUE_LOCKED, Review.status == "open")
+    return await session.scalar(select(Review.id).where(*asks).limit(1)) is not None

@@ -14,6 +14,7 @@ from front.deps import ApiDeps
 from front.fields import Input, Reason
 from front.lacks import lacks_of
 from front.permissions import may
+from ports.capabilities import PlatformCapabilities
 from store.models import Account
 from store.read.accounts import AccountView
 from store.read.pages import View
@@ -71,21 +72,23 @@ async def possible(session: AsyncSession, deps: ApiDeps, account: AccountView, a
     found = await account_actions.possible(
         session,
         account.id,
-        sets_trading=sets_trading(deps, account.platform),
+        sets_trading=_can(deps, account.platform).sets_trading,
+        cancels_orders=_can(deps, account.platform).cancels_orders,
         resettable=can_reset(deps, account.platform),
         other_platforms=[name for name, missing in lacks_of(deps).items() if not missing and name != account.platform],
     )
     return tuple(each for each in found if may(actor, RIGHTS[each.name]))
 
 
-def sets_trading(deps: ApiDeps, platform: str) -> bool:
-    return any(each.name == platform and each.capabilities.sets_trading for each in deps.platforms)
+def _can(deps: ApiDeps, platform: str) -> PlatformCapabilities:
+    """Returns what a platform can do; nothing for one that the settings do not name."""
+    return next((each.capabilities for each in deps.platforms if each.name == platform), PlatformCapabilities())
 
 
 async def freeze(session: AsyncSession, deps: ApiDeps, account_id: str, actor: Actor, reason: str) -> Frozen:
     """See `firm.freezes.freeze`; whether the platform can is what its adapter declares."""
     account = await session.get(Account, account_id)
-    able = account is not None and sets_trading(deps, account.platform)
+    able = account is not None and _can(deps, account.platform).sets_trading
     made = await freezes.freeze(session, account_id, sets_trading=able, actor=actor, reason=reason)
     return Frozen(account_id=account_id, freeze_id=made.id, frozen=True)
 

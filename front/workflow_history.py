@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, RetryState
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.converter import PayloadCodec, WorkflowSerializationContext
@@ -34,8 +35,9 @@ _AWAY: Final = "Temporal cannot be reached now, so the history cannot be read. E
 
 
 class HistoryLine(View):
-    """One event. `attempt`: of an activity, from 1. `failure`: what went wrong. `content`: what it carries, as text;
-    empty when it carries nothing, or the reader may not know it."""
+    """One event. `attempt`: of an activity, from 1. `failure`: what went wrong; only its type for a reader who may not
+    know the content. `content`: what it carries, as text; empty when it carries nothing, or the reader may not know
+    it."""
 
     number: int
     at: datetime
@@ -127,7 +129,7 @@ class _Reading:
             at=event.event_time.ToDatetime(tzinfo=UTC),
             words=said.words,
             attempt=said.attempt,
-            failure=said.failure,
+            failure="" if said.failure is None else said.before + await self._failure(said.failure),
             content=await self._content(said.payloads),
         )
 
@@ -135,6 +137,18 @@ class _Reading:
         if self.reader is None or not payloads:
             return ""
         return "\n".join(_text(payload) for payload in await self.reader.decode(payloads))[:_LONGEST]
+
+    async def _failure(self, failure: Failure) -> str:
+        """Returns what a failure says, with its cause: the texts for who may know the content, else the types. Texts
+        may quote what the event carries."""
+        if self.reader is not None:
+            decoded = Failure()
+            decoded.CopyFrom(failure)
+            await self.reader.decode_failure(decoded)
+            failure = decoded
+        links = [failure, failure.cause] if failure.HasField("cause") else [failure]
+        found = [_type(each) if self.reader is None else _message(each) for each in links]
+        return " ".join(dict.fromkeys(part for part in found if part)) or "It says nothing more."
 
     def activity(self, scheduled: int) -> str:
         return self.activities.get(scheduled, f"The step that began as event {scheduled}")
@@ -145,7 +159,8 @@ class _Said:
     words: str
     payloads: Sequence[Payload] = ()
     attempt: int | None = None
-    failure: str = ""
+    failure: Failure | None = None
+    before: str = ""  # what is said before the failure
 
 
 _Read = Callable[["_Reading", int, Any], _Said]
@@ -161,12 +176,21 @@ def _text(payload: Payload) -> str:
     return json.dumps(json.loads(payload.data), ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def _failure(failure: Any) -> str:
-    """Returns the message of a failure, with that of its cause."""
-    found = [str(failure.message)]
-    if failure.HasField("cause") and failure.cause.message:
-        found.append(str(failure.cause.message))
-    return " ".join(dict.fromkeys(part for part in found if part)) or "It says nothing more."
+def _type(failure: Failure) -> str:
+    """Returns the type of an error of ours. Only Temporal's own failures have none: their texts are fixed."""
+    if failure.HasField("application_failure_info"):
+        return f"{failure.application_failure_info.type}." if failure.application_failure_info.type else ""
+    return "" if failure.HasField("encoded_attributes") else str(failure.message)
+
+
+def _message(failure: Failure) -> str:
+    """Returns the text of a decrypted failure: ours are encrypted with what else they carry."""
+    if not failure.HasField("encoded_attributes"):
+        return str(failure.message)
+    payload = failure.encoded_attributes
+    if payload.metadata.get("encoding", b"") != b"json/plain":
+        return "(cannot be read with our keys)"
+    return str(json.loads(payload.data).get("message", ""))
 
 
 def _payloads(*groups: Any) -> Sequence[Payload]:
@@ -191,9 +215,9 @@ def _scheduled(reading: _Reading, number: int, detail: Any) -> _Said:
 
 
 def _begun(reading: _Reading, _: int, detail: Any) -> _Said:
-    before = _failure(detail.last_failure) if detail.HasField("last_failure") else ""
+    failure = detail.last_failure if detail.HasField("last_failure") else None
     words = f"{reading.activity(detail.scheduled_event_id)}: begun."
-    return _Said(words, attempt=detail.attempt, failure=f"The attempt before failed: {before}" if before else "")
+    return _Said(words, attempt=detail.attempt, failure=failure, before="The attempt before failed: ")
 
 
 def _completed(reading: _Reading, _: int, detail: Any) -> _Said:
@@ -203,11 +227,11 @@ def _completed(reading: _Reading, _: int, detail: Any) -> _Said:
 def _failed(reading: _Reading, _: int, detail: Any) -> _Said:
     again = detail.retry_state == RetryState.RETRY_STATE_IN_PROGRESS
     words = f"{reading.activity(detail.scheduled_event_id)}: failed{', and is tried again' if again else ''}."
-    return _Said(words, failure=_failure(detail.failure))
+    return _Said(words, failure=detail.failure)
 
 
 def _timed_out(reading: _Reading, _: int, detail: Any) -> _Said:
-    return _Said(f"{reading.activity(detail.scheduled_event_id)}: no answer in time.", failure=_failure(detail.failure))
+    return _Said(f"{reading.activity(detail.scheduled_event_id)}: no answer in time.", failure=detail.failure)
 
 
 def _timer(_: _Reading, __: int, detail: Any) -> _Said:
@@ -225,7 +249,7 @@ def _asked(_: _Reading, __: int, detail: Any) -> _Said:
 
 def _answered(_: _Reading, __: int, detail: Any) -> _Said:
     if detail.outcome.HasField("failure"):
-        return _Said("The decision was refused.", failure=_failure(detail.outcome.failure))
+        return _Said("The decision was refused.", failure=detail.outcome.failure)
     return _Said("The decision was carried out.", _payloads(detail.outcome.success))
 
 
@@ -233,7 +257,7 @@ def _over(words: str) -> "_Read":
     def read(_: _Reading, __: int, detail: Any) -> _Said:
         failed = hasattr(detail, "failure") and detail.HasField("failure")
         result = _payloads(detail.result) if hasattr(detail, "result") else ()
-        return _Said(words, result, failure=_failure(detail.failure) if failed else "")
+        return _Said(words, result, failure=detail.failure if failed else None)
 
     return read
 

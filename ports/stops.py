@@ -5,6 +5,8 @@ Each is a part of a TradingPlatform that declares the capability, and ends in on
 
 from typing import Protocol, runtime_checkable
 
+from ports.platform import TradingPlatform
+
 
 @runtime_checkable
 class CancelsOrders(Protocol):
@@ -14,6 +16,19 @@ class CancelsOrders(Protocol):
         """Cancels every pending order of the account, and leaves its positions and its permission to trade. Raises
         NotFound."""
         ...
+
+
+async def cancel_orders(platform: TradingPlatform, login: int, *, key: str) -> None:
+    """Cancels every pending order of the account where the platform can do that, else nothing."""
+    if isinstance(platform, CancelsOrders):
+        await platform.cancel_orders(login, key=key)
+
+
+async def freeze(platform: TradingPlatform, login: int, *, key: str) -> None:
+    """Disables an account, leaves its positions, and then cancels its pending orders where the platform can: none of
+    them may open a position later."""
+    await platform.set_trading(login, key=key, enabled=False)
+    await cancel_orders(platform, login, key=key)
 
 
 @runtime_checkable

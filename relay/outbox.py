@@ -18,10 +18,7 @@ from contracts.ids import CORE_QUEUE, parts
 from domain import places
 from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, TooLarge, Unavailable
 from domain.quoting import storable_text
-from firm import challenges
-from firm import venue_limits as limits
 from firm.desk.in_force import in_force
-from ports.floors import HoldsFloors
 from ports.mail import MailDesk
 from ports.platform import Platforms, TradingPlatform
 from ports.tickets import TicketDesk
@@ -31,7 +28,8 @@ from relay.desk.copier import DeskNotes
 from relay.desk.own import OwnDesk
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from relay.temporal import no_namespace
-from store import changing, deliveries, inbox, outbox, stops, suspensions, venue_limits
+from relay.trading import Trading
+from store import changing, deliveries, inbox, outbox, venue_limits
 from store.db import Database
 from store.deliveries import OutgoingMessage, Whereabouts
 
@@ -83,6 +81,7 @@ class OutboxDispatcher:
         self._gate, self._copies_gate = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_COPIES)
         self._bulk_gate = asyncio.Semaphore(_BULK_AT_ONCE)
         self._strikes = Strikes()
+        self._trading = Trading(db, platforms)
 
     async def release(self) -> None:
         async with self._db.transaction() as session:
@@ -271,14 +270,9 @@ class OutboxDispatcher:
         await copier.copy(self._db, self._tickets, self._notes, str(message.payload["ticket_id"]))
         return _DONE
 
-    async def _send_limits(self, message: OutgoingMessage, *, moving: bool = False) -> Delivery:
-        """Sends the loss limits of an account as they are on the record now. `moving`: money is about to move."""
-        account_id = str(message.payload["account_id"])
-        platform, _ = await self._account(message)
-        if isinstance(platform, HoldsFloors):
-            again = bool(message.payload.get("again"))
-            meaning, call = platform.floors_mean, platform.set_floors
-            await limits.send(self._db, account_id, platform.name, meaning, call, moving=moving, again=again)
+    async def _send_limits(self, message: OutgoingMessage) -> Delivery:
+        again = bool(message.payload.get("again"))
+        await self._trading.send_limits(str(message.payload["account_id"]), again=again)
         return _DONE
 
     async def _reset_balance(self, message: OutgoingMessage) -> Delivery:
@@ -305,48 +299,18 @@ class OutboxDispatcher:
         if flat.positions:
             return Delivery("postponed", "positions are still open")
         if flat.balance_minor != initial:
-            await self._send_limits(message, moving=True)
+            await self._trading.send_limits(account_id, moving=True)
             await platform.balance_operation(
                 login, key=message.key, operation="adjustment", amount_minor=initial - flat.balance_minor
             )
         return _DONE
 
     async def _freeze(self, message: OutgoingMessage) -> Delivery:
-        """Disables trading and leaves open positions alone. A freeze that has ended meanwhile disables nothing."""
-        account_id = str(message.payload["account_id"])
-        platform, account = await self._account(message)
-        async with self._db.transaction() as session:
-            binds = await suspensions.binds_account(session, account_id)
-            if not binds or not await deliveries.is_active(session, account_id):
-                return _DONE
-        await platform.set_trading(account.login, key=message.key, enabled=False)
+        await self._trading.freeze(message)
         return _DONE
 
     async def _resume(self, message: OutgoingMessage) -> Delivery:
-        """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the
-        platform without the outbox, so a late resume may arrive after the next lock. Without an offence a person has
-        ordered it, because the platform disabled the account."""
-        account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
-        async with self._db.transaction() as session:
-            if not await deliveries.is_active(session, account_id):
-                return _DONE
-            if offence_id and await deliveries.was_paused_again(session, account_id, offence_id):
-                return _DONE
-            if not offence_id and await deliveries.is_paused_now(session, account_id):
-                return _DONE
-            if await challenges.verdict_waits(session, account_id):
-                return _DONE  # a breach or a pass ends the account: open positions of a frozen one still make them
-            if await suspensions.binds_account(session, account_id):
-                return _DONE  # whoever ends the suspension lets it trade
-            if await changing.is_under_way(session, account_id):
-                return _DONE  # whoever ends the change of platform lets it trade
-            account = await deliveries.whereabouts(session, account_id)
-            if await stops.limits_accounts(session, account.platform, account.product):
-                return _DONE  # the end of the stop lets it trade
-        if not offence_id:  # a person ordered it: old limits may be what locked the account
-            await self._send_limits(message)
-        platform = self._platforms.of(account.platform)
-        await platform.set_trading(account.login, key=message.key, enabled=True)
+        await self._trading.resume(message)
         return _DONE
 
 

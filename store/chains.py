@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import CTE, Select, select
+from sqlalchemy import CTE, ScalarSelect, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Challenge
@@ -28,7 +28,7 @@ async def onward_from(session: AsyncSession, challenge_ids: Collection[str]) -> 
     return chain
 
 
-def back_query(challenge_id: Param[str], name: str = "challenges_back") -> Select[tuple[str]]:
+def back_query(challenge_id: Param[str] | ScalarSelect[str], name: str = "challenges_back") -> Select[tuple[str]]:
     """The ids that `back_from` returns, in no order, as a part of another query. `name`: of that part, unlike all
     others of the statement."""
     first = select(Challenge.id, Challenge.replaces).where(Challenge.id == challenge_id)

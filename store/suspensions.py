@@ -78,9 +78,13 @@ async def binds_account(session: AsyncSession, account_id: str) -> bool:
     return challenge_id is not None and await binds(session, challenge_id)
 
 
-async def count(session: AsyncSession, challenge_id: str) -> int:
-    """Returns how many suspensions have bound this challenge, also those that ended."""
-    return len(await of_challenge(session, challenge_id))
+async def of_chargebacks(session: AsyncSession, challenge_id: str) -> tuple[int, bool]:
+    """Returns how many suspensions by chargebacks have bound this challenge, also those that ended, and whether one
+    binds it now."""
+    back = Suspension.challenge_id.in_(chains.back_query(challenge_id))
+    charged = select(Suspension.ended_at).where(back, Suspension.chargeback_id.is_not(None))
+    ends = list(await session.scalars(charged))
+    return len(ends), None in ends
 
 
 async def of_challenge(session: AsyncSession, challenge_id: str) -> list[tuple[datetime, datetime | None]]:

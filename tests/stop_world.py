@@ -27,6 +27,9 @@ class LimitingVenue(Venue):
     cancelled: list[int] = field(default_factory=list)
     away: set[int] = field(default_factory=set)
     on_its_way: Callable[[], Awaitable[None]] | None = None  # what happens once, before the next call takes effect
+    overtaken: tuple[bool, Callable[[], Awaitable[None]]] | None = (
+        None  # as `on_its_way`, of a call with this `enabled`
+    )
 
     async def set_close_only(self, login: int, *, key: str, close_only: bool) -> None:
         if login in self.away:
@@ -45,6 +48,9 @@ class LimitingVenue(Venue):
             self.limited.discard(login)
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        if self.overtaken is not None and self.overtaken[0] == enabled:
+            happens, self.overtaken = self.overtaken[1], None
+            await happens()
         await super().set_trading(login, key=key, enabled=enabled)
         if enabled:
             self.enabled.append(login)

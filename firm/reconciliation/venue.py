@@ -6,15 +6,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, get_args
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.products.second_wall import NO_FLOORS, VenueFloors, VenueMeaning, floors_json
 from domain.venue_accounts import AtVenue, Lots, OnRecord, SentLimits, VenueBreak, findings, total
-from firm import reviews, trading_pauses, venue_limits
+from firm import trading_pauses, venue_limits
 from firm.reconciliation.balances import agree, note
 from store import venue_limits as kept
-from store.models import Account, ReconciliationBreak, Review
+from store.models import Account, ReconciliationBreak
 from store.reconciliation.venue import RecordedAccount
 
 _ON_ITS_WAY: Final = timedelta(seconds=3)  # from the venue's answer to the gateway's batch
@@ -74,14 +73,7 @@ async def _pauses(session: AsyncSession, row: RecordedAccount, platform: str) ->
     found = await trading_pauses.reasons(
         session, account_id=row.id, challenge_id=row.challenge_id, platform=platform, product=row.product
     )
-    if found:
-        return found[0]
-    looked_at = select(Review.id).where(
-        Review.account_id == row.id, Review.kind == reviews.VENUE_LOCKED, Review.status == "open"
-    )
-    if await session.scalar(looked_at.limit(1)) is not None:
-        return "a review asks why the venue locked it"
-    return ""
+    return found[0] if found else ""
 
 
 async def compare(

@@ -3,21 +3,15 @@ statement, without the parts of the checkpoint that grow with the account's life
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from store import chains
 from store.models import Account, AccountLive, EquityBar, MarketClock, ProductVersion, Shard, Suspension
 from store.scope import Scope
-
-_SUSPENDED: Final = (
-    select(Suspension.id)
-    .where(Suspension.challenge_id == Account.challenge_id, Suspension.ended_at.is_(None))
-    .exists()
-    .label("suspended")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +52,8 @@ async def one(
     mine = Account.id == account_id
     if account_id is None:
         mine = (Account.platform == platform) & (Account.login == login)
+    back = chains.back_query(select(Account.challenge_id).where(mine).correlate(None).scalar_subquery())
+    suspended = select(Suspension.id).where(Suspension.challenge_id.in_(back), Suspension.ended_at.is_(None)).exists()
     state = AccountLive.rule_state
     conduct, feed = state["conduct"], Shard.feed
     statement = (
@@ -76,7 +72,7 @@ async def one(
             conduct["limits"].label("limits"),
             conduct["paused"].astext.label("paused"),
             conduct["resetting"].astext.label("resetting"),
-            _SUSPENDED,
+            suspended.label("suspended"),
             feed["quotes"].label("quotes"),
             feed["instruments"].label("instruments"),
             Shard.checkpoint_at,

@@ -59,7 +59,13 @@ _OWN = {"domain/surveillance": {"numpy"}, "domain/screening": {"anyascii", "rapi
 _CLIENT = ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions")
 _CODEC = ("temporalio.converter", "temporalio.api.common.v1", "temporalio.contrib.pydantic")
 _HISTORY = (  # what the history of a workflow is made of, and what decrypts it
-    *("temporalio.api.common.v1", "temporalio.api.enums.v1", "temporalio.api.history.v1", "temporalio.converter"),
+    *(
+        "temporalio.api.common.v1",
+        "temporalio.api.enums.v1",
+        "temporalio.api.failure.v1",
+        "temporalio.api.history.v1",
+        "temporalio.converter",
+    ),
 )
 TEMPORAL = {
     "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions", "temporalio.worker"),

@@ -1,6 +1,6 @@
 """The history of a workflow in words, from the events that a real Temporal server keeps."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,20 @@ import pytest
 from domain.errors import BadInput, NotFound, Unavailable
 from front.deps import ApiDeps
 from front.workflow_history import WorkflowHistory, history
-from tests.challenge_world import Firm, a_firm
+from tests.challenge_world import Firm, Venue, a_firm
+
+
+@dataclass
+class RefusingVenue(Venue):
+    """Refuses the first account, in words that quote a person."""
+
+    refuses: bool = True
+
+    async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        if self.refuses:
+            self.refuses = False
+            raise RuntimeError("ada@example.com was refused")
+        return await super().create_account(key=key, group=group, currency=currency, leverage=leverage)
 
 
 def _deps(firm: Firm) -> ApiDeps:
@@ -50,3 +63,11 @@ async def test_a_challenge_is_read_from_its_start_and_its_content_only_by_who_ma
 
         with pytest.raises(Unavailable, match="cannot be reached"):
             await history(replace(deps, temporal=away), "challenge", challenge_id)
+
+
+async def test_what_failed_is_quoted_only_to_who_may_read_the_content(database_url: str, temporal_address: str) -> None:
+    async with a_firm(database_url, temporal_address, RefusingVenue()) as firm:
+        challenge_id = await firm.bought(await firm.add_trader("ada"))
+        for content, said in ((True, "ada@example.com was refused"), (False, "RuntimeError.")):
+            read = await history(_deps(firm), "challenge", challenge_id, content=content)
+            assert [line.failure for line in read.items if line.failure] == [f"The attempt before failed: {said}"]

@@ -36,6 +36,7 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
         assert f'href="{page}/actions/freeze"' in menu and "The account is not frozen." in menu
         preview = (await browser.get(f"{page}/actions/freeze")).text
         assert "Freezes trading at sandbox now." in preview and "Payouts that are requested meanwhile wait." in preview
+        assert "Pending orders stay: sandbox does not cancel them for us." in preview
         assert Page(preview).forbidden == []
         empty = await browser.post(f"{page}/actions/freeze", reason=" ")
         assert empty.status_code == 422
