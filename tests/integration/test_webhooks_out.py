@@ -289,7 +289,7 @@ async def test_old_events_are_removed_unless_they_wait(world: World) -> None:
     await world.deliver()
     async with world.firm.db.transaction() as session:
         old = datetime.now(UTC) - timedelta(days=100)
-        await session.execute(update(BusinessEvent).values(recorded_at=old))
+        await session.execute(update(BusinessEvent).values(recorded_at=old, told=True))
         await keeping.remove_events(session, Policy(events=90))
         left = list(await session.scalars(select(BusinessEvent.kind)))
         states = list(await session.scalars(select(WebhookDelivery.state)))
