@@ -100,9 +100,11 @@ class _Handle:
         self.temporal.sent.append((self.workflow_id, update, id))
         if self.workflow_id in self.temporal.errors:
             raise self.temporal.errors[self.workflow_id]
-        if self.workflow_id not in self.temporal.answers:  # as a server answers about a workflow that it does not have
-            raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
-        answer = self.temporal.answers[self.workflow_id](update, arg)
+        try:
+            decide = self.temporal.answers[self.workflow_id]
+        except KeyError as error:  # as a server answers about a workflow that it does not have
+            raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"") from error
+        answer = decide(update, arg)
         return answer if isinstance(answer, dict) else await answer
 
     def fetch_history_events(self, **_: object) -> Any:
