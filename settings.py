@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     statement_timeout_seconds: int = Field(120, ge=0, le=86400)
     lock_timeout_seconds: int = Field(30, ge=0, le=86400)
     idle_transaction_timeout_seconds: int = Field(120, ge=0, le=86400)
+    transaction_timeout_seconds: int = Field(300, ge=10, le=540)
     temporal_port: int = Field(7233, ge=0, le=65535)
     temporal_ui_port: int = Field(8233, ge=0, le=65535)
     api_host: str = "127.0.0.1"

@@ -40,6 +40,7 @@ def limit_connections(settings: Settings) -> None:
             statement=settings.statement_timeout_seconds,
             lock=settings.lock_timeout_seconds,
             idle_in_transaction=settings.idle_transaction_timeout_seconds,
+            transaction=settings.transaction_timeout_seconds,
         )
     )
 

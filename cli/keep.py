@@ -31,23 +31,25 @@ def keep(data: Path | None, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("Table", "Parts", "Size", "Rows, about", "Oldest", "Kept", "Not kept before", "Due")
+    table = Table("Table", "Parts", "Size", "Rows, about", "A day", "Oldest", "Kept", "Next removal", "Due")
     for each in found:
         table.add_row(
             each.table,
             str(each.parts or "-"),
             _size(each.bytes),
             f"{each.rows:,}",
+            f"{each.rows_a_day:,}",
             _day(each.oldest),
             f"{each.days} days" if each.days else "for ever",
-            _day(each.before),
+            _day(each.next_removal),
             "yes" if each.due else "no",
         )
     Console().print(table)
 
 
 def _as_json(each: "Held") -> dict[str, object]:
-    moments = {name: at.isoformat() if at else None for name, at in (("oldest", each.oldest), ("before", each.before))}
+    times = {"oldest": each.oldest, "before": each.before, "next_removal": each.next_removal}
+    moments = {name: at.isoformat() if at else None for name, at in times.items()}
     return {**dataclasses.asdict(each), **moments, "due": each.due}
 
 

@@ -38,12 +38,14 @@ class Limits:
     statement: int = 120
     lock: int = 30
     idle_in_transaction: int = 120
+    transaction: int = 300  # shorter than `store.read.listing.OVERLAP`
 
     def options(self) -> str:
         named = {
             "statement_timeout": self.statement,
             "lock_timeout": self.lock,
             "idle_in_transaction_session_timeout": self.idle_in_transaction,
+            "transaction_timeout": self.transaction,
         }
         return " ".join(f"-c {name}={seconds}s" for name, seconds in named.items())
 
@@ -171,8 +173,14 @@ async def as_firm(session: AsyncSession) -> AsyncIterator[None]:
 
 
 async def allow_long_job(session: AsyncSession) -> None:
-    """Lets a statement of this transaction take an hour. The jobs that need it: docs/settings.md#the-database."""
-    await session.execute(text(f"SET LOCAL statement_timeout = '{LONG_JOB_SECONDS}s'"))
+    """Lets each statement of this transaction take an hour, and the whole as long as it takes. The jobs that need it:
+    docs/settings.md#the-database. They must not write rows that others copy by `updated_since`."""
+    await session.execute(
+        text(
+            f"SELECT set_config('statement_timeout', '{LONG_JOB_SECONDS}s', true),"
+            " set_config('transaction_timeout', '0', true)"
+        )
+    )
 
 
 def _keep_prepared(engine: Engine) -> None:

@@ -1,26 +1,39 @@
 """What the growing tables hold now, for `propos keep` and `propos doctor`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.keeping import Policy, kept_from
+from store.kept import FOR_EVER
 from store.parts import AUDIT, BARS, DEALS, HOURS, ORDER_EVENTS, SNAPSHOTS, STOP_CHANGES, TABLES, Part, Table, parts_of
 
-_PLAIN: Final = {
-    "inbox": "handled_at",
-    "outbox": "dispatched_at",
-    "idempotency_keys": "recorded_at",
-    "identity_facts": "last_at",
-    "outgoing_mails": "recorded_at",
-    "incoming_mails": "received_at",
-    "mail_attachments": "recorded_at",
-    "notifications": "read_at",
+# table -> the wall time from which its rows count as old, and the field of the policy that says for how long they stay
+PLAIN: Final = {
+    "inbox": ("handled_at", "inbox"),
+    "outbox": ("dispatched_at", "outbox"),
+    "idempotency_keys": ("recorded_at", "idempotency_keys"),
+    "identity_facts": ("last_at", "identity_facts"),
+    "outgoing_mails": ("recorded_at", "mails"),
+    "incoming_mails": ("received_at", "mails"),
+    "mail_attachments": ("recorded_at", "mails"),
+    "notifications": ("read_at", "notifications"),
+    "work_reminders": ("told_at", "notifications"),
+    "business_events": ("recorded_at", "events"),
+    "sessions": ("expires_at", "sign_ins"),
+    "links": ("expires_at", "sign_ins"),
 }
-_MINUTES: Final = "exposure_minutes"  # by market time
+# They go with a row of one of those.
+WITH_ANOTHER: Final = {
+    "mail_attachment_parts": "mails",
+    "mail_references": "mails",
+    "webhook_deliveries": "events",
+    "webhook_tries": "events",
+}
+MINUTES: Final = "exposure_minutes"  # by market time
 _SIZE: Final = text("""
     SELECT sum(pg_total_relation_size(c.oid))::bigint, sum(greatest(c.reltuples, 0))::bigint
       FROM pg_class c WHERE c.oid IN (SELECT relid FROM pg_partition_tree(CAST(:name AS regclass)) WHERE isleaf)
@@ -29,16 +42,21 @@ _SIZE: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`rows` is the database's estimate. `days`: how long rows are kept, None for ever. `before`: rows of an earlier
-    time are removed (minute bars: made into hours). `parts`: 0 for a table that is not stored in parts."""
+    """`rows` is the database's estimate. `oldest`: None when there is none, or nobody asks for it. `days`: how long
+    rows are kept, None for ever. `before`: rows of an earlier time are removed (minute bars: made into hours). `parts`:
+    0 for a table that is not stored in parts. `next_removal`: when the oldest row is no longer kept, in the time of the
+    table: the market's, or real time. `why`: for ever."""
 
     table: str
     parts: int
     bytes: int
     rows: int
+    rows_a_day: int
     oldest: datetime | None
     days: int | None
     before: datetime | None
+    next_removal: datetime | None
+    why: str = ""
 
     @property
     def due(self) -> bool:
@@ -46,48 +64,94 @@ class Held:
         return self.oldest is not None and self.before is not None and self.oldest < self.before
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A table, and what is known of it beforehand. `first`: when its rows began to come. `now`: in the same time."""
+
+    name: str
+    first: datetime | None
+    now: datetime
+    parts: int = 0
+    days: int | None = None
+    before: datetime | None = None
+    ends: datetime | None = None  # of the oldest part, where parts are dropped whole
+
+
+_WHOLE: Final = (BARS, HOURS)  # they lose whole parts
+_PARTED: Final = {
+    BARS.name: "minute_bars",
+    HOURS.name: "hour_bars",
+    DEALS.name: "deals",
+    ORDER_EVENTS.name: "deals",
+    STOP_CHANGES.name: "deals",
+    SNAPSHOTS.name: "snapshots",
+}
+_WHY_AUDIT: Final = "Its chain is checked from the first entry on, and audits ask for years"
+
+
 async def held(session: AsyncSession, policy: Policy) -> list[Held]:
-    """Returns what every growing table holds."""
+    """Returns what every growing table holds: those that are cut first."""
     await session.execute(text("SET LOCAL timezone = 'UTC'"))
-    days = {
-        BARS.name: policy.minute_bars,
-        HOURS.name: policy.hour_bars,
-        DEALS.name: policy.deals,
-        ORDER_EVENTS.name: policy.deals,
-        STOP_CHANGES.name: policy.deals,
-        SNAPSHOTS.name: policy.snapshots,
-        AUDIT.name: None,
-        "inbox": policy.inbox,
-        "outbox": policy.outbox,
-        "idempotency_keys": policy.idempotency_keys,
-        "identity_facts": policy.identity_facts,
-        _MINUTES: policy.exposure,
-        "notifications": policy.notifications,
-        **dict.fromkeys(("outgoing_mails", "incoming_mails", "mail_attachments"), policy.mails),
-    }
+    now = datetime.now(UTC)
+    slowest = await session.scalar(text("SELECT min(watermark) FROM market_clock"))
+    market = now if slowest is None else slowest.astimezone(UTC)
     found = []
     for table in TABLES:
-        parts = await parts_of(session, table)
-        *own, rest = [part.name for part in parts]  # the rest may hold rows of any time
-        first = [await _oldest(session, names, table.column) for names in (own, [rest])]
-        oldest = min((at for at in first if at is not None), default=None)
-        before = await kept_from(session, days[table.name])
-        found.append(await _measured(session, table.name, len(parts) - 1, oldest, days[table.name], before))
-    oldest = await _oldest(session, [_MINUTES], "minute")
-    before = await kept_from(session, days[_MINUTES])
-    found.append(await _measured(session, _MINUTES, 0, oldest, days[_MINUTES], before))
-    for name, column in _PLAIN.items():
-        oldest = await _oldest(session, [name], column)
-        before = await kept_from(session, days[name], wall=True)
-        found.append(await _measured(session, name, 0, oldest, days[name], before))
+        found.append(await _parted(session, table, policy, now if table.clock == "wall" else market))
+    first, days = await _oldest(session, [MINUTES], "minute"), policy.exposure
+    asked = _Asked(MINUTES, first, market, days=days, before=await kept_from(session, days))
+    found.append(await _measured(session, asked))
+    for name, (column, kept) in PLAIN.items():
+        first, days = await _oldest(session, [name], column), getattr(policy, kept)
+        asked = _Asked(name, first, now, days=days, before=await kept_from(session, days, wall=True))
+        found.append(await _measured(session, asked))
+    for name, kept in WITH_ANOTHER.items():
+        days = getattr(policy, kept)
+        found.append(await _measured(session, _Asked(name, None, now, days=days), since=_beginning(found)))
+    for name, why in FOR_EVER.items():
+        found.append(await _measured(session, _Asked(name, None, now), why=why, since=_beginning(found)))
     return found
 
 
-async def _measured(
-    session: AsyncSession, name: str, parts: int, oldest: datetime | None, days: int | None, before: datetime | None
-) -> Held:
-    size, rows = (await session.execute(_SIZE, {"name": name})).one()
-    return Held(name, parts, int(size or 0), int(rows or 0), oldest, days, before)
+def _beginning(found: list[Held]) -> datetime | None:
+    """Since when there is a record: since the first entry of the audit log."""
+    return next(each.oldest for each in found if each.table == AUDIT.name)
+
+
+async def _parted(session: AsyncSession, table: Table, policy: Policy, now: datetime) -> Held:
+    parts = await parts_of(session, table)
+    *own, rest = [part.name for part in parts]  # the rest may hold rows of any time
+    firsts = [await _oldest(session, names, table.column) for names in (own, [rest])]
+    first = min((at for at in firsts if at is not None), default=None)
+    days = getattr(policy, _PARTED[table.name]) if table.name in _PARTED else None
+    ends = None
+    if table in _WHOLE and first is not None:
+        ends = next((part.end for part in parts if part.end is not None and part.start <= first < part.end), None)
+    before = await kept_from(session, days)
+    asked = _Asked(table.name, first, now, parts=len(parts) - 1, days=days, before=before, ends=ends)
+    return await _measured(session, asked, why=_WHY_AUDIT if table is AUDIT else "")
+
+
+async def _measured(session: AsyncSession, asked: _Asked, *, why: str = "", since: datetime | None = None) -> Held:
+    """`since`: when the rows of a table began to come whose oldest row is not looked for."""
+    size, estimate = (await session.execute(_SIZE, {"name": asked.name})).one()
+    rows, first = int(estimate or 0), asked.first or since
+    age = 1.0 if first is None else max(1.0, (asked.now - first) / timedelta(days=1))
+    removal = None
+    if asked.days is not None and asked.first is not None:
+        removal = (asked.ends or asked.first) + timedelta(days=asked.days)
+    return Held(
+        table=asked.name,
+        parts=asked.parts,
+        bytes=int(size or 0),
+        rows=rows,
+        rows_a_day=round(rows / age),
+        oldest=asked.first,
+        days=asked.days,
+        before=asked.before,
+        next_removal=removal,
+        why=why,
+    )
 
 
 async def _oldest(session: AsyncSession, tables: list[str], column: str) -> datetime | None:

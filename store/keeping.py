@@ -49,30 +49,44 @@ STANDARD: Final = Policy()
 
 async def roll_up(session: AsyncSession, policy: Policy) -> int:
     """Makes hours of the oldest day of minute bars that is no longer kept, and removes its minutes. Returns the number
-    of days, 0 or 1."""
+    of days, 0 or 1. Minutes of an account that somebody may still have to look at stay (`_LOOKED_AT`): those of a part
+    that is dropped move to the rest of the table."""
     limit = await kept_from(session, policy.minute_bars)
-    found = None if limit is None else await _oldest_day(session, limit)
+    if limit is None:
+        return 0
+    looked_at = list(await session.scalars(text(_LOOKED_AT), _terminal_states()))
+    found = await _oldest_day(session, limit, looked_at)
     if found is None:
         return 0
     part, day = found
     whole = part.end is not None and part.start == day
     await session.execute(text(f"LOCK TABLE {part.name} IN SHARE ROW EXCLUSIVE MODE"))  # no late bar is lost
-    values = {"start": day, "end": day + timedelta(days=1)}
+    values = {"start": day, "end": day + timedelta(days=1), "kept": looked_at}
     await session.execute(text(_ROLL_UP.format(part=part.name)), values)
     if whole:
+        kept = f"SELECT * FROM {part.name} WHERE account_id = ANY(:kept)"
+        await session.execute(text(f"CREATE TEMP TABLE kept_minutes ON COMMIT DROP AS {kept}"), {"kept": looked_at})
         await _drop(session, part)
+        await session.execute(text(f"INSERT INTO {BARS.name} SELECT * FROM kept_minutes"))
     else:
-        await session.execute(text(f"DELETE FROM {part.name} WHERE minute >= :start AND minute < :end"), values)
+        await session.execute(text(f"DELETE FROM {part.name} WHERE {_OF_THE_DAY}"), values)
         await _drop_if_empty(session, part, limit)
     return 1
 
 
-_ROLL_UP: Final = """
+# A breach that can still be disputed, a dispute or a case that is not decided: who decides reads the minutes around it.
+_LOOKED_AT: Final = """
+    SELECT a.id FROM accounts a JOIN challenges c ON c.id = a.challenge_id WHERE c.state = 'breached'
+     UNION SELECT d.account_id FROM disputes d WHERE d.state <> ALL(:dispute)
+     UNION SELECT m.account_id FROM case_accounts m JOIN cases k ON k.id = m.case_id WHERE k.state <> ALL(:case)
+"""
+_OF_THE_DAY: Final = "minute >= :start AND minute < :end AND account_id <> ALL(:kept)"
+_ROLL_UP: Final = f"""
     INSERT INTO equity_hours (account_id, hour, open_minor, high_minor, low_minor, close_minor, balance_minor)
     SELECT account_id, date_trunc('hour', minute), (array_agg(open_minor ORDER BY minute))[1], max(high_minor),
            min(low_minor), (array_agg(close_minor ORDER BY minute DESC))[1],
            (array_agg(balance_minor ORDER BY minute DESC))[1]
-      FROM {part} WHERE minute >= :start AND minute < :end
+      FROM {{part}} WHERE {_OF_THE_DAY}
      GROUP BY account_id, date_trunc('hour', minute)
     ON CONFLICT (account_id, hour) DO UPDATE SET (high_minor, low_minor, close_minor, balance_minor) =
        ROW (greatest(equity_hours.high_minor, excluded.high_minor), least(equity_hours.low_minor, excluded.low_minor),
@@ -80,15 +94,16 @@ _ROLL_UP: Final = """
 """
 
 
-async def _oldest_day(session: AsyncSession, limit: datetime | None) -> tuple[Part, datetime] | None:
-    """Returns the oldest day that ends at or before `limit` and its part: one of its own, or one with more days."""
+async def _oldest_day(session: AsyncSession, limit: datetime, kept: list[str]) -> tuple[Part, datetime] | None:
+    """Returns the oldest day that ends at or before `limit` and its part: one of its own, or one with more days, which
+    has minutes of other accounts than those that are `kept`."""
     for part in await parts_of(session, BARS):
         if part.end is not None and part.end - part.start <= timedelta(days=1):
-            if limit is not None and part.end <= limit:
+            if part.end <= limit:
                 return part, part.start
             continue
-        oldest = text(f"SELECT min(minute) FROM {part.name} WHERE minute < :limit")
-        first = await session.scalar(oldest, {"limit": limit})
+        oldest = text(f"SELECT min(minute) FROM {part.name} WHERE minute < :limit AND account_id <> ALL(:kept)")
+        first = await session.scalar(oldest, {"limit": limit, "kept": kept})
         if first is not None:
             return part, first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return None
@@ -178,7 +193,7 @@ async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> i
     limit = await kept_from(session, days)
     if limit is None:
         return 0
-    ended = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
+    ended = _terminal_states()
     for part in await parts_of(session, table):
         if part.start >= limit:
             continue
@@ -203,6 +218,10 @@ _MACHINES: Final = {
     "case": CASE,
     "chargeback": CHARGEBACK,
 }
+
+
+def _terminal_states() -> dict[str, list[str]]:
+    return {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
 
 
 async def _note_removed(session: AsyncSession, table: Table, before: datetime) -> None:
@@ -302,7 +321,7 @@ async def remove_outbox(session: AsyncSession, policy: Policy) -> int:
         f"EXISTS (SELECT FROM {table} s WHERE outbox.target = '{kind}/' || s.id AND s.state <> ALL(:{kind}))"
         for kind, table in tables.items()
     )
-    values: dict[str, Any] = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
+    values: dict[str, Any] = {**_terminal_states()}
     values |= {"hints": sorted(HINTS), "reset": RESET}
     needless = f"(topic LIKE 'venue.%' OR name = ANY(:hints) OR NOT ({is_open}))"
     needless += " AND NOT (topic = :reset AND parked_at IS NOT NULL)"

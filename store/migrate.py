@@ -14,7 +14,7 @@ from domain.business_events import SOURCES
 from domain.chart import CHART
 from domain.currencies import DIGITS
 from domain.errors import Conflict, NotAllowed
-from store import roles
+from store import large_indexes, roles
 from store.db import sqlalchemy_url, sync_engine
 from store.models import CurrencyRow, EventSource, LedgerAccountRow
 
@@ -29,8 +29,8 @@ def _config() -> Config:
 
 def upgrade(owner_url: str, app_url: str | None = None) -> None:
     """Apply every missing migration in one transaction, as the owner of the tables; give the application's role what it
-    needs. A second caller waits for the first. `app_url`: how the application connects; its password becomes that of
-    the role.
+    needs. Then build missing indexes of large tables, while others write. A second caller waits for the first.
+    `app_url`: how the application connects; its password becomes that of the role.
 
     Raises Conflict when a migration cannot say what earlier rows mean, NotAllowed when `owner_url` is the application's
     and something is missing. The database is as before then.
@@ -40,6 +40,7 @@ def upgrade(owner_url: str, app_url: str | None = None) -> None:
         if not _has_nothing_to_do(engine):
             with engine.begin() as connection:
                 _upgrade(connection, _app_password(app_url))
+            large_indexes.build_missing(engine)
     finally:
         engine.dispose()
 

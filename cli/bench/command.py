@@ -102,6 +102,20 @@ def bench_console(
     _print(figures, as_json=as_json)
 
 
+@app.command("history")
+def bench_history(
+    days: Annotated[int, typer.Option("--days", min=2, max=366, help="Days on the record in the end.")] = 90,
+    accounts: Annotated[int, typer.Option("--accounts", min=20, help="Accounts of the firm.")] = 5_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what the same work costs while the record grows day by day, and how many gigabytes a day it takes."""
+    from cli.bench.history.measure import STEPS, measure
+
+    with _progress(STEPS + days) as step:
+        figures = measure(days, accounts, step)
+    _print(figures, as_json=as_json)
+
+
 @app.command("gateway")
 def bench_gateway(
     accounts: Annotated[int, typer.Option("--accounts", min=50, help="Number of accounts.")] = 50_000,

@@ -49,10 +49,10 @@ def measure(size: Size, requests: int, viewers: int, step: Step) -> dict[str, An
         TemporaryDirectory(prefix="propos-bench-") as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # the loop of the API's process
     ):
-        return runner.run(_measure(_settings(Path(folder), url), owner_url, size, requests, viewers, step))
+        return runner.run(_measure(bench_settings(Path(folder), url), owner_url, size, requests, viewers, step))
 
 
-def _settings(folder: Path, database_url: str) -> Settings:
+def bench_settings(folder: Path, database_url: str) -> Settings:
     """Of a firm whose platform, acquirer and rail are the sandbox. No page that is measured asks it, or Temporal."""
     secret = SecretStr(secrets.token_urlsafe(16))
     return Settings(

@@ -23,14 +23,14 @@ from domain.ledger import fee_paid
 from domain.money import Money
 from monitor.record.minute_rows import MinuteRows, binary_bars
 from relay.keeper import Keeper
-from store import audit, audit_chain, keeping, ledger, parts
+from store import audit, audit_chain, keeping, kept, ledger, parts
 from store.db import Database
-from store.held import held, without_part
+from store.held import MINUTES, PLAIN, WITH_ANOTHER, held, without_part
 from store.keeping import Policy
 from store.live import claim_epoch
 from store.live_checkpoint import CheckpointWriter
 from store.migrate import upgrade
-from store.models import Account
+from store.models import Account, Base
 from store.read import impact, market
 from store.read.pages import Window
 from tests import servers
@@ -208,6 +208,56 @@ async def test_old_minutes_become_hours(firm: World, has_part: bool) -> None:
     assert _run(firm.db.url, _HOURS) == HOURS
     assert _run(firm.db.url, "SELECT minute FROM equity_bars") == [(NOW,)]
     assert not [name for name in _parts(firm.db.url, "equity_bars") if name.startswith("equity_bars_202605")]
+
+
+@pytest.mark.parametrize("has_part", [True, False])
+async def test_the_minutes_of_a_breach_stay_while_it_can_be_disputed_and_while_a_dispute_is_open(
+    firm: World, has_part: bool
+) -> None:
+    await firm.add_trader("bob")
+    if has_part:
+        _run(firm.db.url, "UPDATE market_clock SET watermark = %s", OLD)
+        await _rounds(firm, FOR_EVER)
+        _run(firm.db.url, "UPDATE market_clock SET watermark = %s", NOW)
+    for name in ("ada", "bob"):
+        _bars(firm.db.url, f"acc_{name}", OLD, FIGURES)
+
+    async def lengths() -> dict[str, list[int]]:
+        await _rounds(firm, Policy(minute_bars=30))
+        async with firm.db.transaction() as session:
+            curves = {name: await market.curve(session, f"acc_{name}") for name in ("ada", "bob")}
+        return {name: [bar.minutes for bar in curve] for name, curve in curves.items()}
+
+    kept = {"ada": [1, 1, 1, 1], "bob": [60, 60]}
+    _run(firm.db.url, "UPDATE challenges SET state = 'breached' WHERE id = 'chl_ada'")
+    assert await lengths() == kept, "the time to dispute runs"
+    _run(
+        firm.db.url,
+        "INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,"
+        " equity_minor, status, epoch, received_at)"
+        " VALUES ('brc_1', 'acc_ada', 'chl_ada', 1, 'r', 1, %s, 1, %s, 0, 'confirmed', 1, %s)",
+        *(_a_proof(firm.db.url), OLD, OLD),
+    )
+    _run(
+        firm.db.url,
+        "INSERT INTO disputes (id, breach_id, challenge_id, account_id, trader_id, state, statement, evidence,"
+        " opened_at, instance)"
+        " SELECT 'dsp_1', 'brc_1', id, 'acc_ada', trader_id, 'awaiting_decision', 's', '{}', %s, 1"
+        " FROM challenges WHERE id = 'chl_ada'",
+        NOW,
+    )
+    _run(firm.db.url, "UPDATE challenges SET state = 'failed' WHERE id = 'chl_ada'")
+    assert await lengths() == kept, "the dispute is open"
+    _run(firm.db.url, "UPDATE disputes SET state = 'upheld'")
+    assert await lengths() == {"ada": [60, 60], "bob": [60, 60]}
+    assert _run(firm.db.url, "SELECT count(*) FROM equity_bars") == [(0,)]
+
+
+def _a_proof(url: str) -> str:
+    _run(
+        url, "INSERT INTO proofs (id, account_id, kind, digest, body) VALUES ('prf_1', 'acc_ada', 'breach', 'd', '{}')"
+    )
+    return "prf_1"
 
 
 async def test_the_first_day_that_is_kept_keeps_its_minutes(firm: World) -> None:
@@ -445,6 +495,9 @@ async def test_the_report_says_what_is_due_and_which_table_lacks_a_part(firm: Wo
     bars, deals = found["equity_bars"], found["deals"]
     assert (bars.oldest, bars.before, bars.days, bars.due) == (OLD, NOW.replace(hour=0) - 30 * DAY, 30, True)
     assert (deals.oldest, deals.days, deals.before, deals.due) == (None, None, None, False)
+    assert bars.next_removal == OLD + 30 * DAY and deals.next_removal is None
+    ledger_rows = found["ledger_transactions"]
+    assert ledger_rows.days is None and "tax law" in ledger_rows.why
     await _rounds(firm, Policy(minute_bars=30))
     async with firm.db.transaction() as session:
         found = {each.table: each for each in await held(session, Policy(minute_bars=30))}
@@ -464,6 +517,14 @@ def test_the_command_prints_the_report(database_url: str, tmp_path: Path) -> Non
     assert "equity_bars" in said[0]
     days = {each["table"]: each["days"] for each in json.loads(said[1])["tables"]}
     assert (days["equity_bars"], days["deals"], days["inbox"], days["audit_log"]) == (None, 700, 400, None)
+    shown = {"table", "parts", "bytes", "rows", "rows_a_day", "oldest", "days", "before", "next_removal", "due", "why"}
+    assert {frozenset(each) for each in json.loads(said[1])["tables"]} == {frozenset(shown)}
+
+
+def test_it_is_said_of_every_table_how_long_it_is_kept() -> None:
+    cut = {*PLAIN, *WITH_ANOTHER, MINUTES, *(table.name for table in parts.TABLES)}
+    said = [*cut, *kept.FOR_EVER, *kept.NOT_GROWING]
+    assert sorted(said) == sorted(Base.metadata.tables), "store/kept.py says it of tables that are never cut"
 
 
 # the upgrade

@@ -6,11 +6,14 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from domain.errors import BadInput
 from domain.ledger import fee_paid
 from domain.money import Money
+from settings import Settings
 from store import ledger
+from store.db import Database, Limits, allow_long_job, install
 from store.models import Ticket, Trader
 from store.read.listing import OVERLAP, moment
 from tests.api_world import NOW, ApiWorld, api_world
@@ -105,3 +108,26 @@ async def test_a_moment_is_needed(world: ApiWorld) -> None:
     assert (await _list(world, "accounts", updated_since="0001-01-01"))["items"]
     with pytest.raises(BadInput):
         moment("2026-03-02T10:00:00", "updated_since")
+
+
+async def test_a_transaction_that_takes_longer_than_the_overlap_is_ended(world: ApiWorld) -> None:
+    assert timedelta(seconds=Limits().transaction) < OVERLAP
+    assert Settings(transaction_timeout_seconds=540).transaction_timeout_seconds < OVERLAP.total_seconds()
+    with pytest.raises(ValueError, match="less than or equal to 540"):
+        Settings(transaction_timeout_seconds=int(OVERLAP.total_seconds()))
+    tina = world.people["tina"].trader_id
+    install(Limits(transaction=1))
+    try:
+        db = Database(world.db.url, pool_size=1)
+        with pytest.raises(DBAPIError, match="transaction timeout"):
+            async with db.transaction() as slow:
+                (await slow.get_one(Trader, tina)).country = "FR"
+                await slow.flush()
+                await slow.execute(text("SELECT pg_sleep(30)"))
+        async with db.transaction() as session:  # a job that only reads and removes
+            assert (await session.get_one(Trader, tina)).country != "FR"
+            await allow_long_job(session)
+            await session.execute(text("SELECT pg_sleep(1.2)"))
+        await db.close()
+    finally:
+        install(Limits())

@@ -329,17 +329,17 @@ async def test_a_check_of_the_firm_ends_with_its_block_however_it_ends(db: Datab
 
 
 async def test_limits_are_those_of_the_settings_and_a_url_may_set_others(wall: Wall) -> None:
-    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
     question = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
     try:
-        install(Limits(statement=7, lock=3, idle_in_transaction=0))
+        install(Limits(statement=7, lock=3, idle_in_transaction=0, transaction=90))
         with connect(wall.url) as connection:
-            assert connection.execute(question.encode()).fetchone() == ("7s", "3s", "0")
+            assert connection.execute(question.encode()).fetchone() == ("7s", "3s", "0", "90s")
         with connect(f"{wall.url}&options=-c%20lock_timeout%3D5s") as connection:
-            assert connection.execute(question.encode()).fetchone() == ("7s", "5s", "0")
+            assert connection.execute(question.encode()).fetchone() == ("7s", "5s", "0", "90s")
         db = Database(wall.url, pool_size=1)
         async with db.transaction() as session:
-            assert (await session.execute(text(question))).one() == ("7s", "3s", "0")
+            assert (await session.execute(text(question))).one() == ("7s", "3s", "0", "90s")
         await db.close()
     finally:
         install(Limits())

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from store.large_indexes import make_if_empty
+
 revision = "0090"
 down_revision = "0088"
 branch_labels = None
@@ -26,7 +28,10 @@ def upgrade() -> None:
             table, sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False)
         )
         op.alter_column(table, "updated_at", server_default=sa.func.clock_timestamp())
-        op.create_index(f"ix_{table}_updated", table, ["updated_at", "id"])
+        if table in _GROWING:
+            make_if_empty(op.get_bind(), f"ix_{table}_updated")
+        else:
+            op.create_index(f"ix_{table}_updated", table, ["updated_at", "id"])
     for table in _CHANGING:
         op.execute(f"""
             CREATE TRIGGER keep_updated_at BEFORE UPDATE ON {table}
@@ -38,6 +43,6 @@ def downgrade() -> None:
     for table in (*_CHANGING, *_GROWING):
         if table in _CHANGING:
             op.execute(f"DROP TRIGGER keep_updated_at ON {table}")
-        op.drop_index(f"ix_{table}_updated", table_name=table)
+        op.drop_index(f"ix_{table}_updated", table_name=table, if_exists=True)
         op.drop_column(table, "updated_at")
     op.execute("DROP FUNCTION keep_updated_at()")

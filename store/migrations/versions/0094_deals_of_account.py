@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from store.large_indexes import make_if_empty
+
 revision = "0094"
 down_revision = "0092"
 branch_labels = None
@@ -9,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_deals_account", "deals", ["account_id", "id"])
+    make_if_empty(op.get_bind(), "ix_deals_account")
 
 
 def downgrade() -> None:
-    op.drop_index("ix_deals_account", table_name="deals")
+    op.drop_index("ix_deals_account", table_name="deals", if_exists=True)

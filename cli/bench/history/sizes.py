@@ -1,0 +1,55 @@
+"""How large the tables became, and what that says of a firm of 50,000 accounts."""
+
+from typing import Any, Final
+
+import psycopg
+
+from cli.bench.timing import rounded
+
+ACCOUNTS: Final = 50_000
+_TRADING: Final = 0.3  # share of accounts that hold positions at any time
+_MINUTES: Final = 1_440
+_SIZE: Final = """
+    SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
+     WHERE c.oid IN (SELECT relid FROM pg_partition_tree(%s::regclass) WHERE isleaf)
+"""
+
+
+# Rows that a firm of ACCOUNTS writes on a trading day; docs/operations.md says why so many.
+RATES: Final = {
+    "equity_bars": round(ACCOUNTS * _TRADING * _MINUTES),
+    "equity_hours": round(ACCOUNTS * _TRADING * 24),
+    "deals": ACCOUNTS * 10,
+    "stop_changes": ACCOUNTS * 5,
+    "daily_snapshots": ACCOUNTS,
+    "outbox": ACCOUNTS,
+    "inbox": 8_000,
+    "idempotency_keys": 5_000,
+    "audit_log": 10_000,
+    "ledger_transactions": 4_000,
+    "postings": 8_000,
+    "transitions": 8_000,
+    "business_events": 5_000,
+    "proofs": 1_000,
+    "exposure_minutes": _MINUTES * 4,
+}
+
+
+def sizes(owner_url: str) -> dict[str, dict[str, Any]]:
+    """Returns bytes and rows of each table, its bytes a row with all indexes, and the megabytes a day of ACCOUNTS.
+
+    A table that is emptied in parts has the bytes a row of what it holds now."""
+    found = {}
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        for table, rate in RATES.items():
+            ((size,),) = connection.execute(_SIZE, (table,)).fetchall()
+            ((rows,),) = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()
+            each = size / rows if rows else None
+            found[table] = {
+                "bytes": int(size),
+                "rows": int(rows),
+                "bytes_a_row": None if each is None else round(each),
+                "rows_a_day_at_50000": rate,
+                "mb_a_day_at_50000": None if each is None else rounded(each * rate / 1e6),
+            }
+    return found

@@ -1,0 +1,106 @@
+"""Indexes of tables that may be large: an upgrade builds them after its transaction, while others write.
+
+`CREATE INDEX` within the transaction of the migrations would hold up every writer until it commits, and PostgreSQL
+builds an index CONCURRENTLY only outside of a transaction, and not of a table in parts. So a migration makes such an
+index while the table has no rows (`make_if_empty`). Else `build_missing` builds it: part by part for a table in parts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, text
+
+from store import roles
+from store.models.challenges import DECIDED
+
+_LOCK: Final = 7120006
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """`where`: the condition of a partial index. `name` may have at most 50 characters: that of a part's index is the
+    part's name and the columns."""
+
+    name: str
+    table: str
+    columns: Sequence[str]
+    where: str = ""
+
+    @property
+    def definition(self) -> str:
+        return f"({', '.join(self.columns)})" + (f" WHERE {self.where}" if self.where else "")
+
+
+LARGE: Final = (
+    Large("ix_deals_updated", "deals", ("updated_at", "id")),
+    Large("ix_deals_account", "deals", ("account_id", "id")),
+    Large("ix_postings_updated", "postings", ("updated_at", "id")),
+    Large("ix_transitions_decided", "transitions", ("occurred_at",), DECIDED),
+)
+
+
+def make_if_empty(connection: Connection, name: str) -> None:
+    """For a migration: makes the index of this name unless its table has rows."""
+    (wanted,) = (each for each in LARGE if each.name == name)
+    if not connection.scalar(text(f"SELECT EXISTS (SELECT FROM {wanted.table})")):
+        connection.exec_driver_sql(f"CREATE INDEX {wanted.name} ON {wanted.table} {wanted.definition}")
+
+
+def missing(connection: Connection) -> list[Large]:
+    """Returns the indexes that are not there, or not built to the end."""
+    return [each for each in LARGE if not _is_valid(connection, each.name)]
+
+
+def build_missing(engine: Engine) -> None:
+    """Builds what is missing, each index by itself; one that was interrupted is built anew. Nobody who writes waits.
+    Does nothing while another process builds: one that waited would be waited for."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        wanted = missing(connection)
+        if not wanted or not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+            return
+        if connection.scalar(text("SELECT count(*) = 1 FROM pg_roles WHERE rolname = :owner"), {"owner": roles.OWNER}):
+            connection.exec_driver_sql(f"SET ROLE {roles.OWNER}")
+        for each in wanted:
+            if _parts(connection, each.table) is None:
+                _build(connection, each.name, each.table, each.definition)
+            else:
+                _build_in_parts(connection, each)
+
+
+def _build(connection: Connection, name: str, table: str, definition: str) -> None:
+    if not _is_valid(connection, name):
+        connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} ON {table} {definition}")
+
+
+def _build_in_parts(connection: Connection, wanted: Large) -> None:
+    """An index of the whole is valid when every part has one of its own that is attached to it. A part that is made
+    meanwhile comes with one."""
+    connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {wanted.name} ON ONLY {wanted.table} {wanted.definition}")
+    for part in _parts(connection, wanted.table) or ():
+        if connection.scalar(_ATTACHED, {"index": wanted.name, "part": part}):
+            continue
+        name = f"{part}_{'_'.join(wanted.columns)}_idx"
+        _build(connection, name, part, wanted.definition)
+        connection.exec_driver_sql(f"ALTER INDEX {wanted.name} ATTACH PARTITION {name}")
+
+
+_ATTACHED: Final = text("""
+    SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid
+                    WHERE i.inhparent = CAST(:index AS regclass) AND x.indrelid = CAST(:part AS regclass))
+""")
+
+
+def _parts(connection: Connection, table: str) -> Sequence[str] | None:
+    """Returns the names of a table's parts; None for a table that is not in parts."""
+    kind = connection.scalar(text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)"), {"name": table})
+    if kind != "p":
+        return None
+    names = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:name) ORDER BY 1"
+    return connection.scalars(text(names), {"name": table}).all()
+
+
+def _is_valid(connection: Connection, name: str) -> bool:
+    valid = text("SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)), false)")
+    return bool(connection.scalar(valid, {"name": name}))
