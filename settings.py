@@ -12,16 +12,16 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.errors import BadInput
+from settings_keeping import KeepingSettings
 from settings_sources import DEFAULT_DATA, DataFolderSource, secret_files
 
-Forever = Literal["forever"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 _KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "sandbox_stripe_secrets", "payload_keys", "digest_key")
@@ -77,7 +77,7 @@ class _AdaptersSource(PydanticBaseSettingsSource):
         return {group: values for group, values in found.items() if values}
 
 
-class Settings(BaseSettings):
+class Settings(KeepingSettings):
     """Every setting. The variable is `PROPOS_` and the field's name in capitals, unless an alias names it."""
 
     model_config = SettingsConfigDict(env_prefix="PROPOS_", populate_by_name=True, extra="ignore", frozen=True)
@@ -151,24 +151,11 @@ class Settings(BaseSettings):
     relay_metrics_port: int = Field(9103, ge=0, le=65535)
     mail_in_metrics_port: int = Field(9104, ge=0, le=65535)
     open_parents: bool = False
-    keep_minute_bars_days: Annotated[int, Field(ge=7)] | Forever = 60
-    keep_hour_bars_days: Annotated[int, Field(ge=60)] | Forever = "forever"
-    keep_deals_days: Annotated[int, Field(ge=30)] | Forever = "forever"
-    keep_snapshots_days: Annotated[int, Field(ge=30)] | Forever = "forever"
-    keep_inbox_days: Annotated[int, Field(ge=90)] | Forever = 400
-    keep_outbox_days: Annotated[int, Field(ge=30)] | Forever = 90
-    keep_idempotency_keys_days: Annotated[int, Field(ge=7)] | Forever = 30
-    keep_identity_facts_days: Annotated[int, Field(ge=30)] | Forever = 400
-    keep_exposure_days: Annotated[int, Field(ge=7)] | Forever = 400
-    keep_events_days: Annotated[int, Field(ge=7)] | Forever = 90
     person_requests: int = Field(1200, ge=20)
     key_requests: int = Field(600, ge=20)
     webhook_hosts: str | None = None
     webhook_loopback: bool = False
     webhook_failing_days: int = Field(5, ge=1)
-    keep_sign_ins_days: Annotated[int, Field(ge=1)] | Forever = 90
-    keep_mails_days: Annotated[int, Field(ge=30)] | Forever = 400
-    keep_notifications_days: Annotated[int, Field(ge=7)] | Forever = 90
     remind_minutes: int = Field(60, ge=1, le=10_080)
     remind_pause_minutes: int = Field(15, ge=1, le=1440)
     sign_in_idle_minutes: int = Field(120, ge=5, le=43_200)
@@ -365,7 +352,8 @@ def load(**values: Any) -> Settings:
         name = environment_name(field) if field in Settings.model_fields else field
         if field in _ADAPTERS and len(inner) == 2:
             name = adapter_variable(field, *inner)
-        raise BadInput(f"{name}: {first['msg']}.", field=name, remedy="See docs/settings.md.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{name}: {said}.", field=name, remedy="See docs/settings.md.") from None
 
 
 def adapter_of(name: str, values: Mapping[str, SecretStr]) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from contracts.drops import ReportDrop
 from ports.webhooks import WebhookRules
-from settings import Forever, Settings
+from settings import Settings
+from settings_keeping import Forever
 from store import db
 from store.crypto import FieldKeys, install
 from store.db import Database, Limits

@@ -37,6 +37,7 @@ MINUTES: Final = "exposure_minutes"  # by market time
 _SIZE: Final = text("""
     SELECT sum(pg_total_relation_size(c.oid))::bigint, sum(greatest(c.reltuples, 0))::bigint
       FROM pg_class c WHERE c.oid IN (SELECT relid FROM pg_partition_tree(CAST(:name AS regclass)) WHERE isleaf)
+         OR (c.oid = CAST(:name AS regclass) AND c.relkind = 'r')
 """)
 
 

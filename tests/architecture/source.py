@@ -27,7 +27,7 @@ PACKAGES = [
     "wire",
     "workflows",
 ]
-MODULES = ("worker", "settings", "settings_sources")
+MODULES = ("worker", "settings", "settings_keeping", "settings_sources")
 
 
 @cache

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-import psycopg
 import pytest
 
 from store import crypto
 from tests.console_firm import KEYS
 from tests.console_world import ConsoleWorld, console_world
-from tests.query_costs import Copies, Statement, caught_statements, copy_rows, explained
+from tests.large_lists import LONG, SHORT, grow
+from tests.query_costs import Statement, caught_statements, explained
 
 _GROWING: Final = (
     *(
@@ -41,67 +41,6 @@ _PAGES: Final = (
     *("/search?q=lindqvist", "/search?q=A-10001", "/search?q=77", "/search?q=mara%40example.org"),
 )
 _ROOM: Final = 600  # rows that a page may read beyond what it read before: statistics are estimates
-_SHORT, _LONG = 12_000, 24_000  # more than a list counts
-_OLD: Final = "2013-01-01Z"
-_COPIES: Final[Copies] = {
-    "traders": (
-        "traders",
-        {"name_words": ["k1:none"], "recorded_at": _OLD, "updated_at": _OLD},
-        "jsonb_build_object('id', 'trd_' || n, 'email_index', 'none' || n)",
-    ),
-    "trader_words": ("trader_words", {}, "jsonb_build_object('word', 'k1:none' || n %% 50, 'trader_id', 'trd_' || n)"),
-    "challenges": (
-        "challenges",
-        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
-        "jsonb_build_object('id', 'chl_' || n, 'trader_id', 'trd_' || n)",
-    ),
-    "accounts": (
-        "accounts",
-        {"status": "closed", "recorded_at": _OLD, "updated_at": _OLD},
-        (
-            "jsonb_build_object('id', 'acc_' || n, 'trader_id', 'trd_' || n, 'challenge_id', 'chl_' || n)"
-            " || jsonb_build_object('number', 1000000 + n, 'login', 9000000 + n)"
-        ),
-    ),
-    "payouts": (
-        "payouts",
-        {
-            "state": "paid",
-            "closed_at": _OLD,
-            "transfer_id": None,
-            "recorded_at": _OLD,
-            "changed_at": _OLD,
-            "updated_at": _OLD,
-        },
-        "jsonb_build_object('id', 'pay_' || n, 'trader_id', 'trd_' || n, 'account_id', 'acc_' || n)",
-    ),
-    "deals": (
-        "deals",
-        {"updated_at": _OLD},
-        "jsonb_build_object('id', 1000000 + n, 'account_id', 'acc_' || n, 'deal_id', 'old' || n)",
-    ),
-    "breaches": (
-        "breaches",
-        {"occurred_at": _OLD, "status": "confirmed", "updated_at": _OLD},
-        "jsonb_build_object('id', 'brc_' || n, 'account_id', 'acc_' || n)",
-    ),
-    "alerts": ("alerts", {}, "jsonb_build_object('id', 'alr_' || n, 'key', 'old' || n)"),
-    "cases": (
-        "cases",
-        {"state": "closed", "recorded_at": _OLD, "updated_at": _OLD},
-        "jsonb_build_object('id', 'cas_' || n, 'alert_id', 'alr_' || n, 'subject_key', 'old' || n)",
-    ),
-    "ledger_transactions": (
-        "ledger_transactions",
-        {"occurred_at": _OLD},
-        "jsonb_build_object('id', 1000000 + n, 'key', 'old' || n, 'reference', 'old' || n)",
-    ),
-    "postings": (
-        "postings",
-        {"updated_at": _OLD},
-        "jsonb_build_object('id', 1000000 + n, 'transaction_id', 1000000 + n)",
-    ),
-}
 
 
 @pytest.fixture
@@ -119,16 +58,11 @@ async def _statements(world: ConsoleWorld) -> list[Statement]:
     return [one for one in caught if not any(part in one[0] for part in frame)]
 
 
-def _grow(owner_url: str, first: int, last: int) -> None:
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        copy_rows(connection, _COPIES, first, last)
-
-
 async def test_a_list_reads_as_much_in_a_large_firm_as_in_a_small_one(world: ConsoleWorld, owner_url: str) -> None:
     crypto.install(KEYS)
-    _grow(owner_url, 1, _SHORT)
+    grow(owner_url, 1, SHORT)
     short = explained(owner_url, await _statements(world), _GROWING)
-    _grow(owner_url, _SHORT + 1, _LONG)
+    grow(owner_url, SHORT + 1, LONG)
     long = explained(owner_url, await _statements(world), _GROWING)
     worse = [
         f"{short.get(one, (0, []))[0]} -> {read}: {one}"

@@ -11,7 +11,8 @@ _TRADING: Final = 0.3  # share of accounts that hold positions at any time
 _MINUTES: Final = 1_440
 _SIZE: Final = """
     SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
-     WHERE c.oid IN (SELECT relid FROM pg_partition_tree(%s::regclass) WHERE isleaf)
+     WHERE c.oid IN (SELECT relid FROM pg_partition_tree(%(name)s::regclass) WHERE isleaf)
+        OR (c.oid = %(name)s::regclass AND c.relkind = 'r')
 """
 
 
@@ -42,7 +43,7 @@ def sizes(owner_url: str) -> dict[str, dict[str, Any]]:
     found = {}
     with psycopg.connect(owner_url, autocommit=True) as connection:
         for table, rate in RATES.items():
-            ((size,),) = connection.execute(_SIZE, (table,)).fetchall()
+            ((size,),) = connection.execute(_SIZE, {"name": table}).fetchall()
             ((rows,),) = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()
             each = size / rows if rows else None
             found[table] = {

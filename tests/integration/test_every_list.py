@@ -1,0 +1,115 @@
+"""Every list reads as much in a large firm as in a small one: in each of its orders, with each of its filters."""
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import store.read
+from store.models import Account, LedgerTransaction, Trader, User
+from store.read import accounts, breaches, cases, challenges, deals, entries, listing, passes, payouts, people, tickets
+from store.read.listing import Asked, Listing
+from store.read.pages import Window
+from store.scope import FIRM
+from tests.console_world import ConsoleWorld, console_world
+from tests.large_lists import LONG, SHORT, grow
+from tests.query_costs import Statement, caught_statements, explained
+
+_Page = Callable[[AsyncSession, Window, Asked], Awaitable[Any]]
+_LISTS: Final[tuple[tuple[Listing, _Page], ...]] = (
+    (accounts.ACCOUNTS, lambda session, window, asked: accounts.page(session, FIRM, window, asked)),
+    (challenges.CHALLENGES, lambda session, window, asked: challenges.page(session, FIRM, window, asked)),
+    (people.TRADERS, lambda session, window, asked: people.page(session, FIRM, window, asked)),
+    (payouts.PAYOUTS, lambda session, window, asked: payouts.page(session, FIRM, window, asked)),
+    (breaches.BREACHES, lambda session, window, asked: breaches.page(session, FIRM, window, asked)),
+    (tickets.TICKETS, lambda session, window, asked: tickets.page(session, FIRM, window, asked)),
+    (deals.DEALS, deals.page),
+    (entries.ENTRIES, entries.page),
+    (cases.CASES, cases.page),
+    (passes.PASSES, passes.page),
+)
+_GROWING: Final = tuple(each.rows.__tablename__ for each, _ in _LISTS)
+_ROOM: Final = 600  # rows that a page may read beyond what it read before: statistics are estimates
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+async def _values(session: AsyncSession) -> dict[str, str]:
+    """Returns a value for each filter that has no list of them: one that some rows of the firm have, or none."""
+    transaction = await session.scalar(select(LedgerTransaction.id).limit(1))
+    return {
+        "account": "A-10001",
+        "number": "A-10001",
+        "login": str(await session.scalar(select(Account.login).where(Account.login.is_not(None)).limit(1))),
+        "trader": str(await session.scalar(select(Trader.id).limit(1))),
+        "assigned_to": str(await session.scalar(select(User.id).limit(1))),
+        "transaction": str(transaction or 1),
+        "reference": "chl_nothing",
+        "product": "rare",
+        "platform": "rare",
+        "country": "CZ",
+        "email": "mara@example.org",
+        "since": "2026-01-01",
+        "closed_since": "2026-01-01",
+        "updated_since": "2026-01-01",
+    }
+
+
+def _questions(offered: Listing, values: dict[str, str]) -> Iterator[Asked]:
+    for order in offered.orders:
+        yield Asked(order=order)
+        yield Asked(order=f"-{order}")
+    for name, each in offered.filters.items():
+        for value in each.values or (("fees",) if (offered.name, name) == ("ledger", "account") else (values[name],)):
+            yield Asked({name: value})
+        for order in offered.orders:
+            yield Asked({name: value}, order=order)
+
+
+async def _statements(world: ConsoleWorld) -> dict[str, list[Statement]]:
+    """Returns what each question asks the database: the page, the next one, and the totals."""
+    found = dict[str, list[Statement]]()
+    db = world.app.state.deps.db
+    for offered, page in _LISTS:
+        async with db.transaction() as session:
+            values = await _values(session)
+        for asked in _questions(offered, values):
+            with caught_statements(db) as caught:
+                async with db.transaction(FIRM) as session:
+                    first = await page(session, Window(limit=50), asked)
+                    if first.next_cursor:
+                        await page(session, Window(limit=50, cursor=first.next_cursor), asked)
+                    await listing.totals(session, offered, FIRM, asked)
+            words = " ".join(f"{name}={value}" for name, value in asked.filters.items())
+            found[f"{offered.name} {words} {asked.order}"] = list(caught)
+    return found
+
+
+async def test_every_list_reads_as_much_in_a_large_firm_in_each_order_and_with_each_filter(
+    world: ConsoleWorld, owner_url: str
+) -> None:
+    read = list[dict[str, int]]()
+    for first, last in ((1, SHORT), (SHORT + 1, LONG)):
+        grow(owner_url, first, last)
+        asked = await _statements(world)
+        costs = {name: explained(owner_url, statements, _GROWING) for name, statements in asked.items()}
+        read.append({name: sum(rows for rows, _ in each.values()) for name, each in costs.items()})
+    short, long = read
+    worse = [f"{short[name]} -> {rows}: {name}" for name, rows in long.items() if rows > short[name] + _ROOM]
+    assert worse == []
+
+
+def test_no_list_is_left_out() -> None:
+    modules = [importlib.import_module(f"store.read.{each.name}") for each in pkgutil.iter_modules(store.read.__path__)]
+    found = {
+        id(value): value.name for module in modules for value in vars(module).values() if isinstance(value, Listing)
+    }
+    assert sorted(found.values()) == sorted(offered.name for offered, _ in _LISTS)
