@@ -17,19 +17,10 @@ def _least(days: int, why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_MinuteBars = Annotated[int, _least(7, "a wrong price is looked into minute by minute")] | Forever
-_IdentityFacts = Annotated[int, _least(30, "the accounts of one person are found by them")] | Forever
-_Exposure = Annotated[int, _least(7, "the page of exposure shows a week")] | Forever
-_Events = Annotated[int, _least(7, "an endpoint that failed for days gets what it missed")] | Forever
-_SignIns = Annotated[int, _least(1, "limits of sign-ins count them")] | Forever
-_Mails = Annotated[int, _least(30, "an answer to an old mail must find its ticket")] | Forever
-_Notifications = Annotated[int, _least(7, "somebody who was away for a week finds them")] | Forever
-
-
 class KeepingSettings(BaseSettings):
     """Days, or `forever`. docs/decisions/0010-what-is-kept.md says who reads which table."""
 
-    keep_minute_bars_days: _MinuteBars = 60
+    keep_minute_bars_days: Annotated[int, _least(7, "a wrong price is looked into minute by minute")] | Forever = 60
     keep_hour_bars_days: (
         Annotated[int, _least(60, "charts and `propos rules impact` read them after the minutes")] | Forever
     ) = "forever"
@@ -48,12 +39,12 @@ class KeepingSettings(BaseSettings):
     keep_idempotency_keys_days: (
         Annotated[int, _least(7, "a request that is repeated after some days must not count twice")] | Forever
     ) = 30
-    keep_identity_facts_days: _IdentityFacts = 400
-    keep_exposure_days: _Exposure = 400
-    keep_events_days: _Events = 90
-    keep_sign_ins_days: _SignIns = 90
-    keep_mails_days: _Mails = 400
-    keep_notifications_days: _Notifications = 90
+    keep_identity_facts_days: Annotated[int, _least(30, "the accounts of one person are found by them")] | Forever = 400
+    keep_exposure_days: Annotated[int, _least(7, "the page of exposure shows a week")] | Forever = 400
+    keep_events_days: Annotated[int, _least(7, "an endpoint that failed for days gets what it missed")] | Forever = 90
+    keep_sign_ins_days: Annotated[int, _least(1, "limits of sign-ins count them")] | Forever = 90
+    keep_mails_days: Annotated[int, _least(30, "an answer to an old mail must find its ticket")] | Forever = 400
+    keep_notifications_days: Annotated[int, _least(7, "somebody who was away for a week finds them")] | Forever = 90
 
     @model_validator(mode="after")
     def _hours_outlast_minutes(self) -> Self:
