@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import store.read
-from store.models import Account, LedgerTransaction, Trader, User
+from store.models import LedgerTransaction, Trader, User
 from store.read import accounts, breaches, cases, challenges, deals, entries, listing, passes, payouts, people, tickets
 from store.read.listing import Asked, Listing
 from store.read.pages import Window
@@ -48,7 +48,7 @@ async def _values(session: AsyncSession) -> dict[str, str]:
     return {
         "account": "A-10001",
         "number": "A-10001",
-        "login": str(await session.scalar(select(Account.login).where(Account.login.is_not(None)).limit(1))),
+        "login": "9000001",
         "trader": str(await session.scalar(select(Trader.id).limit(1))),
         "assigned_to": str(await session.scalar(select(User.id).limit(1))),
         "transaction": str(transaction or 1),

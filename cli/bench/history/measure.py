@@ -102,6 +102,7 @@ class _Bench:
         await self._page(numbers[0])  # connections and plans are warm in a process that serves
         costs["page"] = (await self.meter.of(lambda: _each(self._page, numbers))).each(_PAGES)
         costs["payout"] = (await self.meter.of(lambda: _each(self._payout, numbers))).each(_PAGES)
+        self.others.clean()
         self.others.due(day, min(_MESSAGES, len(self.traders)))
         relay = OutboxDispatcher(self.db, cast("Connect", _connect), outside.platforms())
         costs["relay"] = await self.meter.of(relay.step)
