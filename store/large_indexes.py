@@ -2,19 +2,23 @@
 
 `CREATE INDEX` within the transaction of the migrations would hold up every writer until it commits, and PostgreSQL
 builds an index CONCURRENTLY only outside of a transaction, and not of a table in parts. So a migration makes such an
-index while the table has no rows (`make_if_empty`). Else `build_missing` builds it: part by part for a table in parts.
+index while the table has no rows (`begin`). Else `build_missing` builds it: part by part for a table in parts.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from store import roles
 from store.models.challenges import DECIDED
 
 _LOCK: Final = 7120006
+_MOMENT_MS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,17 @@ LARGE: Final = (
 )
 
 
-def make_if_empty(connection: Connection, name: str) -> None:
-    """For a migration: makes the index of this name unless its table has rows."""
+def begin(connection: Connection, name: str) -> None:
+    """For a migration: makes the index of this name if its table has no rows. Of a table in parts that has some, it
+    makes what the indexes of the parts are attached to."""
     (wanted,) = (each for each in LARGE if each.name == name)
     if not connection.scalar(text(f"SELECT EXISTS (SELECT FROM {wanted.table})")):
         connection.exec_driver_sql(f"CREATE INDEX {wanted.name} ON {wanted.table} {wanted.definition}")
+    elif _parts(connection, wanted.table) is not None:
+        connection.exec_driver_sql(_HEAD.format(wanted=wanted))
+
+
+_HEAD: Final = "CREATE INDEX {wanted.name} ON ONLY {wanted.table} {wanted.definition}"
 
 
 def missing(connection: Connection) -> list[Large]:
@@ -77,13 +87,28 @@ def _build(connection: Connection, name: str, table: str, definition: str) -> No
 def _build_in_parts(connection: Connection, wanted: Large) -> None:
     """An index of the whole is valid when every part has one of its own that is attached to it. A part that is made
     meanwhile comes with one."""
-    connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {wanted.name} ON ONLY {wanted.table} {wanted.definition}")
+    if connection.scalar(text("SELECT to_regclass(:name) IS NULL"), {"name": wanted.name}):
+        _soon(connection, _HEAD.format(wanted=wanted))
     for part in _parts(connection, wanted.table) or ():
         if connection.scalar(_ATTACHED, {"index": wanted.name, "part": part}):
             continue
         name = f"{part}_{'_'.join(wanted.columns)}_idx"
         _build(connection, name, part, wanted.definition)
-        connection.exec_driver_sql(f"ALTER INDEX {wanted.name} ATTACH PARTITION {name}")
+        _soon(connection, f"ALTER INDEX {wanted.name} ATTACH PARTITION {name}")
+
+
+def _soon(connection: Connection, statement: str) -> None:
+    """Runs a short statement that waits for those who write, while others would wait behind it: a moment at a time."""
+    connection.exec_driver_sql(f"SET lock_timeout = '{_MOMENT_MS}ms'")
+    while True:
+        try:
+            connection.exec_driver_sql(statement)
+            break
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+        time.sleep(_MOMENT_MS / 1000)
+    connection.exec_driver_sql("SET lock_timeout = 0")
 
 
 _ATTACHED: Final = text("""

@@ -57,7 +57,7 @@ def _parts_with(connection: psycopg.Connection[Any], index: str) -> set[str]:
 
 def _until_it_waits(connection: psycopg.Connection[Any]) -> None:
     """Returns when the building of an index waits for somebody's transaction."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not connection.execute("SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting for%'").rowcount:
         assert time.monotonic() < until, "nothing is built"
         time.sleep(0.02)

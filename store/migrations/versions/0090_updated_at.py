@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from store.large_indexes import make_if_empty
+from store.large_indexes import begin
 
 revision = "0090"
 down_revision = "0088"
@@ -29,7 +29,7 @@ def upgrade() -> None:
         )
         op.alter_column(table, "updated_at", server_default=sa.func.clock_timestamp())
         if table in _GROWING:
-            make_if_empty(op.get_bind(), f"ix_{table}_updated")
+            begin(op.get_bind(), f"ix_{table}_updated")
         else:
             op.create_index(f"ix_{table}_updated", table, ["updated_at", "id"])
     for table in _CHANGING:

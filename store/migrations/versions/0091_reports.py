@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from store.large_indexes import make_if_empty
+from store.large_indexes import begin
 
 revision = "0091"
 down_revision = "0090"
@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("ix_challenges_bought", "challenges", ["bought_at"])
-    make_if_empty(op.get_bind(), "ix_transitions_decided")
+    begin(op.get_bind(), "ix_transitions_decided")
 
 
 def downgrade() -> None:

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from store.large_indexes import make_if_empty
+from store.large_indexes import begin
 
 revision = "0094"
 down_revision = "0092"
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    make_if_empty(op.get_bind(), "ix_deals_account")
+    begin(op.get_bind(), "ix_deals_account")
 
 
 def downgrade() -> None:
