@@ -83,7 +83,7 @@ class Observed:
             return None
         try:
             return await self._error_page(Request(scope), error, request)
-        except Exception as again:
+        except Exception as again:  # noqa: BLE001 -- a program gets its answer whatever the page does
             _log.exception("the page of an error broke", error=type(again).__name__)
             return None
 

@@ -172,7 +172,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
         assert (await browser.get(f"{page}/actions/adjust")).status_code == 403
     async with world.browser(ROSA) as browser:
         assert "Adjustment of 12.50 USD" in (await browser.get("/queue?kind=intervention")).text
-        approved = await browser.decide(item, "approve", "I read the deals.")
+        approved = await browser.post(f"{item}/decision", verb="approve", reason="I read the deals.")
         assert approved.status_code == 303, approved.text
     async with world.db.transaction() as session:
         topics = list(await session.scalars(select(OutboxMessage.topic).where(OutboxMessage.topic.like("venue.%"))))
@@ -192,7 +192,7 @@ async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_banner(
         assert page.status_code == 500 and page.headers["content-type"].startswith("text/html")
         assert "Something went wrong" in page.text and page.headers["x-request-id"] in page.text
         assert "a fault of ours" not in page.text and 'href="/"' in page.text and Page(page.text).forbidden == []
-        part = await browser.get(f"/accounts/{world.firm.active}", headers={"HX-Request": "true"})
+        part = await browser.get(f"/accounts/{world.firm.active}", **{"HX-Request": "true"})
         assert part.status_code == 500 and part.headers["hx-retarget"] == "#trouble"
         assert "<main" not in part.text and part.headers["x-request-id"] in part.text
         program = await browser.get(f"/v1/accounts/{world.firm.active}")

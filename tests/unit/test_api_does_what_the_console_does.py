@@ -35,6 +35,7 @@ _ACTIONS: Final = {
     "/product-drafts": "start_product_draft", "/product-drafts/{id}": "save_product_draft",
     "/product-drafts/{id}/delete": "delete_product_draft", "/product-drafts/{id}/impact": "ask_for_impact",
     "/product-drafts/{id}/proposal": "propose_product_draft",
+    "/moves": "propose_move",
     "/tickets": "open_ticket", "/tickets/{id}/reply": "write_message", "/tickets/{id}/take-back": "take_message_back",
     "/tickets/{id}/solve": "solve_ticket", "/tickets/{id}/presence": "look_at_ticket",
     "/tickets/{id}/macro": "fill_macro",
