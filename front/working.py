@@ -20,17 +20,17 @@ _BACK: Final = "It comes back two hours before its deadline at the latest."
 MARKS: Final[tuple[Mark, ...]] = ("claim", "take-over", "release", "snooze", "wake")
 
 
-class ClaimBody(Input):
+class WorkClaimBody(Input):
     """`take_over`: also when somebody else has claimed it."""
 
     take_over: bool = False
 
 
-class SnoozeBody(Input):
+class WorkSnoozeBody(Input):
     hours: Hours
 
 
-class Marked(View):
+class WorkMarked(View):
     """`words`: what is so now."""
 
     kind: str
@@ -53,10 +53,10 @@ def subject_of(subjects: Subjects, kind: str, role: str) -> Subject:
     return subject
 
 
-async def mark(once: Once, subject: Subject, subject_id: str, verb: Mark, hours: int = 0) -> Marked:
+async def mark(once: Once, subject: Subject, subject_id: str, verb: Mark, hours: int = 0) -> WorkMarked:
     """Does it once. `hours`: of a snooze. Raises NotFound (it no longer waits), and Conflict (somebody else has it)."""
 
-    async def work(session: AsyncSession) -> Marked:
+    async def work(session: AsyncSession) -> WorkMarked:
         item = await queue.one(session, subject.name, subject.waiting, subject_id)
         if item is None:
             raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
@@ -75,6 +75,6 @@ async def mark(once: Once, subject: Subject, subject_id: str, verb: Mark, hours:
         else:
             until = await work_marks.claim(session, kind, subject_id, actor, take_over=verb == "take-over")
             words = f"This is yours until {until:%H:%M} UTC."
-        return Marked(kind=kind, id=subject_id, words=words)
+        return WorkMarked(kind=kind, id=subject_id, words=words)
 
-    return await once.write(Marked, _Asked(verb=verb, hours=hours), work)
+    return await once.write(WorkMarked, _Asked(verb=verb, hours=hours), work)

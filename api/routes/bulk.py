@@ -14,7 +14,7 @@ from front.fields import AnyId, Input
 from front.once import Keyed
 from front.subjects.table import SUBJECTS
 from front.undo import Undone
-from front.working import ClaimBody, Marked, SnoozeBody
+from front.working import WorkClaimBody, WorkMarked, WorkSnoozeBody
 
 router = APIRouter(prefix="/v1/queue", tags=["firm"])
 _KIND: Final = {"json_schema_extra": {"enum": [subject.name for subject in SUBJECTS]}}
@@ -49,20 +49,22 @@ Worker = Annotated[Caller, Depends(allowed("queue.work"))]
 
 
 @router.post("/{kind}/{id}/claim")
-async def claim_work(kind: Kind, id: AnyId, body: ClaimBody, caller: Worker, deps: Deps, once: Keyed) -> Marked:
+async def claim_work(kind: Kind, id: AnyId, body: WorkClaimBody, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Say that you work on an item: nobody else is offered it until the claim runs out, you decide it or release it."""
     subject = working.subject_of(deps.subjects, kind, caller.actor.role)
     return await working.mark(once, subject, id, "take-over" if body.take_over else "claim")
 
 
 @router.post("/{kind}/{id}/release")
-async def release_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> Marked:
+async def release_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Give up your claim of an item."""
     return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "release")
 
 
 @router.post("/{kind}/{id}/snooze")
-async def snooze_work(kind: Kind, id: AnyId, body: SnoozeBody, caller: Worker, deps: Deps, once: Keyed) -> Marked:
+async def snooze_work(
+    kind: Kind, id: AnyId, body: WorkSnoozeBody, caller: Worker, deps: Deps, once: Keyed
+) -> WorkMarked:
     """Put an item aside for some hours. It comes back two hours before its deadline at the latest, and when it
     changes."""
     subject = working.subject_of(deps.subjects, kind, caller.actor.role)
@@ -70,7 +72,7 @@ async def snooze_work(kind: Kind, id: AnyId, body: SnoozeBody, caller: Worker, d
 
 
 @router.post("/{kind}/{id}/wake")
-async def wake_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> Marked:
+async def wake_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Bring an item back that was put aside."""
     return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "wake")
 

@@ -172,7 +172,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
         assert (await browser.get(f"{page}/actions/adjust")).status_code == 403
     async with world.browser(ROSA) as browser:
         assert "Adjustment of 12.50 USD" in (await browser.get("/queue?kind=intervention")).text
-        approved = await browser.post(f"{item}/decision", verb="approve", reason="I read the deals.")
+        approved = await browser.post(f"{item}/decision", decision="approve", reason="I read the deals.")
         assert approved.status_code == 303, approved.text
     async with world.db.transaction() as session:
         topics = list(await session.scalars(select(OutboxMessage.topic).where(OutboxMessage.topic.like("venue.%"))))

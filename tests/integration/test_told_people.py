@@ -372,7 +372,7 @@ async def test_who_proposed_something_is_told_once_that_it_was_rejected(world: C
         answer = await browser.post(f"/accounts/{world.firm.active}/actions/adjust", **sent)
         item = answer.headers["location"]
     async with world.browser("rosa@firm.example") as browser:
-        assert (await browser.post(f"{item}/decision", verb="reject", reason="It was not.")).status_code == 303
+        assert (await browser.post(f"{item}/decision", decision="reject", reason="It was not.")).status_code == 303
     for _ in range(2):
         await remind(world)
     async with world.db.transaction() as session:
