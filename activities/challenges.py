@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import fees, growth, provisioning, refunds
+from activities import anew, fees, growth, provisioning, refunds
 from activities.decisions import DeliveredDecision, carry_out_in_steps
 from activities.deps import Deps
 from activities.effects import on_account
@@ -31,7 +31,7 @@ from domain.lifecycle import (
     trigger_of_reinstatement,
     trigger_of_start,
 )
-from firm import challenges, chargebacks, disputes, messages, orders, people
+from firm import challenges, chargebacks, disputes, interventions, messages, orders, people
 from firm.growth import broken_before, go_back, next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
@@ -63,6 +63,7 @@ class ChallengeActivities:
             self.record_chargeback,
             self.record_refund,
             self.close_account,
+            self.give_phase_anew,
             self.refund_fee,
         ]
 
@@ -346,24 +347,26 @@ class ChallengeActivities:
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
         """Closes the challenge only if the record says why, whatever the signal names: a case against it is confirmed,
-        a payout that closes its account is paid, its phase was bought again, or a chargeback is lost of a payment
-        of the challenge that it goes on from."""
+        a payout that closes its account is paid, its phase was bought again, a closing of it is approved, or a
+        chargeback is lost of a payment of the challenge that it goes on from."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
             payout_id = await closing.closed_by(session, challenge)
             chargeback_id = await chargebacks.lost_in_chain(session, challenge.id)
             replaced_by = await orders.replaced_by(session, challenge.id)
+            agreed = await interventions.approved(session, challenge.id, "close")
         reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
-        reasons |= {"chargeback_id": chargeback_id}
+        reasons |= {"chargeback_id": chargeback_id, "intervention_id": agreed.id if agreed else None}
         because = next(({name: found} for name, found in reasons.items() if found is not None), None)
         return _status(challenge if because is None else await self._close(fact, because=because))
 
     async def _close(self, fact: ChallengeFact, *, because: dict[str, str]) -> Challenge:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
-        if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
-            return challenge
+            if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
+                await interventions.lapse(session, challenge.id, "close")
+                return challenge
         await provisioning.lock_account(self._deps, fact.challenge_id, "closed")
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
@@ -372,4 +375,11 @@ class ChallengeActivities:
             await challenges.wake(session, challenge, None)
             await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
             await challenges.move(session, challenge, "closed_by_firm", key="closed", at=now, detail=because)
+            await interventions.settle_closing(session, challenge.id)
             return challenge
+
+    # given anew by the firm
+
+    @activity.defn(name="challenges.give_phase_anew")
+    async def give_phase_anew(self, fact: ChallengeFact) -> ChallengeStatus:
+        return _status(await anew.give(self._deps, fact))

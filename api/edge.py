@@ -8,10 +8,12 @@ from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
-from api.problems import problem_response
+from api.problems import ErrorPage, problem_response
 from domain.errors import InternalError, PropOSError, RequestTooSlow, TooLarge
 from store.scope import request_scope
 
@@ -33,9 +35,11 @@ _log = structlog.get_logger("api")
 class Observed:
     """Names every request, times it, logs it without personal data, and answers for whatever broke inside."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, error_page: ErrorPage | None = None) -> None:
+        """`error_page` may answer a request that a person made in a browser."""
         self._app = app
         self._metrics = metrics
+        self._error_page = error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,9 +70,22 @@ class Observed:
                 if status:
                     raise  # half an answer is out: let the server cut the connection
                 broken = InternalError("Something went wrong on our side.", remedy="Tell us the request id.")
-                await problem_response(broken, instance=scope["path"], request=request)(scope, receive, observed_send)
+                answer = await self._page(scope, broken, request)
+                if answer is None:
+                    answer = problem_response(broken, instance=scope["path"], request=request)
+                await answer(scope, receive, observed_send)
             finally:
                 self._note(scope, status or 500, time.perf_counter() - started)
+
+    async def _page(self, scope: Scope, error: PropOSError, request: str) -> Response | None:
+        """The page that says so; None for programs, and when the page itself breaks too."""
+        if self._error_page is None:
+            return None
+        try:
+            return await self._error_page(Request(scope), error, request)
+        except Exception as again:  # noqa: BLE001 -- a program gets its answer whatever the page does
+            _log.exception("the page of an error broke", error=type(again).__name__)
+            return None
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         # the route's template and not the path: a query or an unknown path may hold an e-mail address

@@ -26,6 +26,7 @@ from api.routes import (
     factors,
     firm,
     identity_provider,
+    interventions,
     mails,
     notifications,
     orders,
@@ -53,6 +54,7 @@ from api.routes import (
     webhook_endpoints,
     workflows,
 )
+from front.auth import account_by_number
 from front.deps import ApiDeps
 from front.lists import only_known_parameters
 
@@ -63,6 +65,7 @@ Every POST except signing in, proving who you are, changing your own factors, ch
 showing credentials needs an `Idempotency-Key`. The same key with the same input returns the first answer again; with
 other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next,
 or its `previous_cursor` to go back. A filter value that cannot be and a parameter that is not listed here are refused.
+Where an address has `{account_id}`, the number of the account, such as `A-10042`, does as well.
 
 A program sends an API key as `Authorization: Bearer propos_…`. Every answer says how many requests are left, in
 `RateLimit` and `RateLimit-Policy`.
@@ -89,6 +92,7 @@ _MODULES: Final = (
     trading,
     certificates,
     account_actions,
+    interventions,
     credentials,
     orders,
     payouts,
@@ -128,9 +132,9 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        dependencies=[Depends(only_known_parameters)],
+        dependencies=[Depends(account_by_number), Depends(only_known_parameters)],
         generate_unique_id_function=lambda route: route.name,
-        middleware=[Middleware(Observed, metrics=metrics), Middleware(Limits)],
+        middleware=[Middleware(Observed, metrics=metrics, error_page=error_page), Middleware(Limits)],
     )
     app.state.deps = deps
     app.state.metrics = metrics

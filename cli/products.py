@@ -83,10 +83,10 @@ def show(
     data: Data = None,
 ) -> None:
     """Show the terms of a version, or the changes of a proposal or move."""
-    import yaml
     from rich.console import Console
     from rich.markup import escape
 
+    from firm.products.draft_texts import text_of
     from store import products
     from store.read import versions
 
@@ -103,9 +103,7 @@ def show(
             head = f"{ends}: {m.state}, {counts}; proposed by {m.proposed_by_name}: {m.reason}"
             return [escape("\n".join([head, *refused])), _changes(m.changes, False)]
         product, version = reference(subject)
-        terms = await products.load(session, product, version)
-        body = terms.model_dump(mode="json", exclude_none=True)
-        return [escape(yaml.safe_dump(body, sort_keys=False, allow_unicode=True))]
+        return [escape(text_of(await products.load(session, product, version)))]
 
     for part in in_transaction(data, work):
         Console(soft_wrap=True).print(part)

@@ -1,6 +1,7 @@
 """The console's router, and the page that tells a person what went wrong."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -57,7 +58,7 @@ from console.pages.ticket_desk import TicketDeskPages
 from console.pages.workflows import WorkflowPages
 from console.views.frame import Crumb
 from domain.approvals import PEOPLE
-from domain.errors import NotSignedIn, PayoutRefused, PropOSError
+from domain.errors import InternalError, NotSignedIn, PayoutRefused, PropOSError
 from domain.sign_in_errors import StepUpRequired
 from front.deps import ApiDeps
 
@@ -69,6 +70,7 @@ _TITLES = {
     409: "Already decided or changed",
     422: "Please check",
     429: "Too many attempts",
+    500: "Something went wrong",
     503: "A part is down",
 }
 _OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/static")
@@ -150,14 +152,24 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "back": came_from(request),
             "queue": queue_of(request),
         }
+        if "HX-Request" in request.headers and error.status >= 500:
+            return _banner(context | {"back": came_from(request, "hx-current-url")}, error.status)
+        plainly = {"viewer": None, **shell(request), **context}
+        if isinstance(error, InternalError):  # what broke may be the frame itself
+            return HTMLResponse(templating.page("problem.html", plainly), error.status, headers=templating.HEADERS)
         try:
             async with desk.visit(request, PEOPLE) as visit:
                 return await visit.render("problem.html", [Crumb(context["title"] or "")], error.status, **context)
         except (PropOSError, SQLAlchemyError):
-            values = {"viewer": None, **shell(request), **context}
-            return HTMLResponse(templating.page("problem.html", values), error.status, headers=templating.HEADERS)
+            return HTMLResponse(templating.page("problem.html", plainly), error.status, headers=templating.HEADERS)
 
     return page
+
+
+def _banner(context: Mapping[str, Any], status: int) -> Response:
+    """A part of a page broke: the page stays as it is, and says so above it."""
+    headers = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML", **templating.HEADERS}
+    return HTMLResponse(templating.fragment("_trouble.html", "banner", context), status, headers=headers)
 
 
 def _left(request: Request) -> Response:

@@ -106,6 +106,12 @@ async def close_account(fact: ChallengeFact) -> ChallengeStatus:
     raise NotImplementedError
 
 
+@activity.defn(name="challenges.give_phase_anew")
+async def give_phase_anew(fact: ChallengeFact) -> ChallengeStatus:
+    """Ends the account of the phase and orders the phase once more, without a fee."""
+    raise NotImplementedError
+
+
 @activity.defn(name="challenges.refund_fee")
 async def refund_fee(step: RefundStep) -> ChallengeStatus:
     """Refunds the fee of a challenge without any trade. A refusal is not retried."""

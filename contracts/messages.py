@@ -92,9 +92,16 @@ class BreachOverturned(Signal):
 
 
 class ClosedByFirm(Signal):
-    """To `Challenge`, from a confirmed case, or once a payout that closes the account is paid (`case_id` is empty)."""
+    """To `Challenge`, from a confirmed case. `case_id` is empty once a payout that closes the account is paid, or a
+    closing without a case is approved."""
 
     case_id: str
+
+
+class PhaseGivenAnew(Signal):
+    """To `Challenge`: a free reset of its account was approved."""
+
+    intervention_id: str
 
 
 class AccountReinstated(Signal):
@@ -252,6 +259,7 @@ SIGNALS: Final[Mapping[str, type[Signal]]] = {
     "market_time_reached": MarketTimeReached,
     "payment_expired": PaymentExpired,
     "payment_settled": PaymentSettled,
+    "phase_given_anew": PhaseGivenAnew,
     "phase_passed": PhasePassed,
     "risk_changed": RiskChanged,
     "transfer_changed": TransferChanged,

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Final, Literal
 
 from domain.freezes import stays_disabled, why_not_freeze, why_not_thaw
+from domain.interventions import Kind
 from domain.money import Money
-from domain.wording import instant, times
+from domain.wording import instant, name, times
 
 Name = Literal[
-    "freeze", "thaw", "message", "note", "extend", "refund", "reset", "move", "platform", "compensate", "close",
-    "credentials",
+    "freeze", "thaw", "message", "note", "extend", "refund", "adjust", "reset", "move", "platform", "compensate",
+    "close", "credentials",
 ]  # fmt: skip
 
 
@@ -34,7 +35,8 @@ class AccountFacts:
     positions. `kept_disabled`: what else than a freeze keeps it from trading, each as a clause.
     `sets_trading`, `cancels_orders`: what its platform does for programs. `payouts`: what the trader receives of each
     open payout. `no_…`: why something cannot be done, as a sentence; empty when it can. `fee`: what was paid and would
-    be sent back, through `provider`. `versions`: later versions that it can move to."""
+    be sent back, through `provider`. `versions`: later versions that it can move to. `tightest`: the rule with the
+    least room now. `by_hand`: why an adjustment, a closing without a case and a free reset cannot be proposed."""
 
     number: str
     platform: str
@@ -54,7 +56,13 @@ class AccountFacts:
     provider: str
     no_refund: str
     reset_price: Money | None
-    no_reset: str
+    phase: str
+    initial: Money
+    balance: Money | None
+    equity: Money | None
+    trading_days: int
+    tightest: tuple[str, Money] | None
+    by_hand: Mapping[Kind, str]
     versions: tuple[int, ...]
     no_move: str
     next_reset: datetime
@@ -183,14 +191,58 @@ def _refund(facts: AccountFacts) -> Action:
     )
 
 
+_TWO_PEOPLE: Final = "One person proposes it, and a second person approves it. The trader is told in your words."
+
+
+def _adjust(facts: AccountFacts) -> Action:
+    room = ""
+    if facts.tightest is not None:
+        rule, left = facts.tightest
+        room = f" The least room is {left}, under {name(rule)}: a debit that breaks a rule by itself is refused."
+    return Action(
+        "adjust",
+        "Adjust the balance",
+        (
+            f"Changes the balance at {facts.platform}, which is {facts.balance} now, with an equity of {facts.equity}.",
+            f"The rules judge the new balance at once: a credit can reach the profit target.{room}",
+            "It counts as profit or loss of the account, also for payouts, and of no trading day.",
+            _TWO_PEOPLE,
+        ),
+        facts.by_hand["adjust"],
+        people=2,
+    )
+
+
+def _at_stake(facts: AccountFacts) -> str:
+    """What the trader loses with the account, as a sentence."""
+    if facts.balance is None:
+        return "The account has no balance yet."
+    result = Money(minor=facts.balance.minor - facts.initial.minor, currency=facts.initial.currency)
+    days = "1 trading day" if facts.trading_days == 1 else f"{facts.trading_days} trading days"
+    return f"The trader loses the account: a balance of {facts.balance}, a result of {result} and {days}."
+
+
+def _closes_positions(facts: AccountFacts) -> str:
+    if not facts.open_positions:
+        return "No position is open."
+    which = "1 open position" if facts.open_positions == 1 else f"{facts.open_positions} open positions"
+    return f"Closes {which} at {facts.platform} at market; the open result is {facts.open_result} now."
+
+
 def _reset(facts: AccountFacts) -> Action:
-    if facts.no_reset or facts.reset_price is None:
-        return Action("reset", "Reset", (), facts.no_reset or "The product sells no reset.")
+    sold = "" if facts.reset_price is None else f" The product sells a reset for {facts.reset_price}."
     return Action(
         "reset",
-        "Reset",
-        (),
-        f"The trader orders and pays a reset for {facts.reset_price} on their own page. Send a message that offers it.",
+        "Reset free of charge",
+        (
+            f"Opens a new account of {facts.phase} with {facts.initial}: every rule and every day begins anew.",
+            f"Nothing is charged.{sold}",
+            _closes_positions(facts),
+            _at_stake(facts),
+            _TWO_PEOPLE,
+        ),
+        facts.by_hand["reset"],
+        people=2,
     )
 
 
@@ -228,6 +280,17 @@ def _compensate(facts: AccountFacts) -> Action:
 
 
 def _close(facts: AccountFacts) -> Action:
+    """In a case that is open, else without one."""
+    if not facts.cases:
+        instead = f"{facts.fee} can be refunded instead: the action “Refund the fee” ends the challenge too."
+        effects = (
+            _closes_positions(facts),
+            "Ends the challenge for good.",
+            _at_stake(facts),
+            f"Nothing is refunded by this. {facts.no_refund or instead}",
+            _TWO_PEOPLE,
+        )
+        return Action("close", "Close the account", effects, facts.by_hand["close"], people=2)
     waiting = sum((amount.minor for amount in facts.payouts), 0)
     lost = Money(minor=waiting, currency=facts.fee.currency)
     rejected = (f"Rejects the payouts that are requested: {lost}.",) if waiting else ()
@@ -239,7 +302,7 @@ def _close(facts: AccountFacts) -> Action:
             *rejected,
             "One person proposes it in the case, and a second person confirms it.",
         ),
-        "" if facts.cases else "An account is closed by the decision of a case, and no open case names this account.",
+        "",
         people=2,
     )
 
@@ -263,6 +326,7 @@ _ACTIONS: Final[Mapping[Name, Callable[[AccountFacts], Action]]] = {
     "note": _note,
     "extend": _extend,
     "refund": _refund,
+    "adjust": _adjust,
     "reset": _reset,
     "move": _move,
     "platform": _platform,

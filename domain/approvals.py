@@ -12,6 +12,7 @@ Role = Literal["support", "risk", "finance", "admin", "auditor", "trader", "venu
 Subject = Literal[
     "payout", "dispute", "case", "review", "identity", "product_version", "account_move", "beneficiary", "sanction_hit",
     "chargeback", "break", "platform_stop", "platform_change", "policy_change", "staff_change", "compensation",
+    "intervention",
 ]  # fmt: skip
 
 ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader", "venue")
@@ -35,6 +36,7 @@ DECIDERS: Final[dict[str, frozenset[str]]] = {
     "policy_change": frozenset({"risk", "admin"}),
     "staff_change": frozenset({"admin"}),
     "compensation": frozenset({"finance", "admin"}),
+    "intervention": frozenset({"risk", "finance", "admin"}),
 }
 
 

@@ -17,7 +17,7 @@ Noun = Literal[
     "mrg", "mac", "fil", "crt", "dft", "imp",
     "key", "whk", "evt",
     "mai", "mad", "ima", "att", "ntf",
-    "psk", "fch", "stp", "frz",
+    "psk", "fch", "stp", "frz", "itv",
 ]  # fmt: skip
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

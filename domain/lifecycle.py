@@ -51,6 +51,7 @@ CHALLENGE: Final = StateMachine(
         ("active", "breach_detected"): "breached",
         ("active", "time_limit_reached"): "expired",
         ("active", "retake_granted"): "provisioning",
+        **{(state, "retake_granted"): "provisioning" for state in ("expired", "breached", "failed")},
         ("active", "extension_granted"): "active",
         ("active", "refund_granted"): "refunded",
         ("active", "refund_refused"): "active",
@@ -74,7 +75,7 @@ CHALLENGE: Final = StateMachine(
         **{(state, "refunded_at_provider"): "refunded" for state in _AFTER_PAYMENT},
     },
     transient=frozenset({"provisioning"}),
-    reopens=frozenset({"closed"}),
+    reopens=frozenset({"closed", "expired", "failed"}),
 )
 
 

@@ -1,6 +1,9 @@
 """Business keys of reviews and of the steps of a subject. domain/keys.py says what a business key is."""
 
 from datetime import date, datetime
+from typing import Final
+
+from domain.keys import derived_id
 
 # reviews
 
@@ -132,6 +135,24 @@ def account_grown(account_id: str, number: int) -> str:
 
 def challenge_replaced(challenge_id: str) -> str:
     return f"replaced/{challenge_id}"
+
+
+def intervention(intervention_id: str) -> str:
+    """The step of the challenge that it leads to, and the signal that asks for it."""
+    return f"intervention/{intervention_id}"
+
+
+ADJUSTMENT: Final = "adjust/"
+
+
+def adjustment(intervention_id: str) -> str:
+    """The message, and the operation by which staff correct the balance of an account."""
+    return f"{ADJUSTMENT}{intervention_id}"
+
+
+def intervention_ticket(intervention_id: str) -> str:
+    """The message to the trader."""
+    return derived_id("tkt", intervention_id)
 
 
 def phase_extension(request_key: str) -> str:

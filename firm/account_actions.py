@@ -1,23 +1,21 @@
 """What the record says about the actions that people can take on an account now. Nothing is locked: each action checks
 again when it is taken."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.account_actions import AccountFacts, Action, MoreTime, actions
-from domain.disputes import DISPUTE
-from domain.errors import BadInput, Conflict, ExtensionRefused, NotFound, OrderRefused
-from domain.lifecycle import check_orderable, check_refundable
+from domain.errors import BadInput, Conflict, ExtensionRefused, NotFound
+from domain.interventions import KINDS, why_not
+from domain.lifecycle import check_refundable
 from domain.money import Money
 from domain.products.product import Product
 from domain.products.publishing import check_movable
-from domain.surveillance.casework import CASE
-from firm import challenges, refunds, trading_pauses
+from firm import account_waits, challenges, interventions, refunds, trading_pauses
 from store import credentials, products, suspensions
 from store.clock import market_now
-from store.models import Account, AccountLive, Case, CaseAccount, Challenge, Dispute, Payout
+from store.models import Account, AccountLive, Challenge
 from store.read import places, versions
 
 
@@ -27,12 +25,13 @@ async def possible(
     *,
     sets_trading: bool,
     cancels_orders: bool,
+    moves_balances: bool,
     resettable: bool,
     other_platforms: Collection[str],
 ) -> tuple[Action, ...]:
     """Returns every action on the account, with what it does now or why it cannot be done. `sets_trading`,
-    `cancels_orders`, `resettable`: what its platform can do. `other_platforms`: that the account could move to.
-    Raises NotFound."""
+    `cancels_orders`, `moves_balances`, `resettable`: what its platform can do. `other_platforms`: that the account
+    could move to. Raises NotFound."""
     account = await session.get(Account, account_id)
     if account is None:
         raise NotFound
@@ -44,7 +43,8 @@ async def possible(
     current = challenge.account_id == account.id
     more_time, no_more_time = await _more_time(session, challenge, current=current)
     reset_price = product.order_minor("reset")
-    payouts = await _open_payouts(session, account_id)
+    payouts = await account_waits.open_payouts(session, account_id)
+    by_hand = await interventions.facts(session, challenge, account, moves_balances=moves_balances)
     later, no_move = await _later_versions(session, account, product, bool(payouts))
     open_result = 0 if live is None else live.equity_minor - live.balance_minor
     facts = AccountFacts(
@@ -66,13 +66,19 @@ async def possible(
         provider=challenge.provider,
         no_refund=await _no_refund(session, challenge, current=current),
         reset_price=None if reset_price is None else Money(minor=reset_price, currency=product.currency),
-        no_reset=_no_reset(challenge, reset_price, current=current),
+        phase=product.phase(account.phase_index).name,
+        initial=Money(minor=account.initial_minor, currency=account.currency),
+        balance=None if live is None else Money(minor=live.balance_minor, currency=account.currency),
+        equity=None if live is None else Money(minor=live.equity_minor, currency=account.currency),
+        trading_days=0 if live is None else live.trading_days,
+        tightest=await _tightest(session, account, live),
+        by_hand={kind: why_not(kind, by_hand) for kind in KINDS},
         versions=later,
         no_move=no_move,
         next_reset=product.clock.next_reset(await market_now(session)),
         no_platform=await _no_platform(session, account, other_platforms),
-        cases=await _open_cases(session, account_id),
-        disputes=await _open_disputes(session, account_id),
+        cases=await account_waits.open_cases(session, account_id),
+        disputes=await account_waits.open_disputes(session, account_id),
         no_credentials=await _no_credentials(session, account, resettable=resettable),
     )
     return actions(facts)
@@ -86,12 +92,12 @@ async def later_versions(session: AsyncSession, account: Account) -> tuple[int, 
 
 async def open_case(session: AsyncSession, account_id: str) -> str | None:
     """Returns the newest open case that names the account."""
-    return next(iter(await _open_cases(session, account_id)), None)
+    return next(iter(await account_waits.open_cases(session, account_id)), None)
 
 
 async def open_dispute(session: AsyncSession, account_id: str) -> str | None:
     """Returns the newest dispute of the account that is not decided."""
-    return next(iter(await _open_disputes(session, account_id)), None)
+    return next(iter(await account_waits.open_disputes(session, account_id)), None)
 
 
 async def _more_time(session: AsyncSession, challenge: Challenge, *, current: bool) -> tuple[MoreTime | None, str]:
@@ -120,14 +126,16 @@ async def _no_refund(session: AsyncSession, challenge: Challenge, *, current: bo
     return ""
 
 
-def _no_reset(challenge: Challenge, price_minor: int | None, *, current: bool) -> str:
-    if not current:
-        return "The account has ended. Only the present account of a challenge can be reset."
-    try:
-        check_orderable("reset", challenge.state, price_minor)
-    except OrderRefused as refused:
-        return refused.message
-    return ""
+async def _tightest(session: AsyncSession, account: Account, live: AccountLive | None) -> tuple[str, Money] | None:
+    """Returns the rule with the least room now and this room; None when nothing limits the account."""
+    if live is None:
+        return None
+    _, rooms = await interventions.rooms_after(session, account, Money(minor=0, currency=account.currency))
+    limited = [each for each in rooms if each.limited]
+    if not limited:
+        return None
+    least = min(limited, key=lambda each: each.room_minor)
+    return least.spec.rule_id, Money(minor=least.room_minor, currency=account.currency)
 
 
 async def _later_versions(
@@ -163,27 +171,6 @@ async def _no_platform(session: AsyncSession, account: Account, others: Collecti
     if not others:
         return "No other platform can take the account."
     return ""
-
-
-async def _open_payouts(session: AsyncSession, account_id: str) -> tuple[Money, ...]:
-    rows = await session.execute(
-        select((Payout.trader_minor + Payout.refund_minor).label("sent_minor"), Payout.currency)
-        .where(Payout.account_id == account_id, Payout.closed_at.is_(None))
-        .order_by(Payout.id)
-    )
-    return tuple(Money(minor=row.sent_minor, currency=row.currency) for row in rows)
-
-
-async def _open_cases(session: AsyncSession, account_id: str) -> tuple[str, ...]:
-    found = select(Case.id).join(CaseAccount, CaseAccount.case_id == Case.id)
-    of_account = found.where(CaseAccount.account_id == account_id, Case.state == CASE.initial)
-    return tuple(await session.scalars(of_account.order_by(Case.opened_at.desc(), Case.id)))
-
-
-async def _open_disputes(session: AsyncSession, account_id: str) -> tuple[str, ...]:
-    undecided: Sequence[str] = sorted(DISPUTE.states - DISPUTE.terminal)
-    found = select(Dispute.id).where(Dispute.account_id == account_id, Dispute.state.in_(undecided))
-    return tuple(await session.scalars(found.order_by(Dispute.opened_at.desc(), Dispute.id)))
 
 
 async def _no_credentials(session: AsyncSession, account: Account, *, resettable: bool) -> str:

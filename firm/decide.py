@@ -24,6 +24,7 @@ from store.models import (
     Compensation,
     Decision,
     Dispute,
+    Intervention,
     PlatformChange,
     PlatformStop,
     ProductProposal,
@@ -32,7 +33,16 @@ from store.models import (
 )
 
 Stepped = (
-    Case | Dispute | ProductProposal | AccountMove | PlatformChange | PlatformStop | StaffChange | SurveillanceProposal
+    Case
+    | Compensation
+    | Dispute
+    | Intervention
+    | ProductProposal
+    | AccountMove
+    | PlatformChange
+    | PlatformStop
+    | StaffChange
+    | SurveillanceProposal
 )
 StillOpen = Callable[[Sequence[Decision]], Awaitable[None]]
 """Raises why a choice is not possible (any more). It gets the decisions that were made before."""
@@ -154,15 +164,7 @@ def allowed(machine: StateMachine, state: str, trigger: str) -> StillOpen:
 async def step(
     session: AsyncSession,
     machine: StateMachine,
-    row: Case
-    | Compensation
-    | Dispute
-    | ProductProposal
-    | AccountMove
-    | PlatformChange
-    | PlatformStop
-    | StaffChange
-    | SurveillanceProposal,
+    row: Stepped,
     trigger: str,
     *,
     kind: str,

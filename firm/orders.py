@@ -49,7 +49,7 @@ async def order(
         raise OrderRefused("No phase has begun yet.")
     if await _disputed(session, old):
         raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
-    if await _has_no_successor(session, old):
+    if await has_no_successor(session, old):
         raise OrderRefused("Nothing can be ordered for this challenge any more.", remedy="Buy a new challenge.")
     if await is_ordered(session, old.id):
         raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
@@ -75,7 +75,7 @@ async def problem(session: AsyncSession, challenge: Challenge) -> str:
     account = await challenges.account(session, old)
     kind = order_of(old.state)
     same = kind == challenge.fee_of and account is not None and _phase(account, kind) == challenge.phase_index + 1
-    if await _has_no_successor(session, old):
+    if await has_no_successor(session, old):
         why = "a payment for it went back, or a case against it was confirmed"
     elif not same or await _disputed(session, old):
         why = f"it is {old.state.replace('_', ' ')}"
@@ -125,7 +125,7 @@ async def is_ordered(session: AsyncSession, challenge_id: str) -> bool:
     return await session.scalar(found.limit(1)) is not None
 
 
-async def _has_no_successor(session: AsyncSession, challenge: Challenge) -> bool:
+async def has_no_successor(session: AsyncSession, challenge: Challenge) -> bool:
     """Returns whether nothing goes on from this challenge: a confirmed case blames it, or a payment of it or of one
     that it goes on from went back to the payer."""
     if await challenges.case_against(session, challenge.id) is not None:

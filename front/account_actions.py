@@ -8,12 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.account_actions import Action, Name
 from domain.approvals import Actor
-from firm import account_actions, account_notes, freezes
+from domain.errors import NotFound
+from domain.interventions import Direction, Kind, signed
+from firm import account_actions, account_notes, freezes, interventions
 from front.credentials import can_reset
 from front.deps import ApiDeps
-from front.fields import Input, Reason
+from front.fields import Input, Reason, positive_money
 from front.lacks import lacks_of
 from front.permissions import may
+from front.subjects.intervention import InterventionStep, stepped
 from ports.capabilities import PlatformCapabilities
 from store.models import Account
 from store.read.accounts import AccountView
@@ -26,11 +29,12 @@ RIGHTS: Final[Mapping[Name, str]] = {
     "note": "accounts.note",
     "extend": "challenges.extend",
     "refund": "challenges.refund",
-    "reset": "tickets.open_for",  # to offer it: the trader orders it
+    "adjust": "interventions.propose",
+    "reset": "interventions.propose",
     "move": "versions.propose",
     "platform": "platform_changes.propose",
     "compensate": "compensations.propose",
-    "close": "cases.decide",
+    "close": "interventions.propose",
     "credentials": "credentials.reset",
 }
 
@@ -54,6 +58,20 @@ class AccountNoteBody(Input):
     body: Annotated[str, Field(min_length=1, max_length=account_notes.LONGEST)]
 
 
+class InterventionBody(Input):
+    """`reason` is for the firm, `message` for the trader."""
+
+    reason: Reason
+    message: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class AdjustmentBody(InterventionBody):
+    """`amount`: such as "1240.50", in the currency of the account; `direction` says whether it is added or taken."""
+
+    amount: str
+    direction: Direction
+
+
 class Frozen(View):
     """`frozen`: what the account is now."""
 
@@ -74,6 +92,7 @@ async def possible(session: AsyncSession, deps: ApiDeps, account: AccountView, a
         account.id,
         sets_trading=_can(deps, account.platform).sets_trading,
         cancels_orders=_can(deps, account.platform).cancels_orders,
+        moves_balances=_can(deps, account.platform).moves_balances,
         resettable=can_reset(deps, account.platform),
         other_platforms=[name for name, missing in lacks_of(deps).items() if not missing and name != account.platform],
     )
@@ -103,3 +122,26 @@ async def note(session: AsyncSession, account_id: str, actor: Actor, body: str) 
     """See `firm.account_notes.write`."""
     made = await account_notes.write(session, account_id, body=body, actor=actor)
     return AccountNoted(id=made.id, account_id=account_id)
+
+
+async def intervene(
+    session: AsyncSession, deps: ApiDeps, account_id: str, kind: Kind, body: InterventionBody, actor: Actor
+) -> InterventionStep:
+    """See `firm.interventions.propose`. `body`: an AdjustmentBody for an adjustment. Raises NotFound."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound
+    change = None
+    if isinstance(body, AdjustmentBody):
+        change = signed(positive_money(body.amount, account.currency), body.direction)
+    made = await interventions.propose(
+        session,
+        account_id,
+        kind,
+        change=change,
+        moves_balances=_can(deps, account.platform).moves_balances,
+        actor=actor,
+        reason=body.reason,
+        message=body.message,
+    )
+    return stepped(made)

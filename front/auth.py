@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Response
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import api_keys
@@ -19,6 +20,8 @@ from store import audit, identity
 from store.api_keys import current_key
 from store.db import switch
 from store.identity import Browser, CurrentSession, SignedIn
+from store.models import Account
+from store.read import finding
 from store.scope import FIRM, Scope, act_for, scope_of
 
 COOKIE: Final = "propos_session"
@@ -51,6 +54,17 @@ def deps_of(request: Request) -> ApiDeps:
 
 
 Deps = Annotated[ApiDeps, Depends(deps_of)]
+
+
+async def account_by_number(request: Request, deps: Deps) -> None:
+    """Puts the id of an account in the place of its number, such as `A-10042`, in an address of the API. The route asks
+    who may see the account, as for an id."""
+    number = finding.account_number_in(request.path_params.get("account_id", ""))
+    if number is not None:
+        async with deps.db.transaction() as session:
+            found = await session.scalar(select(Account.id).where(Account.number == number))
+        if found is not None:
+            request.path_params["account_id"] = found
 
 
 async def current(request: Request, deps: ApiDeps, token: str) -> CurrentSession | None:

@@ -106,6 +106,7 @@ PERSONS_ONLY: Final = frozenset(
         "certificates.manage",  # it shows personal data to anybody
         *(
             "compensations.propose",
+            "interventions.propose",
             "exposure.stop",
             "keys.manage",
             "webhooks.manage",

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from domain.approvals import STAFF
-from firm.notifications import reminders
+from firm.notifications import reminders, returned
 from firm.notifications.reminders import Pace, Work
 from firm.tickets import ANSWERERS
 from front.subjects.subject import Subject, Subjects
@@ -37,9 +37,11 @@ def _roles(subject: Subject) -> frozenset[str]:
 
 
 async def remind(db: Database, *, site: str, pace: Pace, subjects: Subjects = SUBJECTS) -> int:
-    """Tells people of what has become due. Returns how many were told. `site`: the address of the console."""
+    """Tells people of what has become due, and of their proposals that were rejected. Returns how many were told.
+    `site`: the address of the console."""
     async with db.transaction(FIRM) as session:
-        return await reminders.remind(session, works(subjects), site=site, pace=pace)
+        told = await reminders.remind(session, works(subjects), site=site, pace=pace)
+        return told + await returned.tell_proposers(session, site=site)
 
 
 async def keep_reminding(db: Database, stop: asyncio.Event, *, site: str, pace: Pace) -> None:

@@ -23,6 +23,7 @@ from ports.mail import MailDesk
 from ports.platform import Platforms, TradingPlatform
 from ports.tickets import TicketDesk
 from relay import credentials, mails
+from relay.adjusting import Adjusting
 from relay.desk import copier
 from relay.desk.copier import DeskNotes
 from relay.desk.own import OwnDesk
@@ -82,6 +83,7 @@ class OutboxDispatcher:
         self._bulk_gate = asyncio.Semaphore(_BULK_AT_ONCE)
         self._strikes = Strikes()
         self._trading = Trading(db, platforms)
+        self._adjusting = Adjusting(db, platforms, self._trading)
 
     async def release(self) -> None:
         async with self._db.transaction() as session:
@@ -182,6 +184,7 @@ class OutboxDispatcher:
             outbox.DESK: self._copy_ticket,
             outbox.CLOSE: self._close,
             outbox.RESET: self._reset_balance,
+            outbox.ADJUST: self._adjust,
             venue_limits.TOPIC: self._send_limits,
         }
         deliver = by_topic.get(message.topic)
@@ -304,6 +307,10 @@ class OutboxDispatcher:
                 login, key=message.key, operation="adjustment", amount_minor=initial - flat.balance_minor
             )
         return _DONE
+
+    async def _adjust(self, message: OutgoingMessage) -> Delivery:
+        waits = await self._adjusting.adjust(message)
+        return Delivery("postponed", waits) if waits else _DONE
 
     async def _freeze(self, message: OutgoingMessage) -> Delivery:
         await self._trading.freeze(message)

@@ -17,6 +17,9 @@ CHANGE = derived_id("plc", "one")
 MEMBER, SIGN_IN, STAFF_CHANGE = derived_id("usr", "one"), derived_id("ses", "one"), derived_id("sch", "one")
 CHANGES = {"account_id": derived_id("acc", "tina"), "to_platform": "west", "reason": "because"}
 COMPENSATION = derived_id("cmp", "one")
+INTERVENTION = derived_id("itv", "one")
+INTERVENES = REASON | {"message": "As you wished."}
+ADJUSTS = INTERVENES | {"amount": "1", "direction": "credit"}
 CHARGEBACK, RECEIPT = derived_id("cbk", "one"), derived_id("rcp", "one")
 BENEFICIARY, HIT, BREAK = derived_id("ben", "one"), derived_id("sht", "one"), derived_id("brk", "one")
 CERTIFICATE = derived_id("crt", "one")
@@ -145,6 +148,19 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "compensations.propose",
     ),
     ("GET", f"/v1/compensations/{COMPENSATION}", None, "compensations.read"),
+    (
+        "POST",
+        "/v1/accounts/{acc}/adjustments",
+        ADJUSTS,
+        "interventions.propose",
+    ),
+    ("POST", "/v1/accounts/{acc}/closings", INTERVENES, "interventions.propose"),
+    ("POST", "/v1/accounts/{acc}/free-resets", INTERVENES, "interventions.propose"),
+    ("GET", "/v1/interventions", None, "interventions.read"),
+    ("GET", f"/v1/interventions/{INTERVENTION}", None, "interventions.read"),
+    ("POST", f"/v1/interventions/{INTERVENTION}/approve", REASON, "interventions.decide"),
+    ("POST", f"/v1/interventions/{INTERVENTION}/reject", REASON, "interventions.decide"),
+    ("POST", f"/v1/interventions/{INTERVENTION}/withdraw", REASON, "interventions.propose"),
     ("POST", f"/v1/compensations/{COMPENSATION}/grant", REASON, "compensations.decide"),
     ("POST", f"/v1/compensations/{COMPENSATION}/reject", REASON, "compensations.decide"),
     ("POST", f"/v1/compensations/{COMPENSATION}/withdraw", REASON, "compensations.propose"),
@@ -262,6 +278,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/v1/queue/bulk/preview", BULK, "queue.work"),
     ("POST", "/v1/queue/bulk", BULK, "queue.work"),
     ("POST", f"/v1/queue/payout/{PAYOUT}/undo", {"what": "claim"}, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/claim", {}, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/release", None, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/snooze", {"hours": 4}, "queue.work"),
+    ("POST", f"/v1/queue/payout/{PAYOUT}/wake", None, "queue.work"),
     ("POST", f"/v1/queue/payout/{PAYOUT}/escalate", {"to_role": "admin", **REASON}, "queue.work"),
     ("GET", "/v1/summary", None, "summary.read"),
     ("GET", "/v1/platforms", None, "platforms.read"),

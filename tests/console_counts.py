@@ -9,7 +9,7 @@ import httpx
 START: Final = (
     "/", "/queue", "/accounts", "/challenges", "/breaches", "/traders", "/payouts", "/deals", "/ledger", "/risk",
     "/cases", "/tickets", "/products", "/messages", "/chargebacks",
-    "/passes", "/reconciliation",
+    "/passes", "/reconciliation", "/reports/pass-rates",
 )  # fmt: skip
 
 

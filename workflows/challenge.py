@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         MarketTimeReached,
         PaymentExpired,
         PaymentSettled,
+        PhaseGivenAnew,
         PhasePassed,
         RefundRequest,
     )
@@ -179,6 +180,10 @@ class ChallengeWorkflow:
     @workflow.signal
     def closed_by_firm(self, fact: ClosedByFirm) -> None:
         self._queue_fact(steps.close_account, fact.key, fact.case_id)
+
+    @workflow.signal
+    def phase_given_anew(self, fact: PhaseGivenAnew) -> None:
+        self._queue_fact(steps.give_phase_anew, fact.key, fact.intervention_id)
 
     @workflow.signal
     def market_time_reached(self, _fact: MarketTimeReached) -> None:

@@ -31,6 +31,7 @@ _FORMS: Final = {
     "c": ("", "/hold/back"),
     "z": ("reset_balance/", ""),
     "g": ("dispute/", ""),
+    "j": ("adjust/", ""),
 }
 _DIGEST: Final = "x"
 _ID: Final = re.compile(r"([a-z]{3})_([0-9a-hjkmnp-tv-z]{26})")

@@ -109,9 +109,10 @@ _NOUNS: Final = {
     "dispute": "dsp", "ticket": "tkt", "case": "cas", "action": "act", "review": "rev", "break": "brk", "user": "usr",
     "beneficiarie": "ben", "beneficiary": "ben", "sanction-hit": "sht", "product-proposal": "ppr", "proposal": "ppr",
     "account-move": "mov", "move": "mov", "platform-change": "plc", "policy-change": "pch", "staff-change": "sch",
-    "change": "plc", "chargeback": "cbk", "compensation": "cmp", "receipt": "rcp", "key": "key", "api-key": "key",
+    "change": "plc", "chargeback": "cbk", "compensation": "cmp", "receipt": "rcp", "key": "key",
+    "api-key": "key",
     "endpoint": "whk", "webhook-endpoint": "whk", "event": "evt", "macro": "mac", "sign_in": "ses", "passkey": "psk",
-    "mail": "ima", "incoming-mail": "ima", "attachment": "att", "file": "att", "person": "usr",
+    "mail": "ima", "incoming-mail": "ima", "attachment": "att", "file": "att", "person": "usr", "intervention": "itv",
     "message": "msg", "hit": "sht",
 }  # fmt: skip
 _TAIL: Final = "_01k9z3v5w2q8h6r4t0n7m1c3xe"

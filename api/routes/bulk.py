@@ -1,4 +1,4 @@
-"""Several items of the work queue decided at once, and what was just done taken back."""
+"""The work queue besides its decisions: items claimed, put aside and escalated, several decided at once, and undone."""
 
 from typing import Annotated, Final
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from domain.errors import NotFound
 from domain.undo import Undoable
-from front import bulk, escalating, undo
+from front import bulk, escalating, undo, working
 from front.auth import Caller, Deps, allowed
 from front.bulk import BulkAsked, BulkDecided, Outcomes, Plan
 from front.escalating import EscalateBody, Escalated
@@ -14,6 +14,7 @@ from front.fields import AnyId, Input
 from front.once import Keyed
 from front.subjects.table import SUBJECTS
 from front.undo import Undone
+from front.working import WorkClaimBody, WorkMarked, WorkSnoozeBody
 
 router = APIRouter(prefix="/v1/queue", tags=["firm"])
 _KIND: Final = {"json_schema_extra": {"enum": [subject.name for subject in SUBJECTS]}}
@@ -41,6 +42,39 @@ async def decide_bulk(
     `bring_back`: every kind of work. One step-up is for all of them. The same request again does nothing twice, and
     tries again what was refused."""
     return await bulk.decide(once, deps.subjects.readable_by(caller.actor), body)
+
+
+Kind = Annotated[str, Path(**_KIND)]
+Worker = Annotated[Caller, Depends(allowed("queue.work"))]
+
+
+@router.post("/{kind}/{id}/claim")
+async def claim_work(kind: Kind, id: AnyId, body: WorkClaimBody, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
+    """Say that you work on an item: nobody else is offered it until the claim runs out, you decide it or release it."""
+    subject = working.subject_of(deps.subjects, kind, caller.actor.role)
+    return await working.mark(once, subject, id, "take-over" if body.take_over else "claim")
+
+
+@router.post("/{kind}/{id}/release")
+async def release_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
+    """Give up your claim of an item."""
+    return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "release")
+
+
+@router.post("/{kind}/{id}/snooze")
+async def snooze_work(
+    kind: Kind, id: AnyId, body: WorkSnoozeBody, caller: Worker, deps: Deps, once: Keyed
+) -> WorkMarked:
+    """Put an item aside for some hours. It comes back two hours before its deadline at the latest, and when it
+    changes."""
+    subject = working.subject_of(deps.subjects, kind, caller.actor.role)
+    return await working.mark(once, subject, id, "snooze", body.hours)
+
+
+@router.post("/{kind}/{id}/wake")
+async def wake_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
+    """Bring an item back that was put aside."""
+    return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "wake")
 
 
 @router.post("/{kind}/{id}/escalate")

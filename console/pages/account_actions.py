@@ -17,12 +17,15 @@ from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.account_actions import Action
 from domain.errors import BadInput, NotFound
+from domain.interventions import Kind
 from domain.lifecycle import CHALLENGE
 from domain.wording import instant
 from firm import account_actions, account_notes, challenges, tickets
 from firm.products import version_moves
 from front import account_actions as front
+from front.account_actions import AdjustmentBody, InterventionBody
 from front.permissions import check
+from front.subjects.intervention import InterventionStep
 from store.models import Account
 from store.read import accounts as read_accounts
 from store.read import challenges as read_challenges
@@ -49,6 +52,9 @@ class AccountActionPages:
             "extend": self._extend,
             "refund": self._refund,
             "move": self._move,
+            "adjust": self._adjust,
+            "close": self._close,
+            "reset": self._reset,
         }
 
     def routes(self, router: APIRouter) -> None:
@@ -187,6 +193,33 @@ class AccountActionPages:
         made = await posted.once.write(Done, Done(text=f"{chosen}\n{reason}"), work)
         return redirect(href("account_move", made.id), "ok", "Proposed. A second person must approve it.")
 
+    async def _adjust(self, posted: Posted, account: AccountView) -> Response:
+        chosen = posted.form.text("direction")
+        if chosen not in ("credit", "debit"):
+            raise BadInput("Choose whether it is added or taken.", field="direction", remedy="Choose one of the two.")
+        body = AdjustmentBody(
+            reason=_reason(posted),
+            message=_message_of(posted),
+            amount=posted.form.needed("amount", longest=40),
+            direction="credit" if chosen == "credit" else "debit",
+        )
+        return await self._intervene(posted, account, "adjust", body)
+
+    async def _close(self, posted: Posted, account: AccountView) -> Response:
+        body = InterventionBody(reason=_reason(posted), message=_message_of(posted))
+        return await self._intervene(posted, account, "close", body)
+
+    async def _reset(self, posted: Posted, account: AccountView) -> Response:
+        body = InterventionBody(reason=_reason(posted), message=_message_of(posted))
+        return await self._intervene(posted, account, "reset", body)
+
+    async def _intervene(self, posted: Posted, account: AccountView, kind: Kind, body: InterventionBody) -> Response:
+        async def work(session: AsyncSession) -> InterventionStep:
+            return await front.intervene(session, self._desk.deps, account.id, kind, body, posted.actor)
+
+        made = await posted.once.write(InterventionStep, body, work)
+        return redirect(href("intervention", made.id), "ok", "Proposed. A second person must approve it.")
+
 
 async def _elsewhere(session: AsyncSession, account: AccountView, action: Action) -> str:
     """The page on which an action is done; empty for one that is done here, or cannot be done now."""
@@ -194,8 +227,8 @@ async def _elsewhere(session: AsyncSession, account: AccountView, action: Action
         return ""
     if action.name == "platform":
         return f"/accounts/{account.number}#platform"
-    if action.name == "close":
-        return href("case", await account_actions.open_case(session, account.id) or "")
+    if action.name == "close" and (case_id := await account_actions.open_case(session, account.id)):
+        return href("case", case_id)
     if action.name == "compensate":
         return href("dispute", await account_actions.open_dispute(session, account.id) or "")
     return ""
@@ -207,6 +240,10 @@ async def _versions(session: AsyncSession, account_id: str) -> tuple[int, ...]:
 
 def _reason(posted: Posted) -> str:
     return posted.form.needed("reason", shortest=3, longest=1000)
+
+
+def _message_of(posted: Posted) -> str:
+    return posted.form.needed("message", longest=1000)
 
 
 def _back(account: AccountView, words: str, query: str = "") -> Response:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.addresses import href
 from console.desk import Desk, Visit, redirect, wants_fragment
 from console.pages.mine import Made
+from console.present.impact import bars
 from console.views.frame import Crumb
 from domain.errors import BadInput
 from firm.products import draft_texts, drafts, impact
@@ -102,7 +103,7 @@ class ProductDraftPages:
         async with self._desk.visit(request) as visit:
             draft = await read.draft(visit.session, draft_id)
             runs = await read.impacts(visit.session, draft_id)
-            return await visit.fragment("product_draft.html", "impact", draft=draft, runs=runs)
+            return await visit.fragment("product_draft.html", "impact", draft=draft, runs=runs, bars=bars)
 
     async def ask_for_impact(self, request: Request) -> Response:
         """Raises what `firm.products` refuses with."""
@@ -167,6 +168,7 @@ class ProductDraftPages:
             own=own,
             may=may,
             runs=await read.impacts(session, draft.id),
+            bars=bars,
             longest=MAX_BYTES,
         )
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, get_args
 
 from fastapi import APIRouter, Request
@@ -13,20 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console import templating
 from console.deciding import undo_of
 from console.desk import Desk, Posted, redirect
-from console.pages.mine import Made
 from console.queries.work import items, read_filter
 from console.views.work import WorkFilter
-from domain.approvals import Actor
-from domain.errors import BadInput, NotAllowed, NotFound
+from domain.errors import BadInput, NotFound
 from domain.undo import Undoable
-from firm import work_marks
-from front import escalating, undo
+from front import escalating, undo, working
 from front.auth import COOKIE
 from front.escalating import EscalateBody
 from front.exports import MOST, csv_of, json_of, log_export, prove_export, too_long
 from front.once import Once
 from front.undo import Offer
-from store.read import queue
+from front.working import Mark
 from store.read.pages import View, Window
 from store.read.queue import QueueItem
 
@@ -49,29 +46,21 @@ class QueueWorkPages:
         router.add_api_route("/queue/export", self.export, methods=["GET", "POST"], response_model=None)
         router.add_api_route("/queue/{kind}/{id}/escalate", self.escalate, methods=["POST"], response_model=None)
         router.add_api_route("/queue/{kind}/{id}/undo", self.undo, methods=["POST"], response_model=None)
-        for verb in ("claim", "take-over", "release", "snooze", "wake"):
+        for verb in working.MARKS:
             router.add_api_route(f"/queue/{{kind}}/{{id}}/{verb}", self._marks(verb), methods=["POST"])
 
-    def _marks(self, verb: str) -> Callable[[Request], Awaitable[Response]]:
+    def _marks(self, verb: Mark) -> Callable[[Request], Awaitable[Response]]:
         async def post(request: Request) -> Response:
             posted = await self._desk.posted(request, "queue.read")
             kind, subject_id = request.path_params["kind"], request.path_params["id"]
-            self._check(posted.actor, kind)
+            subject = working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
             hours = _hours(posted) if verb == "snooze" else 0
             place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
             chosen = read_filter(place, self._desk.deps.subjects)
-
-            async def work(session: AsyncSession) -> Made:
-                waiting = self._desk.deps.subjects.by_name[kind].waiting
-                found = await queue.one(session, kind, waiting, subject_id)
-                if found is None:
-                    raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
-                return Made(id=subject_id, text=await _mark(session, verb, found, posted.actor, hours))
-
-            made = await posted.once.write(Made, Made(id=subject_id, text=f"{verb} {hours}"), work)
+            made = await working.mark(posted.once, subject, subject_id, verb, hours)
             item = f"{kind}/{subject_id}"
             undoes = undo_of(chosen, item, _OFFERS.get(verb))
-            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.text, **undoes)
+            return redirect(chosen.href("" if verb == "snooze" else item), "ok", made.words, **undoes)
 
         return post
 
@@ -79,7 +68,7 @@ class QueueWorkPages:
         """Gives the item to a role or a person that should decide it."""
         posted = await self._desk.posted(request, "queue.work")
         kind, subject_id = request.path_params["kind"], request.path_params["id"]
-        self._check(posted.actor, kind)
+        working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
         reason = posted.form.needed("reason", shortest=3, longest=1000)
         role, to = posted.form.text("to").partition("role:")[1:]
         try:
@@ -97,7 +86,7 @@ class QueueWorkPages:
         """Takes back what was just done; the address says what, and which list the person came from."""
         posted = await self._desk.posted(request, "queue.work")
         kind, subject_id = request.path_params["kind"], request.path_params["id"]
-        self._check(posted.actor, kind)
+        working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
         what = next((known for known in get_args(Undoable) if known == request.query_params.get("what")), None)
         if what is None:
             raise BadInput("This cannot be undone.", field="what", remedy="Go to the queue.")
@@ -105,14 +94,6 @@ class QueueWorkPages:
         subject = self._desk.deps.subjects.by_name[kind]
         made = await undo.undo(posted.once, subject, subject_id, what)
         return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", f"Undone. {made.words}")
-
-    def _check(self, actor: Actor, kind: str) -> None:
-        """Raises NotFound, or NotAllowed for who may decide nothing about this kind of work."""
-        subjects = self._desk.deps.subjects
-        if kind not in subjects.by_name:
-            raise NotFound
-        if kind not in subjects.decided_by(actor):
-            raise NotAllowed("Only people who can decide this item can claim or snooze it.")
 
     async def export(self, request: Request) -> Response:
         """The items of a filter as CSV or JSON, after a proof of the person. The audit trail says who took it."""
@@ -143,22 +124,6 @@ class QueueWorkPages:
             evidence = {"query": chosen.query, "format": form, "rows": len(found)}
             await log_export(session, actor, "queue", evidence)
         return _file(found, chosen, form)
-
-
-async def _mark(session: AsyncSession, verb: str, item: QueueItem, actor: Actor, hours: int) -> str:
-    """Does it, and returns what the person is told."""
-    kind, subject_id = item.kind, item.subject_id
-    if verb in ("claim", "take-over"):
-        until = await work_marks.claim(session, kind, subject_id, actor, take_over=verb == "take-over")
-        return f"This is yours until {until:%H:%M} UTC."
-    if verb == "release":
-        await work_marks.release(session, kind, subject_id, actor)
-        return "Released."
-    if verb == "wake":
-        await work_marks.bring_back(session, kind, subject_id, actor)
-        return "Back in the queue."
-    until = await work_marks.put_aside(session, item, actor, timedelta(hours=hours))
-    return f"Snoozed until {until:%Y-%m-%d %H:%M} UTC. It comes back two hours before its deadline at the latest."
 
 
 def _hours(posted: Posted) -> int:

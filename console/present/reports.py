@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from console.formats import duration, percent
 from domain.money import Money, exponent, from_minor
+from domain.reports.months import Months
 from domain.reports.shares import share
 from firm.liability import LiabilityView
 from store.read.decision_times import KINDS, DecisionTimes, Kind
@@ -70,6 +72,14 @@ def took(seconds: int | None) -> str:
         return duration(seconds // 60)
     days, rest = divmod(seconds // 3600, 24)
     return f"{days} d {rest} h" if rest else f"{days} d"
+
+
+def bought_href(asked: Months, month: str | None) -> str:
+    """The list of the purchases of a month; None: of all months of the report."""
+    begins, over = (asked.since, asked.until) if month is None else asked.bounds(month)
+    given = {"bought_since": begins, "bought_before": over}
+    moments = {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in given.items()}
+    return f"/challenges?{urlencode({'paid_purchase': 'yes', **moments})}"
 
 
 def still_open(row: RateRow) -> str:

@@ -13,6 +13,7 @@ from console.present.chargebacks import chargeback
 from console.present.compensations import compensation
 from console.present.disputes import dispute
 from console.present.identity import identity
+from console.present.interventions import intervention
 from console.present.payouts import payout
 from console.present.plain import plain
 from console.present.platform_changes import platform_change
@@ -42,6 +43,7 @@ _PRESENTERS: Final[Mapping[str, Presenter]] = {
     "sanction_hit": sanction_hit,
     "product_version": versions.proposal,
     "account_move": versions.move,
+    "intervention": intervention,
     "platform_change": platform_change,
     "policy_change": policy_change,
     "staff_change": staff_change,

@@ -1,3 +1,5 @@
+const TROUBLE = "#trouble"; // where a page says that a part of it broke
+
 /** When an answer does not come, the indicator says so: an old number must not look live. */
 function silent() {
   const indicator = document.getElementById("live");
@@ -11,6 +13,11 @@ function silent() {
 export function watchPolling() {
   document.addEventListener("htmx:sendError", silent);
   document.addEventListener("htmx:responseError", silent);
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const told = event.detail.xhr.getResponseHeader("HX-Retarget") === TROUBLE;
+    if (told) event.detail.shouldSwap = true; // an error is not swapped otherwise
+    else if (event.detail.shouldSwap) document.querySelector(TROUBLE)?.replaceChildren();
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const element = event.detail.elt;
     if (!element.hasAttribute("data-poll")) return;

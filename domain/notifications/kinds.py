@@ -75,6 +75,7 @@ SAFETY: Final = "It protects your money against somebody else who has your sign-
 
 WARNINGS: Final = "account.warnings"
 DEADLINE: Final = "work.deadline"
+RETURNED: Final = "work.returned"
 
 KINDS: Final[tuple[Kind, ...]] = (
     Kind(
@@ -169,6 +170,14 @@ KINDS: Final[tuple[Kind, ...]] = (
                 "Overdue since 09:30 UTC: Payout 800.00 USD, A-10001\nDue at 11:00 UTC: Dispute, A-10002", needed=True,
             ),
             Variable("link", "link", "the work queue", "https://firm.example/queue", needed=True),
+        ),
+    ),
+    Kind(
+        RETURNED, "A second person rejected what you proposed", "staff",
+        (
+            Variable("person.name", "text", "name of the person", "Ana Ruiz"),
+            Variable("item", "text", "what was proposed", "version of a product", needed=True),
+            Variable("link", "link", "page of the proposal", "https://firm.example/proposals/ppr_1", needed=True),
         ),
     ),
 )  # fmt: skip

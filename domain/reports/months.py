@@ -37,6 +37,11 @@ class Months:
         """Every month as "2026-03", the oldest first."""
         return tuple(f"{month:%Y-%m}" for month in _between(self.first, self.last))
 
+    def bounds(self, name: str) -> tuple[datetime, datetime]:
+        """When the month of this name begins, and when it is over, UTC."""
+        month = _month("month", name)
+        return self._start(month), self._start(_later(month, 1))
+
     def _start(self, day: date) -> datetime:
         return datetime(day.year, day.month, 1, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
 

@@ -23,6 +23,7 @@ from store.models import (
     Breach,
     Challenge,
     EquityBar,
+    Intervention,
     Offence,
     OutboxMessage,
     Payout,
@@ -99,6 +100,12 @@ def waiting_reset_query(account_id: Param[str]) -> Select[tuple[str]]:
         .where(Offence.account_id == account_id, OutboxMessage.dispatched_at.is_(None) | outbox.GIVEN_UP)
         .limit(1)
     )
+
+
+def waiting_adjustment_query(account_id: Param[str]) -> Select[tuple[int | None]]:
+    """What an approved adjustment will add to the balance of the account, negative for what it will take."""
+    waits = (Intervention.account_id == account_id, Intervention.kind == "adjust", Intervention.state == "approved")
+    return select(func.sum(Intervention.change_minor)).where(*waits)
 
 
 async def resets(session: AsyncSession, account_id: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, DateTime, Row, Select, Text, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import keys
+from domain import keys, record_keys
 from domain.errors import BadInput, NotFound
 from domain.money import Money
 from domain.payouts import PayoutFacts, amounts
@@ -228,7 +228,9 @@ async def _on_record(
 
 def _judged(account: Account, found: Holdings, record: Row[Any]) -> tuple[Holdings, int]:
     """Returns (the money and positions that are judged, the profit of the trader in them). While an offence is to bring
-    the balance back to the initial one, there is nothing above it."""
+    the balance back to the initial one, there is nothing above it. What an adjustment is to take is not there."""
+    due = min(int(record.waiting_adjustment or 0), 0)
+    found = Holdings(found.balance_minor + due, found.equity_minor + due, found.open_positions)
     profit = found.balance_minor - account.initial_minor - int(record.credited)
     if record.waiting_reset is None:
         return found, profit
@@ -281,8 +283,8 @@ async def credited(session: AsyncSession, account_id: str) -> int:
 
 def _credited_query(account_id: Param[str], initial_deposit: Param[str]) -> Select[tuple[int]]:
     """The amount that the firm paid into the account after its start (negative: took out). It is not profit of
-    the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
-    brought the balance back to the initial one: profit begins anew there."""
+    the trader. Leaves out forfeited amounts, which were profit, adjustments, which correct it, and everything up to the
+    last time that an offence brought the balance back to the initial one: profit begins anew there."""
     of_account = BalanceOperationRow.account_id == account_id
     begun = select(func.max(BalanceOperationRow.seq)).where(
         of_account, BalanceOperationRow.key.startswith(keys.RESET_BALANCE, autoescape=True)
@@ -293,6 +295,7 @@ def _credited_query(account_id: Param[str], initial_deposit: Param[str]) -> Sele
         or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
         BalanceOperationRow.key != initial_deposit,
         BalanceOperationRow.key.not_like("pay\\_%"),
+        ~BalanceOperationRow.key.startswith(record_keys.ADJUSTMENT, autoescape=True),
     )
 
 
@@ -347,6 +350,7 @@ _ON_RECORD: Final = OneValueEach(
     market=WATERMARK,
     credited=_credited_query(bindparam("account"), bindparam("initial_deposit")),
     waiting_reset=payout_account.waiting_reset_query(bindparam("account")),
+    waiting_adjustment=payout_account.waiting_adjustment_query(bindparam("account")),
     deducted=deducted.offences_query(bindparam("account")),
     tainted=as_list(deducted.in_force_query(bindparam("account"))),
     breach=payout_account.breaches_query(bindparam("account")).limit(1),

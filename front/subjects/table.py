@@ -9,6 +9,7 @@ from front.subjects.chargeback import CHARGEBACK
 from front.subjects.compensation import COMPENSATION
 from front.subjects.dispute import DISPUTE
 from front.subjects.identity import IDENTITY
+from front.subjects.intervention import INTERVENTION
 from front.subjects.parked_message import INBOX, OUTBOX
 from front.subjects.payout import PAYOUT
 from front.subjects.platform_change import PLATFORM_CHANGE
@@ -33,6 +34,7 @@ SUBJECTS: Final = Subjects(
         SANCTION_HIT,
         PRODUCT_VERSION,
         ACCOUNT_MOVE,
+        INTERVENTION,
         PLATFORM_CHANGE,
         POLICY_CHANGE,
         STAFF_CHANGE,

@@ -1,6 +1,6 @@
 """The tables of the record. Money is in minor units; `*_at` is market time unless a comment says wall time."""
 
-from store.models.account_work import AccountFreeze, AccountNote
+from store.models.account_work import AccountFreeze, AccountNote, Intervention
 from store.models.base import Base
 from store.models.cases import (
     Compensation,
@@ -221,6 +221,7 @@ __all__ = [
     "InboxEvent",
     "IncomingMailRow",
     "Intent",
+    "Intervention",
     "LedgerAccountRow",
     "LedgerBalance",
     "LedgerPeriod",

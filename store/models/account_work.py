@@ -1,8 +1,8 @@
-"""What people do about one account: they freeze it, and they write notes about it."""
+"""What people do about one account: they freeze it, write notes about it, and adjust, close or reset it."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.models.base import Base, Id, MarketTime, Recorded
@@ -40,4 +40,36 @@ class AccountNote(Base):
     author_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     body: Mapped[str] = mapped_column(String(400))
     occurred_at: Mapped[MarketTime]
+    recorded_at: Mapped[Recorded]
+
+
+class Intervention(Base):
+    """An adjustment, closing or free reset of an account: `kind` and `state` as in `domain/interventions.py`.
+    `change_minor`: what an adjustment adds to the balance, negative for what it takes; None for the other kinds.
+    `reason`, for staff, and `message`, for the trader, as in `store/reasons.py`."""
+
+    __tablename__ = "interventions"
+    __table_args__ = (
+        CheckConstraint("(kind = 'adjust') = (change_minor IS NOT NULL)", name="change"),
+        Index(
+            "ux_interventions_open",
+            "account_id",
+            unique=True,
+            postgresql_where=text("state IN ('proposed', 'approved')"),
+        ),
+    )
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    change_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(4))
+    reason: Mapped[str] = mapped_column(String(400))
+    message: Mapped[str] = mapped_column(String(400))
+    state: Mapped[str] = mapped_column(String(16))
+    proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    proposed_at: Mapped[MarketTime]
+    closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, exists, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from store import products, suspensions
-from store.models import Account, Challenge, Chargeback, ProductVersion, Trader
+from store.models import Account, Challenge, Chargeback, ProductVersion, Trader, Transition
 from store.read import history, listing
 from store.read.finding import Named
 from store.read.history import TransitionView
@@ -22,7 +22,9 @@ from store.read.listing import (
     Listing,
     Order,
     Sum,
+    before,
     equals,
+    since,
     updated_since,
 )
 from store.read.pages import Page, View, Window, account_number
@@ -115,6 +117,17 @@ def _found(named: Named) -> list[Condition]:
     return [*found, Challenge.id == named.text] if named.is_id("chl") else found
 
 
+def _is_paid_purchase(value: str) -> Any:
+    """The condition for what was bought anew, and whose fee was paid: what goes on from a challenge is none."""
+    settled = exists().where(
+        Transition.subject_kind == "challenge",
+        Transition.subject_id == Challenge.id,
+        Transition.trigger == "payment_settled",
+    )
+    found = and_(Challenge.replaces.is_(None), settled)
+    return found if value == "yes" else not_(found)
+
+
 CHALLENGES: Final = Listing(
     name="challenges",
     rows=Challenge,
@@ -123,6 +136,9 @@ CHALLENGES: Final = Listing(
         "state": Filter("State", equals(Challenge.state), tuple(sorted(CHALLENGE.states))),
         "product": Filter("Product", equals(Challenge.product)),
         "trader": Filter("Trader", equals(Challenge.trader_id)),
+        "bought_since": Filter("Bought since", since(Challenge.bought_at, "bought_since")),
+        "bought_before": Filter("Bought before", before(Challenge.bought_at, "bought_before")),
+        "paid_purchase": Filter("Paid purchases", _is_paid_purchase, ("yes", "no")),
         "updated_since": updated_since(Challenge.updated_at),
     },
     orders={

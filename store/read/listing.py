@@ -194,6 +194,16 @@ def since(column: Any, name: str) -> Callable[[str], Condition]:
     return where
 
 
+def before(column: Any, name: str) -> Callable[[str], Condition]:
+    """The condition that a moment is before a day or a time. Raises BadInput."""
+
+    def where(value: str) -> Condition:
+        condition: Condition = column < moment(value, name)
+        return condition
+
+    return where
+
+
 def updated_since(column: Any) -> Filter:
     """Rows that changed at a moment or later. A change gets its time when it is written and is seen when it commits, so
     rows of OVERLAP before the moment are answered too: none is lost, and some come twice."""

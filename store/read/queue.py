@@ -305,7 +305,7 @@ def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
         account_number=number,
         platform=row["platform"],
         trader_name=row["name"],
-        escalated_to=row["given_to"] or row["escalated_role"],
+        escalated_to=(row["given_to"] or row["escalated_role"]) if row["given_role"] else None,
     )
 
 

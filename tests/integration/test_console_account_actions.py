@@ -144,3 +144,56 @@ async def test_the_risk_page_leads_to_the_older_disputes_and_reviews(world: Cons
         assert older is not None and "SYM34" not in first
         rest = (await browser.get(unescape(older.group(1)))).text
         assert "SYM34" in rest and 'href="/risk?#reviews">Newest' in rest
+
+
+async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebody_else(world: ConsoleWorld) -> None:
+    page = f"/accounts/{world.firm.active}"
+    sent = {"direction": "credit", "amount": "12.50", "message": "We corrected a fill.", "reason": "Filled twice."}
+    async with world.browser(SAM) as browser:
+        preview = (await browser.get(f"{page}/actions/adjust")).text
+        assert "Changes the balance at sandbox" in preview and "The least room is" in preview
+        assert Page(preview).forbidden == []
+        closing = (await browser.get(f"{page}/actions/close")).text
+        assert "Ends the challenge for good." in closing and "Nothing is refunded by this." in closing
+        again = (await browser.get(f"{page}/actions/reset")).text
+        assert "every rule and every day begins anew" in again and "Nothing is charged." in again
+        for wrong in ({"amount": "-1"}, {"direction": "sideways"}, {"message": ""}):
+            assert (await browser.post(f"{page}/actions/adjust", **{**sent, **wrong})).status_code == 422
+        for _ in range(2):  # the same form twice is one proposal
+            answer = await browser.post(f"{page}/actions/adjust", key="a" * 20, **sent)
+            assert answer.status_code == 303, answer.text
+        item = answer.headers["location"]
+        shown = (await browser.get(item)).text
+        assert "12.50 USD" in shown and "Balance afterwards" in shown and "Filled twice." in shown
+        refused = (await browser.get(f"{page}/actions/close")).text
+        assert "waits for its second person" in refused
+    async with world.browser(MARA) as browser:
+        assert (await browser.get(item)).status_code in (403, 404)
+        assert (await browser.get(f"{page}/actions/adjust")).status_code == 403
+    async with world.browser(ROSA) as browser:
+        assert "Adjustment of 12.50 USD" in (await browser.get("/queue?kind=intervention")).text
+        approved = await browser.post(f"{item}/decision", decision="approve", reason="I read the deals.")
+        assert approved.status_code == 303, approved.text
+    async with world.db.transaction() as session:
+        topics = list(await session.scalars(select(OutboxMessage.topic).where(OutboxMessage.topic.like("venue.%"))))
+        audited = set(await session.scalars(select(AuditEntry.action)))
+    assert topics == ["venue.adjust"] and "intervention.proposed" in audited
+
+
+async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_banner(
+    world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async with world.browser(ROSA) as browser:
+        monkeypatch.setattr("console.pages.accounts.read_accounts.one", broken)
+        page = await browser.get(f"/accounts/{world.firm.active}")
+        assert page.status_code == 500 and page.headers["content-type"].startswith("text/html")
+        assert "Something went wrong" in page.text and page.headers["x-request-id"] in page.text
+        assert "a fault of ours" not in page.text and 'href="/"' in page.text and Page(page.text).forbidden == []
+        part = await browser.get(f"/accounts/{world.firm.active}", **{"HX-Request": "true"})
+        assert part.status_code == 500 and part.headers["hx-retarget"] == "#trouble"
+        assert "<main" not in part.text and part.headers["x-request-id"] in part.text
+        program = await browser.get(f"/v1/accounts/{world.firm.active}")
+        assert program.status_code == 200, "by its number"

@@ -87,6 +87,23 @@ async def test_a_move_names_its_accounts_and_waits_for_their_reset(world: Consol
         assert "Waiting" in html
 
 
+async def test_a_move_is_proposed_on_the_page_of_products(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        await products.publish(session, tighter())
+    sent = {"from": "two-step@1", "to_version": "2", "accounts": world.firm.active, "reason": WHY}
+    async with world.browser("rosa@firm.example") as browser:
+        page = (await browser.get("/products")).text
+        assert Page(page).forbidden == [] and 'value="two-step@1"' in page and 'value="two-step@2"' not in page
+        for wrong in ({"from": "two-step"}, {"to_version": "x"}, {"accounts": "Mara"}, {"reason": ""}):
+            assert (await browser.post("/moves", **{**sent, **wrong})).status_code == 422, wrong
+        made = await browser.post("/moves", **sent)
+        assert made.status_code == 303, made.text
+        assert world.firm.active in (await browser.get(made.headers["location"])).text
+    async with world.browser("sam@firm.example") as browser:
+        assert 'action="/moves"' not in (await browser.get("/products")).text
+        assert (await browser.post("/moves", **sent)).status_code == 403
+
+
 async def test_what_waits_for_a_second_person_stands_in_the_queue(world: ConsoleWorld) -> None:
     proposal = await proposed(world)
     async with world.browser("ana@firm.example") as browser:

@@ -364,3 +364,17 @@ async def test_a_firm_changes_its_words_and_every_version_stays(world: ConsoleWo
         published = await session.scalars(select(AuditEntry.evidence).where(AuditEntry.subject_id == "notifications"))
         assert len(cast("list[Any]", published.all())) == 1
     assert f"Account {world.firm.active} awaits you" in subjects
+
+
+async def test_who_proposed_something_is_told_once_that_it_was_rejected(world: ConsoleWorld) -> None:
+    sent = {"direction": "credit", "amount": "5", "message": "We corrected a fill.", "reason": "Filled twice."}
+    async with world.browser("sam@firm.example") as browser:
+        answer = await browser.post(f"/accounts/{world.firm.active}/actions/adjust", **sent)
+        item = answer.headers["location"]
+    async with world.browser("rosa@firm.example") as browser:
+        assert (await browser.post(f"{item}/decision", decision="reject", reason="It was not.")).status_code == 303
+    for _ in range(2):
+        await remind(world)
+    async with world.db.transaction() as session:
+        (told,) = await session.scalars(select(Notification).where(Notification.kind == "work.returned"))
+    assert told.href == item and "change of an account" in told.subject

@@ -189,7 +189,11 @@ async def test_an_escalated_item_is_the_work_of_whom_it_was_given_to(world: Cons
             person.role = "support"
         assert await mine(ana), "whoever cannot decide it any more has not got it"
         async with world.db.transaction() as session:
-            (await session.get_one(User, users[0])).role = "finance"
+            person = await session.get_one(User, users[0])
+            person.role, person.active = "finance", False
+        assert "escalated to Finn Okafor" not in await _shown(ana, "/queue"), "whoever has left has nothing"
+        async with world.db.transaction() as session:
+            (await session.get_one(User, users[0])).active = True
         assert not await mine(ana)
         await finn.post(f"/payouts/{world.firm.payout}/decision", decision="reject", reason="No statement.")
     assert [each for each in await _audited(world, world.firm.payout) if each.startswith("work.")] == [
@@ -199,3 +203,23 @@ async def test_an_escalated_item_is_the_work_of_whom_it_was_given_to(world: Cons
     async with world.browser("mara@example.org") as mara:
         page = await _shown(mara, f"/payouts/{world.firm.payout}")
         assert "Finn" not in page and "unlike" not in page and "Work on it" not in page
+
+
+async def test_a_program_with_a_sign_in_claims_and_snoozes_one_item_as_the_console_does(world: ConsoleWorld) -> None:
+    ref = f"payout/{world.firm.payout}"
+    async with world.browser(FINN) as finn, world.browser(ANA) as ana, world.browser("sam@firm.example") as sam:
+
+        async def asks(browser: Browser, verb: str, body: dict[str, object] | None = None) -> tuple[int, str]:
+            headers = {"Idempotency-Key": new_id("key"), "X-CSRF-Token": await browser.csrf()}
+            answer = await browser.http.post(f"/v1/queue/{ref}/{verb}", json=body, headers=headers)
+            return answer.status_code, str(answer.json().get("words", ""))
+
+        assert (await asks(sam, "claim", {}))[0] == 403
+        status, words = await asks(finn, "claim", {})
+        assert status == 200 and words.startswith("This is yours until ")
+        assert (await asks(ana, "claim", {}))[0] == 409
+        assert (await asks(ana, "claim", {"take_over": True}))[0] == 200
+        assert await asks(ana, "release") == (200, "Released.")
+        assert (await asks(finn, "snooze", {"hours": 5}))[0] == 422
+        assert (await asks(finn, "snooze", {"hours": 4}))[0] == 200
+        assert await asks(finn, "wake") == (200, "Back in the queue.")

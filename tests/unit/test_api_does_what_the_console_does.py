@@ -35,6 +35,7 @@ _ACTIONS: Final = {
     "/product-drafts": "start_product_draft", "/product-drafts/{id}": "save_product_draft",
     "/product-drafts/{id}/delete": "delete_product_draft", "/product-drafts/{id}/impact": "ask_for_impact",
     "/product-drafts/{id}/proposal": "propose_product_draft",
+    "/moves": "propose_move",
     "/tickets": "open_ticket", "/tickets/{id}/reply": "write_message", "/tickets/{id}/take-back": "take_message_back",
     "/tickets/{id}/solve": "solve_ticket", "/tickets/{id}/presence": "look_at_ticket",
     "/tickets/{id}/macro": "fill_macro",
@@ -59,7 +60,10 @@ _ACTIONS: Final = {
     "/notifications/{id}/open": "mark_notification",
     "/accounts/{ref}/actions/{name}": "freeze_account",  # each of its actions is a verb of its own in the API
     "/passes/export": "list_passes", "/queue/bulk": "decide_bulk",
-    "/queue/{kind}/{id}/escalate": "escalate_work", "/queue/{kind}/{id}/undo": "undo_work",
+    "/queue/{kind}/{id}/claim": "claim_work", "/queue/{kind}/{id}/take-over": "claim_work",
+    "/queue/{kind}/{id}/release": "release_work", "/queue/{kind}/{id}/snooze": "snooze_work",
+    "/queue/{kind}/{id}/wake": "wake_work", "/queue/{kind}/{id}/escalate": "escalate_work",
+    "/queue/{kind}/{id}/undo": "undo_work",
 }  # fmt: skip
 _PAGES: Final = {
     "/": "get_summary", "/overview": "get_summary", "/sign-ins": "list_sign_ins", "/staff": "list_staff",
@@ -87,7 +91,8 @@ _PAGES: Final = {
     "/compensations/{id}": "get_compensation", "/cases/{id}": "get_case", "/identity/{id}": "get_trader",
     "/beneficiaries/{id}": "get_beneficiary", "/sanction-hits/{id}": "get_sanction_hit",
     "/proposals/{id}": "get_proposal", "/proposals/{id}/words": "get_proposal", "/moves/{id}": "get_move",
-    "/platform-changes/{id}": "get_platform_change", "/policy-changes/{id}": "get_policy_change",
+    "/platform-changes/{id}": "get_platform_change", "/interventions/{id}": "get_intervention",
+    "/policy-changes/{id}": "get_policy_change",
     "/staff-changes/{id}": "get_staff_change", "/breaks/{id}": "get_break", "/reviews/{id}": "get_review",
     "/risk/precision": "read_precision", "/risk/policy": "get_surveillance_policy", "/tickets/{id}": "get_ticket",
     "/traders/{id}": "get_trader", "/exposure": "get_exposure", "/exposure/figures": "get_exposure",
@@ -106,10 +111,6 @@ _EXCEPTIONS: Final = {
     **dict.fromkeys(("/static/{version}/{name:path}", "/docs", "/docs/{operation}"), "files and texts of the pages"),
     **dict.fromkeys(("/theme", "/live"), "how the pages look"),
     **dict.fromkeys(("/views", "/views/delete"), "a person's own saved views of a page"),
-    **dict.fromkeys(
-        (f"/queue/{{kind}}/{{id}}/{verb}" for verb in ("claim", "take-over", "release", "snooze", "wake")),
-        "who sits in front of which item; a program sits in front of none, and no claim keeps it from deciding",
-    ),
     **dict.fromkeys(("/security/provider", "/security/provider/remove"), "an identity provider redirects a browser"),
     **dict.fromkeys(
         ("/sign-in/provider", "/sign-in/provider/return", "/sign-in/provider/invitation/{token}"),

@@ -9,6 +9,7 @@ from domain.chargebacks import CHARGEBACK
 from domain.compensations import COMPENSATION
 from domain.disputes import DISPUTE, breach_is_final, goodwill_minor, window_end
 from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
+from domain.interventions import INTERVENTION
 from domain.lifecycle import (
     CHALLENGE,
     Paid,
@@ -202,7 +203,7 @@ def test_a_reinstated_account_has_room_above_its_highest_floor(equity: int, floo
 
 
 def test_every_step_has_a_sentence_and_every_sentence_a_step() -> None:
-    machines = (*MACHINES, COMPENSATION, PLATFORM_CHANGE, STOP)
+    machines = (*MACHINES, COMPENSATION, INTERVENTION, PLATFORM_CHANGE, STOP)
     triggers = {trigger for machine in machines for trigger in machine.triggers}
     assert SENTENCES.keys() == triggers
     assert sentence("risk_clear") == "All checks passed."

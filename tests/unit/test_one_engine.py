@@ -17,7 +17,7 @@ from domain.rules.marking import QuoteBoard
 from monitor.facts import OffenceFact
 from monitor.loaded import Pending
 from monitor.shard import Shard
-from ports.platform import Batch, ClockMark, Deal, Tick
+from ports.platform import BalanceOperation, Batch, ClockMark, Deal, Tick
 from store.news import ScheduledRelease
 from tests.unit.conduct_story import CONTEXT, clocked, opened, rule
 from tests.unit.conduct_venue import DAILY, START
@@ -56,6 +56,25 @@ def test_adding_to_a_position_makes_no_trading_day() -> None:
     venue.open("a")
     assert len(venue.shard.state.accounts[0].trading_days) == 1
     assert len(venue.replay().trading_days) == 1
+
+
+def adjust(venue: TwoWays, amount_minor: int) -> None:
+    venue.balance += amount_minor
+    venue.send(
+        BalanceOperation(
+            seq=venue.next, at=venue.now, login=1, key=f"adjust/itv_{venue.next}", operation="adjustment",
+            amount_minor=amount_minor, balance_minor=venue.balance,
+        )
+    )  # fmt: skip
+
+
+def test_an_adjustment_by_the_firm_is_judged_alike_everywhere() -> None:
+    venue = TwoWays(DAILY | WARN)
+    for amount in (-90_000, 50_000, -60_000):  # 99,100.00, then 99,600.00, then 99,000.00: the limit is 1,000.00
+        adjust(venue, amount)
+    assert agreed(venue) == []
+    adjust(venue, -1)
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
 
 
 def test_fees_that_a_limit_does_not_count_are_left_out_everywhere() -> None:

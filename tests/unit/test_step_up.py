@@ -108,6 +108,7 @@ GUARDED: Final = {
     ("chargeback", "accept"): "money",
     ("beneficiary", "confirm"): "money",
     ("compensation", "grant"): "money",
+    ("intervention", "approve"): "money",
     ("staff_change", "approve"): "roles",
 }
 OPEN: Final = {
@@ -119,6 +120,7 @@ OPEN: Final = {
     "compensation": "reject withdraw",
     "dispute": "uphold reinstate",
     "identity": "verify refuse",
+    "intervention": "reject withdraw",
     "payout": "retract return_to_trader reject stop release keep cancel",
     "platform_change": "approve reject withdraw abandon",
     "policy_change": "approve reject withdraw",

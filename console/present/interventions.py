@@ -1,0 +1,85 @@
+"""An adjustment, closing or free reset of an account as a person sees it before deciding."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.formats import plain_money, words
+from console.present import closed
+from console.present.decisions import choice, decision_rows, step_entries
+from console.present.refusals import may
+from console.views.decision import DecisionView
+from console.views.parts import Link
+from domain.approvals import Actor
+from domain.errors import Conflict
+from domain.money import Money
+from firm import interventions
+from front.subjects.intervention import INTERVENTION
+from store.models import Account
+from store.read import interventions as read
+from store.read.interventions import LABELS, InterventionDetail
+
+_EFFECTS = {
+    "adjust": "Approving changes the balance at the platform at once. It counts as profit or loss of the account.",
+    "close": "Approving closes every position of the account and ends its challenge for good. Nothing is refunded.",
+    "reset": "Approving ends the account and opens a new one of the same phase. Nothing is charged.",
+}
+
+
+async def intervention(session: AsyncSession, actor: Actor, intervention_id: str) -> DecisionView:
+    """Raises NotFound."""
+    row = await read.one(session, intervention_id)
+    own, is_open, made = row.proposed_by == actor.user_id, row.state == "proposed", decision_rows(row.decisions)
+    refusal = may(actor, "interventions.propose" if own else "interventions.decide")
+    if not own and not refusal and actor.person_id == row.proposer_person:
+        refusal = "You proposed this; somebody else must decide it."
+    verbs = ("withdraw",) if own else ("approve", "reject")
+    return DecisionView(
+        kind="intervention",
+        subject_id=row.id,
+        title=f"{_title(row)}, {row.account_number}",
+        state=row.state,
+        effect=_EFFECTS[row.kind] if is_open else f"It is {words(row.state)}.",
+        account_number=row.account_number,
+        trader_id=row.trader_id,
+        trader=row.trader_name,
+        facts=(
+            ("Proposed by", row.proposed_by_name),
+            ("Proposed", f"{row.proposed_at:%Y-%m-%d %H:%M} UTC"),
+            ("Why", row.reason),
+            ("Words for the trader", row.message),
+            *(await _arithmetic(session, row) if is_open else ()),
+        ),
+        evidence=(Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),),
+        decisions=made,
+        closed=closed.others(row.state, ("proposed",), made, row.transitions),
+        choices=[choice(INTERVENTION.verb(name)) for name in verbs] if is_open and not refusal else (),
+        refusal=refusal if is_open else "",
+        timeline=step_entries(row.transitions),
+    )
+
+
+def _title(row: InterventionDetail) -> str:
+    if row.change_minor is None:
+        return LABELS[row.kind]
+    return f"{LABELS[row.kind]} of {plain_money(Money(minor=row.change_minor, currency=row.currency))}"
+
+
+async def _arithmetic(session: AsyncSession, row: InterventionDetail) -> list[tuple[str, str]]:
+    """The balance, and after an adjustment what it becomes and the room to every limit."""
+    account = await session.get_one(Account, row.account_id)
+    change = Money(minor=row.change_minor or 0, currency=row.currency)
+    try:
+        balance, rooms = await interventions.rooms_after(session, account, change)
+    except Conflict:
+        return []
+    if row.change_minor is None:
+        return [("Balance", plain_money(balance))]
+    after = Money(minor=balance.minor + change.minor, currency=row.currency)
+    left = [
+        (
+            f"Room under {words(room.spec.rule_id)} afterwards",
+            plain_money(Money(minor=room.room_minor, currency=row.currency)),
+        )
+        for room in rooms
+        if room.limited
+    ]
+    return [("Balance now", plain_money(balance)), ("Balance afterwards", plain_money(after)), *left]

@@ -1,0 +1,143 @@
+"""Interventions: what the firm does to one account by hand, proposed by one person and approved by another.
+
+An adjustment corrects the balance at the platform. A closing ends the challenge without a case. A free reset gives the
+same phase anew without a fee.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from domain.approvals import DECIDERS
+from domain.errors import BadInput
+from domain.money import Money
+from domain.rules.room import Room
+from domain.states import StateMachine
+from domain.wording import name
+
+Kind = Literal["adjust", "close", "reset"]
+Direction = Literal["credit", "debit"]
+Verb = Literal["approve", "reject"]
+KINDS: Final[tuple[Kind, ...]] = ("adjust", "close", "reset")
+PROPOSERS: Final = DECIDERS["intervention"] | {"support"}
+TRIGGERS: Final[Mapping[Verb, str]] = {"approve": "intervention_approved", "reject": "intervention_rejected"}
+WITHDRAWN: Final = "intervention_withdrawn"  # by who proposed it
+DONE: Final = "intervention_done"
+LAPSED: Final = "intervention_lapsed"
+OPEN: Final = ("proposed", "approved")  # an account has at most one in these states
+
+INTERVENTION: Final = StateMachine(
+    noun="intervention",
+    initial="proposed",
+    table={
+        ("proposed", TRIGGERS["approve"]): "approved",
+        ("proposed", TRIGGERS["reject"]): "rejected",
+        ("proposed", WITHDRAWN): "withdrawn",
+        ("approved", DONE): "done",
+        ("approved", LAPSED): "lapsed",  # the account had ended before it was carried out
+    },
+    transient=frozenset({"approved"}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterventionFacts:
+    """An account as the record has it. `current`: its challenge has no later account. `state`: of its challenge.
+    `evaluates`: its phase is not the funded one. `payout`, `dispute`, `case`, `order`, `change`, `reset`: something
+    of this account waits that must end first. `spent`: nothing goes on from this challenge any more, because a payment
+    went back or a case blames it. `moves_balances`: what its platform does for programs. `waits`: an intervention is
+    proposed or approved already."""
+
+    status: str
+    current: bool
+    state: str
+    evaluates: bool
+    payout: bool
+    dispute: bool
+    case: bool
+    order: bool
+    change: bool
+    reset: bool
+    spent: bool
+    waits: bool
+    known: bool
+    moves_balances: bool
+    platform: str
+
+
+def why_not(kind: Kind, facts: InterventionFacts) -> str:
+    """Returns why it cannot be proposed, or carried out, now: a sentence; empty when it can."""
+    if not facts.current:
+        return "The account has ended. Choose the present account of its challenge."
+    if facts.waits:
+        return "Another change of this account waits for its second person. Decide that first."
+    if facts.payout:
+        return "A payout of the account is open. Decide that first."
+    if facts.change:
+        return "The account is on its way to another platform."
+    if facts.case:
+        return "An open case names this account. Decide the case: it can close the account."
+    if facts.dispute:
+        return "A dispute of the account is open. Decide that first."
+    return {"adjust": _not_adjusted, "close": _not_closed, "reset": _not_reset}[kind](facts)
+
+
+def _not_adjusted(facts: InterventionFacts) -> str:
+    if facts.status != "active":
+        return "Only an active account has a balance to adjust."
+    if not facts.moves_balances:
+        return f"{facts.platform} cannot change balances for programs."
+    if not facts.known:
+        return "The balance of the account is not known yet."
+    return "The balance is being brought back to the initial one." if facts.reset else ""
+
+
+_CLOSABLE: Final = frozenset({"active", "identity_check", "awaiting_activation", "funded", "breached"})
+_RESETTABLE: Final = frozenset({"active", "expired", "breached", "failed"})
+
+
+def _not_closed(facts: InterventionFacts) -> str:
+    if facts.state not in _CLOSABLE:
+        return f"A challenge in the state {name(facts.state)} cannot be closed."
+    return "An order that goes on from this challenge is open or paid." if facts.order else ""
+
+
+def _not_reset(facts: InterventionFacts) -> str:
+    if facts.state not in _RESETTABLE:
+        return f"A challenge in the state {name(facts.state)} cannot be reset."
+    if not facts.evaluates:
+        return "Only an evaluation phase can be given anew."
+    if facts.order:
+        return "The trader ordered a reset or buyback of this challenge already."
+    return "A payment for this challenge went back, or a case against it was confirmed." if facts.spent else ""
+
+
+def signed(amount: Money, direction: Direction) -> Money:
+    """Returns the change of the balance: negative for a debit."""
+    return amount if direction == "credit" else Money(minor=-amount.minor, currency=amount.currency)
+
+
+def check_change(change: Money, balance: Money, after: Iterable[Room]) -> None:
+    """Refuses an adjustment that would break a rule by itself. `after`: the room to every level once it is made. Raises
+    BadInput."""
+    if not change.minor:
+        raise BadInput("An adjustment is more than nothing.", field="amount", remedy="Give a positive amount.")
+    if balance.minor + change.minor <= 0:
+        raise BadInput(
+            f"The balance is {balance}; nothing would be left.", field="amount", remedy="Give a smaller amount."
+        )
+    for room in after:
+        if change.minor < 0 and room.limited and room.is_none:
+            raise BadInput(
+                f"The account would break {name(room.spec.rule_id)} by this adjustment alone.",
+                field="amount",
+                remedy="Give a smaller amount, or close the account.",
+            )
+
+
+def digest(intervention_id: str, kind: str, account_id: str, change_minor: int | None) -> str:
+    """Returns the hash of what exactly is decided on."""
+    body = {"v": 1, "intervention": intervention_id, "kind": kind, "account": account_id, "change": change_minor}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
