@@ -34,6 +34,7 @@ from ports.capabilities import PlatformFeatures
 from store.clock import market_now
 from store.identity import CurrentSession, token_digest
 from store.read import notifications
+from store.reading import only_reads
 from store.scope import FIRM, Scope, scope_of
 
 THEME: Final = "propos_theme"
@@ -140,6 +141,7 @@ class Desk:
     async def visit(self, request: Request, roles: frozenset[str] = STAFF) -> AsyncIterator[Visit]:
         """Raises NotSignedIn, or NotAllowed for a role that this page is not for."""
         async with self.deps.db.transaction(FIRM) as session:
+            only_reads(session)
             current = await self._current(session, request)
             actor = current.actor
             if actor.role not in roles:

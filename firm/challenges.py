@@ -36,6 +36,7 @@ from store.models import (
     ScalingRow,
     Transition,
 )
+from store.reading import read_once
 
 _NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled", "closing_overturned")  # a phase is opened again
 
@@ -366,6 +367,7 @@ async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
     return next(iter(await surveillance.confirmed_against(session, challenge_id)), None)
 
 
+@read_once
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:
     """Returns whether a breach or pass of this account is stored."""
     passed = await session.scalar(select(PhasePass.id).where(PhasePass.account_id == account_id))

@@ -1,6 +1,7 @@
 """How an account stands: what is done and what is missing, which days count, and what the rule about the best day
 leaves room for. Folded here and now from the record, as payouts are."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -165,7 +166,8 @@ async def _folded(session: AsyncSession, view: AccountView, calendars: Calendars
     ended = now.at if account.ended_at is None else min(now.at, account.ended_at)
     news = await by_history.announced(session, account, terms, ended)
     events = (*news, *by_history.lived(life, terms, (balance, equity), ended))
-    state, marks = marked(rules, terms.context, terms.min_trading_days, events)
+    # beside the other requests: an account can have a hundred thousand fills
+    state, marks = await asyncio.to_thread(marked, rules, terms.context, terms.min_trading_days, events)
     return _Folded(terms, rules, state, marks, now)
 
 

@@ -30,7 +30,7 @@ from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from relay.webhooks import WebhookDispatcher
-from store import audit
+from store import account_ranks, audit
 from store.db import Database, connect_async
 from store.keeping import STANDARD, Policy
 
@@ -62,6 +62,7 @@ _TICKETS_SECONDS: Final = 1.0  # deadlines are minutes apart
 _TICKETS_BATCH: Final = 100
 _ANSWERS_SECONDS: Final = 1.0
 _DEADLINES_SECONDS: Final = 5.0
+RANKS_SECONDS: Final = 5.0
 _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
 
 _failures = Gauge(
@@ -116,6 +117,7 @@ class Relay:
                 loops.create_task(_loop("tickets", self._fire_ticket_timers, _TICKETS_SECONDS, stop)),
                 loops.create_task(_loop("answers", partial(answers.let_go, self._db), _ANSWERS_SECONDS, stop)),
                 loops.create_task(_loop("deadlines", self._stamp_deadlines, _DEADLINES_SECONDS, stop)),
+                loops.create_task(_loop("ranks", self._rank_accounts, RANKS_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("keeper", self._keeper.step, _KEEPER_SECONDS, stop)),
                 loops.create_task(_loop("screening", self._rescreen, _SCREENING_SECONDS, stop)),
@@ -170,6 +172,12 @@ class Relay:
         """Gives deadlines to the decisions that wait for a person."""
         async with self._db.transaction() as session:
             return await deadlines.stamp(session, limit=_TICKETS_BATCH)
+
+    async def _rank_accounts(self) -> int:
+        """Brings up to date what the list of accounts is sorted by. All accounts that moved are in one round."""
+        async with self._db.transaction() as session:
+            await account_ranks.refresh(session)
+        return 0
 
     async def _rescreen(self) -> int:
         """After a list changed, a batch in each round until every trader was compared with it."""

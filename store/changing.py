@@ -6,9 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.platform_changes import UNDER_WAY
 from domain.platform_errors import PlatformChanges
 from store.models import PlatformChange
+from store.reading import read_once
 from store.together import Param
 
 
+@read_once
 async def is_under_way(session: AsyncSession, account_id: str, *, but: str = "") -> bool:
     """`but`: the id of a change that does not count."""
     found = under_way_query(account_id).where(PlatformChange.id != but)

@@ -91,6 +91,20 @@ async def load(session: AsyncSession, product: str, version: int) -> Product:
     return known[product, version]
 
 
+async def every(session: AsyncSession) -> dict[tuple[str, int], Product]:
+    """Returns the terms of every version ever sold, by product and version. A process reads each once."""
+    rows = await session.execute(select(ProductVersion.product, ProductVersion.version, ProductVersion.content_hash))
+    sold = {(product, version): terms_hash for product, version, terms_hash in rows}
+    unknown = set(sold.values()) - _parsed.keys()
+    if unknown:
+        found = select(ProductVersion.content_hash, ProductVersion.terms).where(
+            ProductVersion.content_hash.in_(unknown)
+        )
+        for terms_hash, terms in await session.execute(found):
+            _parsed[terms_hash] = Product.model_validate(terms)
+    return {key: _parsed[terms_hash] for key, terms_hash in sold.items()}
+
+
 async def newest(session: AsyncSession, product: str) -> Product:
     """Returns the newest version of a product, which is the one on sale. Raises NotFound."""
     row = await session.scalar(

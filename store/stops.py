@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.stops import ACTIONS, AGREED, EVERYWHERE, Action
@@ -99,43 +99,49 @@ async def in_force(session: AsyncSession, scope: Scope) -> PlatformStop | None:
 
 async def is_closing_only(session: AsyncSession, scope: Scope) -> bool:
     """Whether a stop of this scope or a wider one binds."""
-    for platform in dict.fromkeys((scope.platform, EVERYWHERE)):
-        for symbol in dict.fromkeys((scope.symbol, None)):
-            for product in dict.fromkeys((scope.product, None)):
-                if await in_force(session, Scope(platform, symbol, product)) is not None:
-                    return True
-    return False
+    return bool(await _in_force(session, *_at(scope.platform), *_within(scope.symbol, scope.product)))
 
 
 async def all_in_force(session: AsyncSession) -> list[PlatformStop]:
     """Returns every stop that binds, by platform, symbol and product; that of everything comes first."""
+    return await _in_force(session)
+
+
+async def _in_force(session: AsyncSession, *of: ColumnElement[bool]) -> list[PlatformStop]:
     place = (PlatformStop.platform, func.coalesce(PlatformStop.symbol, ""), func.coalesce(PlatformStop.product, ""))
     newest = await session.scalars(
         select(PlatformStop)
-        .where(PlatformStop.state.in_(AGREED), PlatformStop.action == "close_only")
+        .where(PlatformStop.state.in_(AGREED), PlatformStop.action == "close_only", *of)
         .distinct(*place)
         .order_by(*place, PlatformStop.recorded_at.desc())
     )
     return [each for each in newest if not each.lifts]
 
 
+def _at(platform: str) -> tuple[ColumnElement[bool]]:
+    """A platform, and every platform."""
+    return (PlatformStop.platform.in_((platform, EVERYWHERE)),)
+
+
+def _within(symbol: str | None, product: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Stops of this symbol and product, and of all symbols or products."""
+    return (
+        or_(PlatformStop.symbol.is_(None), PlatformStop.symbol == symbol),
+        or_(PlatformStop.product.is_(None), PlatformStop.product == product),
+    )
+
+
 async def binds_venue(session: AsyncSession, platform: str, symbol: str | None) -> bool:
     """Whether a stop binds that the venue keeps by itself: that of the platform, or of every platform."""
-    for where in (platform, EVERYWHERE):
-        if await in_force(session, Scope(where, symbol)) is not None:
-            return True
-    return False
+    exactly = (PlatformStop.symbol.is_not_distinct_from(symbol), PlatformStop.product.is_(None))
+    return bool(await _in_force(session, *_at(platform), *exactly))
 
 
 async def limits_accounts(session: AsyncSession, platform: str, product: str) -> bool:
     """Whether a stop binds accounts of this product that the venue does not keep by itself: whoever enables such an
     account must not."""
-    for where in (platform, EVERYWHERE):
-        for which in (None, product):
-            found = await in_force(session, Scope(where, None, which))
-            if found is not None and not found.whole:
-                return True
-    return False
+    found = await _in_force(session, *_at(platform), *_within(None, product))
+    return any(not each.whole for each in found)
 
 
 async def stops_account(session: AsyncSession, platform: str, product: str) -> bool:

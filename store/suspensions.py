@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import chains
 from store.models import Account, Suspension
+from store.reading import read_once
 from store.together import Param
 
 _OF_CHALLENGE: Final = select(Suspension.began_at, Suspension.ended_at).where(
@@ -60,6 +61,7 @@ def freeze_query(challenge_id: Param[str]) -> Select[tuple[str | None, datetime]
     return select(Suspension.freeze_id.label("id"), Suspension.began_at).where(back, *frozen).order_by(Suspension.id)
 
 
+@read_once
 async def frozen_since(session: AsyncSession, challenge_id: str) -> datetime | None:
     """Returns since when a person has frozen the accounts of this challenge; None: nobody has."""
     found = (await session.execute(freeze_query(challenge_id))).first()
@@ -87,6 +89,7 @@ async def of_chargebacks(session: AsyncSession, challenge_id: str) -> tuple[int,
     return len(ends), None in ends
 
 
+@read_once
 async def of_challenge(session: AsyncSession, challenge_id: str) -> list[tuple[datetime, datetime | None]]:
     """Returns when each suspension that has bound this challenge began and ended; None: it lasts."""
     return [(began, ended) for began, ended in await session.execute(_OF_CHALLENGE, {"challenge": challenge_id})]

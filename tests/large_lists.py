@@ -28,6 +28,14 @@ _COPIES: Final[Copies] = {
             " || jsonb_build_object('number', 1000000 + n, 'login', 9000000 + n)"
         ),
     ),
+    "account_ranks": (
+        "account_ranks",
+        {},
+        (
+            "jsonb_build_object('account_id', 'acc_' || n, 'number', 1000000 + n, 'equity_up', n, 'equity_down', n)"
+            " || jsonb_build_object('closest_up', n %% 5000, 'closest_down', n %% 5000)"
+        ),
+    ),
     "payouts": (
         "payouts",
         {

@@ -87,7 +87,7 @@ def bench_console(
     deals: Annotated[
         int | None, typer.Option("--deals", min=1_000, help="Trades on the record. [default: 20 for each account]")
     ] = None,
-    requests: Annotated[int, typer.Option("--requests", min=3, help="Requests of each page.")] = 100,
+    requests: Annotated[int, typer.Option("--requests", min=3, help="Requests of each page.")] = 50,
     viewers: Annotated[int, typer.Option("--viewers", min=1, max=500, help="Viewers whose pages poll.")] = 50,
     as_json: AsJson = False,
 ) -> None:

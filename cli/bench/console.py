@@ -11,8 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,10 +20,11 @@ import httpx
 import uvloop
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from cli.bench.console_crowd import Crowd
 from cli.bench.console_fill import BUSIEST, FIRST_NUMBER, LOGIN, PASSWORD, WITH_BARS, Size, fill, name_of
+from cli.bench.reading import caught, rows_read
 from cli.bench.servers import database
 from cli.bench.timing import percentile, rounded
 from cli.compose import build_database
@@ -35,7 +35,7 @@ from store.db import Database
 
 Step = Callable[[str], None]
 STEPS: Final = 4
-PAGES: Final = 40
+PAGES: Final = 39
 _WARM: Final = 3
 _AT_ONCE: Final = 8  # of `requests_per_second`
 _PAYOUT: Final = re.compile(r'href="(/queue/payout/[^"?&]+)')
@@ -88,8 +88,8 @@ async def _measure(
         await app.state.deps.db.close()
     machine = {"cpus": os.cpu_count(), "load_before": rounded(load_before), "load_after": rounded(os.getloadavg()[0])}
     made = {"accounts": size.accounts, "deals": size.deals, "messages": size.messages, "ledger_entries": size.ledger}
-    return {**made, "busiest_account_deals": size.of_busiest, "fill_seconds": rounded(filled), **figures,
-            "machine": machine}  # fmt: skip
+    seconds = {"fill_seconds": rounded(filled), "seconds": rounded(time.perf_counter() - started)}
+    return {**made, "busiest_account_deals": size.of_busiest, **seconds, **figures, "machine": machine}
 
 
 async def _pages(app: FastAPI, size: Size, requests: int, viewers: int, step: Step) -> dict[str, Any]:
@@ -117,6 +117,7 @@ async def _pages(app: FastAPI, size: Size, requests: int, viewers: int, step: St
         "requests_per_second": rate,
         "viewers": viewers,
         **busy.figures(),
+        "most_rows_read": max(each["rows_read"] for each in found.values()),
         "largest_page_bytes": max(each["bytes"] for each in found.values()),
         "slowest_p95_ms": max(each["p95"] for each in found.values()),
     }
@@ -148,7 +149,6 @@ async def addresses(http: httpx.AsyncClient, size: Size) -> dict[str, Address]:
     several: dict[str, Address] = {
         "account": account,
         "account_live": lambda number: f"{account(number)}/live",
-        "account_gauges": lambda number: f"{account(number)}/gauges",
         "accounts_by_name": lambda number: f"/accounts?q={name(number)}",
         "traders_by_name": lambda number: f"/traders?q={name(number)}",
         "search_by_name": lambda number: f"/search?q={name(number)}",
@@ -202,39 +202,25 @@ async def _asked(http: httpx.AsyncClient, path: str) -> httpx.Response:
 
 async def _alone(http: httpx.AsyncClient, db: Database, of: Address, requests: int) -> dict[str, Any]:
     """Asks one after another with nobody else there. `cpu`: milliseconds of the processor that a request takes in this
-    process on average; those of PostgreSQL are not in it. `statements`, `bytes`: the most of a request."""
+    process on average; those of PostgreSQL are not in it. `statements`, `bytes`: the most of a request. `rows_read`: by
+    the last one."""
     for number in range(_WARM):
         await _asked(http, of(number))
     most, longest, worked, html = 0, 0, time.process_time(), False
     started = time.perf_counter()
     for number in range(requests):
-        with counted(db) as statements:
+        with caught(db) as statements:
             answer = await _asked(http, of(number))
-        most, longest = max(most, statements[0]), max(longest, len(answer.content))
+        most, longest = max(most, len(statements)), max(longest, len(answer.content))
         html = html or answer.headers.get("content-type", "").startswith("text/html")
     cpu, took = time.process_time() - worked, time.perf_counter() - started
     return {
         "cpu": rounded(cpu / requests * 1000),
         "alone_ms": rounded(took / requests * 1000),
         "statements": most,
+        "rows_read": await rows_read(db.url, statements),
         "bytes": longest if html else 0,
     }
-
-
-@contextmanager
-def counted(db: Database) -> Iterator[list[int]]:
-    """Counts the statements that go through `db` meanwhile."""
-    number = [0]
-    engine = db.engine.sync_engine
-
-    def note(*_: Any) -> None:
-        number[0] += 1
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield number
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def _among_others(

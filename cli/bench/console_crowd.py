@@ -17,7 +17,10 @@ from fastapi import FastAPI
 
 from cli.bench.console_fill import FIRST_NUMBER, LOGIN, PASSWORD, Size
 from cli.bench.timing import percentile, rounded
+from relay.service import RANKS_SECONDS
+from store import account_ranks
 from store.db import connect_async
+from store.scope import FIRM
 
 # the pages of ten viewers
 _LOOKING_AT: Final = (
@@ -75,6 +78,7 @@ class Crowd:
             for _ in range(viewers):
                 await all_in.acquire()
             tasks.create_task(self._write(database_url, busy, ended))
+            tasks.create_task(self._rank(ended))
             started = time.perf_counter()
             busy.polls.clear()
             try:
@@ -91,6 +95,12 @@ class Crowd:
             all_in.release()
             polls = _POLL.findall(page.text)
             await asyncio.gather(*(_poll(http, path, every, viewer / 50, busy, ended) for path, every in polls))
+
+    async def _rank(self, ended: asyncio.Event) -> None:
+        """As often as the relay does."""
+        while not await _over(ended, RANKS_SECONDS):
+            async with self._app.state.deps.db.transaction(FIRM) as session:
+                await account_ranks.refresh(session)
 
     async def _write(self, database_url: str, busy: Busy, ended: asyncio.Event) -> None:
         connection = await connect_async(database_url, autocommit=True)

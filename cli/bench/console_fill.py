@@ -21,7 +21,7 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.state import fresh, to_json
 from firm.service import policy as service_policies
-from store import products
+from store import account_ranks, products
 from store.db import Database
 from store.identity import add_user, hash_password
 from store.models import (
@@ -108,6 +108,7 @@ async def fill(db: Database, owner_url: str, size: Size) -> None:
     payout_history.fill(owner_url, entries=size.ledger, events=size.messages)
     _of_the_hour(owner_url, size)
     async with db.transaction() as session:
+        await account_ranks.refresh(session)  # as the relay does
         await session.execute(text("ANALYZE"))
 
 

@@ -59,25 +59,23 @@ class AccountPages:
             "/accounts/{ref}/platform-change", self.change_platform, methods=["POST"], response_model=None
         )
         router.add_api_route("/accounts/{ref}/live", self.live, methods=["GET"], response_model=None)
-        router.add_api_route("/accounts/{ref}/gauges", self.gauges, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/curve.json", self.curve, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
         asked, cursor = asked_from(request.query_params, ACCOUNTS), request.query_params.get("cursor")
         async with self._desk.visit(request) as visit:
             sold = await accounts.shelf(visit.session)
-            offered = accounts.listing_of(sold)
             found = await accounts.page(visit.session, visit.scope, Window(limit=_PAGE, cursor=cursor), asked, sold)
-            totals = await listing.totals(visit.session, offered, visit.scope, asked)
+            totals = await listing.totals(visit.session, ACCOUNTS, visit.scope, asked)
             named = ("state", "status", "product", "platform")
-            choices = choices_of(offered, asked, *named, product=sold.names, platform=visit.platform_names)
+            choices = choices_of(ACCOUNTS, asked, *named, product=sold.names, platform=visit.platform_names)
             exports = visit.scope.staff
             return await visit.render(
                 "accounts.html",
                 [Crumb("Accounts")],
                 rows=found.items,
                 table=table_of(
-                    "/accounts", "accounts", offered, asked, cursor, found, totals, choices, exports=exports
+                    "/accounts", "accounts", ACCOUNTS, asked, cursor, found, totals, choices, exports=exports
                 ),
             )
 
@@ -148,16 +146,11 @@ class AccountPages:
         return redirect(href("platform_change", made.id), "ok", "Proposed. A second person must approve it.")
 
     async def live(self, request: Request) -> HTMLResponse:
-        return await self._part(request, "header")
-
-    async def gauges(self, request: Request) -> HTMLResponse:
-        return await self._part(request, "gauges")
-
-    async def _part(self, request: Request, block: str) -> HTMLResponse:
+        """What of the page follows the market."""
         async with self._desk.visit(request) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             page = await present.live_parts(visit.session, visit.scope, account_id)
-            return await visit.fragment("account.html", block, page=page)
+            return await visit.fragment("_account_live.html", "answer", page=page)
 
     async def curve(self, request: Request) -> JSONResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:

@@ -1,7 +1,7 @@
 """The lists of challenges, traders, deals, ledger entries and cases; and the files of every list."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -62,9 +62,7 @@ async def _passes(session: AsyncSession, _: Actor, window: Window, asked: Asked)
 
 
 async def _accounts(session: AsyncSession, actor: Actor, window: Window, asked: Asked) -> Page[Any]:
-    """A file has the order by the room to a floor under its usual order: it has no such column."""
-    known = asked.order.removeprefix("-") in accounts.ACCOUNTS.orders
-    return await accounts.page(session, scope_of(actor), window, asked if known else replace(asked, order=""))
+    return await accounts.page(session, scope_of(actor), window, asked)
 
 
 async def _payouts(session: AsyncSession, actor: Actor, window: Window, asked: Asked) -> Page[Any]:

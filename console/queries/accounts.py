@@ -1,10 +1,10 @@
 """The accounts list: live money and rooms, sorted and filtered by any of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, literal, select, tuple_
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.views.account import AccountRow, Room
@@ -13,16 +13,15 @@ from domain.money import Money
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
 from domain.rules.evaluate import has_level
-from domain.rules.floors import FloorSpec
+from domain.rules.room import is_daily
 from domain.rules.state import fresh, from_json
-from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
+from store import products
+from store.models import Account, AccountLive, Challenge, Trader
 from store.read import listing
 from store.read.accounts import ACCOUNTS
-from store.read.listing import Asked, Listing, Order
+from store.read.listing import Asked
 from store.read.pages import Page, Window, account_number
 from store.scope import Scope
-
-_NOWHERE: Final = 2**62
 
 
 @dataclass(frozen=True)
@@ -31,60 +30,13 @@ class Shelf:
 
     products: Mapping[tuple[str, int], Product]
 
-    def rules(self, *, daily: bool) -> list[tuple[str, int, int, str]]:
-        """(product, version, phase index, rule id) of every floor that is set anew each day, or of all others."""
-        return [
-            (*sold, index, spec.key)
-            for sold, product in self.products.items()
-            for index in range(1, len(product.phases) + 2)
-            for spec in compile_phase(product.phase(index), product.initial_of(index), product.currency)
-            if is_daily(spec) is daily
-        ]
-
     @property
     def names(self) -> list[str]:
         return sorted({product for product, _ in self.products})
 
 
-def is_daily(spec: FloorSpec) -> bool:
-    """Whether the floor is set anew at each daily reset. The columns and the sort order "daily" and "total" both use
-    this."""
-    return spec.begins_anew and spec.period == "day"
-
-
 async def shelf(session: AsyncSession) -> Shelf:
-    rows = await session.scalars(select(ProductVersion))
-    return Shelf({(row.product, row.version): Product.model_validate(row.terms) for row in rows})
-
-
-def _room(rules: Sequence[tuple[str, int, int, str]] | None, nowhere: int) -> ColumnElement[int]:
-    """The smallest room among these rules (all: None) of an account that trades; `nowhere` for every other account."""
-    floor = func.jsonb_each(AccountLive.floors).table_valued("key", "value").render_derived()
-    smallest = select(func.min(cast(floor.c.value.op("->>")("room_minor"), BigInteger)))
-    if rules is not None:
-        rule = tuple_(Account.product, Account.version, Account.phase_index, floor.c.key)
-        smallest = smallest.where(rule.in_(rules))
-    room = case((Account.status == "active", smallest.scalar_subquery()))
-    return func.coalesce(room, literal(nowhere, BigInteger), type_=BigInteger)
-
-
-def _closest_by(rules: Sequence[tuple[str, int, int, str]] | None) -> Order:
-    """Accounts without room, such as those that have ended, come last, whichever way it goes."""
-
-    def keys(descending: bool) -> list[Any]:
-        return [_room(rules, -_NOWHERE if descending else _NOWHERE), Account.number]
-
-    return Order(keys, closest_first=True)
-
-
-def listing_of(sold: Shelf) -> Listing:
-    """The list with the orders by room, which depend on the rules of every version sold."""
-    rooms = {
-        "daily": _closest_by(sold.rules(daily=True)),
-        "total": _closest_by(sold.rules(daily=False)),
-        "closest": _closest_by(None),
-    }
-    return replace(ACCOUNTS, orders={**ACCOUNTS.orders, **rooms})
+    return Shelf(await products.every(session))
 
 
 def _statement(scope: Scope) -> Select[Any]:
@@ -98,7 +50,7 @@ def _statement(scope: Scope) -> Select[Any]:
 
 
 async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked, sold: Shelf) -> Page[AccountRow]:
-    found = await listing.rows(session, listing_of(sold), _statement(scope), scope, window, asked)
+    found = await listing.rows(session, ACCOUNTS, _statement(scope), scope, window, asked)
     items = tuple(_row(row, sold) for row in found.rows)
     return Page[AccountRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 

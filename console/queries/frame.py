@@ -12,11 +12,13 @@ from front.subjects.subject import Subjects, kinds
 from store.clock import market_now
 from store.models import MarketClock
 from store.read import queue
+from store.reading import read_once
 
 SILENT: Final = timedelta(seconds=15)
 QUOTELESS: Final = timedelta(minutes=5)
 
 
+@read_once
 async def feeds(session: AsyncSession) -> list[FeedRow]:
     """Every feed: stale when it has been silent in wall time, or brings market time without quotes."""
     rows = await session.scalars(select(MarketClock).order_by(MarketClock.feed))

@@ -9,7 +9,7 @@ function silent() {
 }
 
 /** Live parts ask every few seconds, but not while nobody looks, and never under a reader's selection. `data-poll` names
- *  the part that an answer changes where that is not the element itself. */
+ *  the parts that an answer changes where that is not the element alone. */
 export function watchPolling() {
   document.addEventListener("htmx:sendError", silent);
   document.addEventListener("htmx:responseError", silent);
@@ -22,8 +22,9 @@ export function watchPolling() {
     const element = event.detail.elt;
     if (!element.hasAttribute("data-poll")) return;
     const selection = getSelection();
-    const area = document.getElementById(element.dataset.poll) ?? element;
-    const reading = !selection.isCollapsed && area.contains(selection.anchorNode);
+    const named = element.dataset.poll.split(" ").map((id) => document.getElementById(id));
+    const areas = [element, ...named].filter(Boolean);
+    const reading = !selection.isCollapsed && areas.some((area) => area.contains(selection.anchorNode));
     if (document.hidden || reading) event.preventDefault();
   });
 }

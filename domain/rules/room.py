@@ -11,6 +11,11 @@ from domain.rules.state import AccountRules, on_payout_hold, on_payout_settled
 from domain.rules.terms import NO_LIMIT
 
 
+def is_daily(spec: FloorSpec) -> bool:
+    """Whether the level is set anew at each daily reset: lists show the room to such levels apart from all others."""
+    return spec.begins_anew and spec.period == "day"
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """The room to one level. `room_minor`: the distance to it. `used_pct`: the used part of the allowance (two

@@ -129,6 +129,7 @@ from store.models.programs import (
 )
 from store.models.publishing import AccountMove, AccountMoveRow, DraftImpact, ProductDraft, ProductProposal
 from store.models.queue import SavedFilter, WorkLook, WorkMark
+from store.models.ranks import AccountRank
 from store.models.reconciliation import OpenLine, ReconciliationBreak, StatementBalanceRow, VenueCheck, VenueLimits
 from store.models.screening import (
     IdentityCheck,
@@ -163,6 +164,7 @@ __all__ = [
     "AccountMoveRow",
     "AccountNote",
     "AccountPlace",
+    "AccountRank",
     "Alert",
     "ApiKey",
     "Attempts",

@@ -56,13 +56,14 @@ class Challenge(Base):
         Index("ix_challenges_state_newest", "state", "recorded_at", "id"),
         Index("ix_challenges_changed", "changed_at", "id"),
         Index("ix_challenges_bought", "bought_at"),
+        Index("ix_challenges_state_trader", "state", "trader_id"),  # counts: row security asks for the trader
     )
 
     id: Mapped[Id]
     trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
     product: Mapped[str] = mapped_column(String(41))
     version: Mapped[int]
-    state: Mapped[str] = mapped_column(String(24), index=True)
+    state: Mapped[str] = mapped_column(String(24))
     phase_index: Mapped[int] = mapped_column(default=0)  # 0 before the first account
     account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
     fee_minor: Mapped[Minor]

@@ -76,6 +76,7 @@ class User(Base):
     """A login. `person_id` is the human: two users of one person never count as two approvers."""
 
     __tablename__ = "users"
+    __table_args__ = (Index("ix_users_staff", "role", "id", postgresql_where=text("active AND role <> 'trader'")),)
 
     id: Mapped[Id]
     login: Mapped[str] = mapped_column(Encrypted("users.login"))

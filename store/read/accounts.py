@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Select, func, literal, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput, NotFound
@@ -18,11 +18,12 @@ from domain.rules.state import fresh, from_json
 from store import products, suspensions
 from store.clock import market_now
 from store.deadlines import deadline
-from store.models import Account, AccountLive, Challenge, Payout, Trader
+from store.models import Account, AccountLive, AccountRank, Challenge, Payout, Trader
 from store.read import finding, listing
 from store.read.finding import Named
 from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, equals, updated_since
 from store.read.pages import Page, View, Window, account_number
+from store.reading import read_once
 from store.scope import Scope
 
 STATUSES: Final = ("opening", "active", "locked", "closed")
@@ -198,10 +199,17 @@ def by_number(_descending: bool) -> list[Any]:
     return [Account.number]
 
 
-def _by_equity(descending: bool) -> list[Any]:
-    """Those without a figure come last, whichever way it goes. Every statement of this list has the live row."""
-    nowhere = literal(-(2**62) if descending else 2**62, BigInteger)
-    return [func.coalesce(AccountLive.equity_minor, nowhere, type_=BigInteger), Account.number]
+def _by(figure: str, *, closest_first: bool = False) -> Order:
+    """Accounts without the figure come last, whichever way it goes."""
+
+    def keys(descending: bool) -> list[Any]:
+        return [getattr(AccountRank, f"{figure}_{'down' if descending else 'up'}"), AccountRank.number]
+
+    return Order(keys, closest_first=closest_first, joined=_ranked)
+
+
+def _ranked(statement: Select[Any]) -> Select[Any]:
+    return statement.join(AccountRank, AccountRank.account_id == Account.id)
 
 
 ACCOUNTS: Final = Listing(
@@ -220,7 +228,10 @@ ACCOUNTS: Final = Listing(
     },
     orders={
         "number": Order(by_number),
-        "equity": Order(_by_equity),
+        "equity": _by("equity"),
+        "daily": _by("daily", closest_first=True),
+        "total": _by("total", closest_first=True),
+        "closest": _by("closest", closest_first=True),
         UPDATED: Order(lambda _: [Account.updated_at, Account.id]),
     },
     order="-number",
@@ -237,6 +248,7 @@ async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked
     return Page[AccountRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
+@read_once
 async def visible_account(session: AsyncSession, scope: Scope, account_id: str) -> Account:
     """Returns the account if `scope` may see it. Raises NotFound."""
     found = await session.scalar(select(Account).where(Account.id == account_id, scope.own(Account.trader_id)))

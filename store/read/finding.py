@@ -114,7 +114,10 @@ def of_account(column: Any, field: str = "account") -> Any:
         accounts = accounts_of(text)
         if accounts is None:
             raise BadInput("This is no account.", field=field, remedy="Write its number, like A-10001, or its id.")
-        condition: Condition = column.in_(accounts)
-        return condition
+        if login_in(text) is not None:  # several platforms can have the same login
+            of_any: Condition = column.in_(accounts)
+            return of_any
+        of_one: Condition = column == accounts.scalar_subquery()
+        return of_one
 
     return where

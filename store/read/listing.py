@@ -38,10 +38,11 @@ class Filter:
 @dataclass(frozen=True)
 class Order:
     """`keys` are unique together and never NULL. `closest_first`: the least comes first unless somebody turns it
-    around."""
+    around. `joined`: adds the table that has the keys, where it is another one than the list's."""
 
     keys: Callable[[bool], Keys]
     closest_first: bool = False
+    joined: Callable[[Select[Any]], Select[Any]] = lambda statement: statement
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ async def rows(
     """Returns one page of `statement`, which selects the list's rows with what belongs to them. `also`: conditions
     beside those that are asked for."""
     order, descending = order_of(listing, asked)
-    wanted = statement.where(*await conditions(session, listing, scope, asked), *also)
+    wanted = order.joined(statement).where(*await conditions(session, listing, scope, asked), *also)
     return await both_ways(session, wanted, order.keys(descending), window, descending=descending)
 
 

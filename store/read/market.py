@@ -6,7 +6,7 @@ Callers check first that the account may be seen.
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, cast, func, select
+from sqlalchemy import Integer, Row, Select, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,7 +66,8 @@ async def deals(
     until: datetime | None = None,
 ) -> Page[DealView]:
     """Returns a page of deals, newest first. `since` and `until` are inclusive."""
-    statement = select(DealRow).where(DealRow.account_id == account_id)
+    # as a subquery: with the account in view, PostgreSQL looks for many deals of one account among the newest of all
+    statement = select(DealRow).where(DealRow.account_id == select(literal(account_id)).scalar_subquery())
     if since is not None:
         statement = statement.where(DealRow.at >= since)
     if until is not None:

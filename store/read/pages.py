@@ -98,23 +98,38 @@ class Paged(NamedTuple):
     previous_cursor: str | None
 
 
-def _limit(window: Window) -> int:
+def size_of(window: Window) -> int:
+    """How many rows a page has at most."""
     return max(1, min(window.limit, window.most))
+
+
+def goes_back(window: Window) -> bool:
+    """Whether the page before a cursor is asked for."""
+    return (window.cursor or "").startswith(_BACK)
+
+
+def bound_of(window: Window, types: Sequence[type]) -> list[Any]:
+    """The sort key at which a page begins; empty for the first page. Raises BadInput."""
+    return decode_cursor(window.cursor.removeprefix(_BACK), types) if window.cursor else []
+
+
+def cut(
+    statement: Select[Any], keys: Sequence[Any], bound: Sequence[Any], limit: int, *, downwards: bool = True
+) -> Select[Any]:
+    """The rows of `statement` beyond `bound`, values or parameters, in the order of `keys`; one more than `limit`."""
+    if bound:
+        position = tuple_(*keys)
+        statement = statement.where(position < tuple_(*bound) if downwards else position > tuple_(*bound))
+    order = [key.desc() if downwards else key.asc() for key in keys]
+    return statement.order_by(*order).limit(limit + 1)
 
 
 def beside(statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True) -> Select[Any]:
     """The rows of `statement` that a page can be made of: those beyond its cursor, in the order of `keys`, and one
     more than it shows. Each part of a union is cut like this, so that no part is read to its end."""
-    cursor = window.cursor or ""
-    back = cursor.startswith(_BACK)
-    downwards = descending is not back
-    if cursor:
-        values = decode_cursor(cursor.removeprefix(_BACK), [key.type.python_type for key in keys])
-        bound = tuple_(*(literal(value, key.type) for value, key in zip(values, keys, strict=True)))
-        position = tuple_(*keys)
-        statement = statement.where(position < bound if downwards else position > bound)
-    order = [key.desc() if downwards else key.asc() for key in keys]
-    return statement.order_by(*order).limit(_limit(window) + 1)
+    values = bound_of(window, [key.type.python_type for key in keys])
+    bound = [literal(value, key.type) for value, key in zip(values, keys, strict=False)]
+    return cut(statement, keys, bound, size_of(window), downwards=descending is not goes_back(window))
 
 
 async def keyset(
@@ -129,22 +144,29 @@ async def both_ways(
     session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
 ) -> Paged:
     """Like `keyset`, with the way back as well."""
-    cursor, limit = window.cursor or "", _limit(window)
-    back = cursor.startswith(_BACK)
-    labelled = [key.label(f"_key_{index}") for index, key in enumerate(keys)]
-    wanted = beside(statement.add_columns(*labelled), keys, window, descending=descending)
-    found = (await session.execute(wanted)).all()
+    wanted = beside(with_keys(statement, keys), keys, window, descending=descending)
+    return paged((await session.execute(wanted)).all(), window, len(keys))
+
+
+def with_keys(statement: Select[Any], keys: Sequence[Any]) -> Select[Any]:
+    """The rows with their sort keys, of which `paged` makes cursors."""
+    return statement.add_columns(*(key.label(f"_key_{index}") for index, key in enumerate(keys)))
+
+
+def paged(found: Sequence[Row[Any]], window: Window, keys: int) -> Paged:
+    """A page of the rows that were cut for it. `keys`: how many sort keys each has."""
+    limit, back = size_of(window), goes_back(window)
     more, shown = len(found) > limit, found[:limit]
     rows = shown[::-1] if back else shown
 
     def cursor_at(row: Row[Any]) -> str:
-        return encode_cursor([row._mapping[f"_key_{index}"] for index in range(len(keys))])
+        return encode_cursor([row._mapping[f"_key_{index}"] for index in range(keys)])
 
     if not rows:
         return Paged(rows, None, None)
-    goes_on, goes_back = (True, more) if back else (more, bool(cursor))
+    goes_on, comes_after = (True, more) if back else (more, bool(window.cursor))
     return Paged(
         rows,
         cursor_at(rows[-1]) if goes_on else None,
-        _BACK + cursor_at(rows[0]) if goes_back else None,
+        _BACK + cursor_at(rows[0]) if comes_after else None,
     )

@@ -11,6 +11,7 @@ from domain.platform_changes import UNFINISHED
 from store.models import Account, AccountLive, AccountPlace, PlatformChange, Trader, User
 from store.read import history
 from store.read.pages import Page, View, Window, account_number, keyset
+from store.reading import read_once
 from store.scope import FIRM
 
 
@@ -148,6 +149,7 @@ class UnfinishedChange(View):
     to_platform: str
 
 
+@read_once
 async def unfinished(session: AsyncSession, account_id: str) -> UnfinishedChange | None:
     """Returns the change that an account is in, or None."""
     found: PlatformChange | None = await session.scalar(

@@ -48,9 +48,14 @@ def _view(row: Any) -> ReviewView:
     )
 
 
+# looked up for the rows of a page: a join would read all accounts
+_NUMBER: Final = select(Account.number).where(Account.id == Review.account_id).scalar_subquery().label("number")
+_CURRENCY: Final = select(Account.currency).where(Account.id == Review.account_id).scalar_subquery().label("currency")
+
+
 async def page(session: AsyncSession, window: Window, *, status: str | None = None) -> Page[ReviewView]:
     """Newest first."""
-    statement = select(Review, Account.number, Account.currency).outerjoin(Account, Account.id == Review.account_id)
+    statement = select(Review, _NUMBER, _CURRENCY)
     if status is not None:
         statement = statement.where(Review.status == status)
     rows, cursor = await keyset(session, statement, [Review.occurred_at, Review.id], window)
@@ -59,7 +64,7 @@ async def page(session: AsyncSession, window: Window, *, status: str | None = No
 
 async def one(session: AsyncSession, review_id: str) -> ReviewView:
     """Raises NotFound."""
-    statement = select(Review, Account.number, Account.currency).outerjoin(Account, Account.id == Review.account_id)
+    statement = select(Review, _NUMBER, _CURRENCY)
     row = (await session.execute(statement.where(Review.id == review_id))).one_or_none()
     if row is None:
         raise NotFound

@@ -1,5 +1,6 @@
 """The overview of the firm: counts, open work, books, exposure. For staff."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -8,11 +9,13 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.lifecycle import CHALLENGE
+from domain.payouts.payout import PAYOUT
 from domain.pnl import REPORTING_CURRENCY
 from store import ledger, operations
 from store.clock import market_now, watermark
 from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass, Shard
 from store.read import queue
+from store.read.accounts import STATUSES
 from store.read.listing import COUNTED
 from store.read.pages import View
 from store.reconciliation import breaks
@@ -29,7 +32,8 @@ class Latency(View):
 
 
 class SummaryView(View):
-    """Counts by state. `ledger_imbalance` is in minor units; anything but 0 is a fault."""
+    """Counts by state, and of breaches by rule. Each goes up to 10,000: 10,001 stands for any more. `breaches`: of the
+    newest 10,000. `ledger_imbalance` is in minor units; anything but 0 is a fault."""
 
     market_time: datetime
     watermark: datetime | None
@@ -75,46 +79,55 @@ class ExposureRow(View):
     at: datetime
 
 
-async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
-    rows = await session.execute(select(column, func.count()).group_by(column).order_by(column))
-    return {str(name): int(count) for name, count in rows}
-
-
 async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
     """`kinds`: the kinds of work that `open_work` counts."""
     return SummaryView(
         market_time=await market_now(session),
         watermark=await watermark(session),
         last_tick_at=await session.scalar(select(func.max(MarketClock.last_tick_at))),
-        challenges=await _counted(session, Challenge.state),
-        accounts=await _counted(session, Account.status),
-        breaches=await _counted(session, Breach.rule_id),
-        passes=await session.scalar(select(func.count()).select_from(PhasePass)) or 0,
-        payouts=await _counted(session, Payout.state),
+        challenges=await _by_state(session, _CHALLENGES),
+        accounts=await _by_state(session, _ACCOUNTS),
+        breaches={rule: int(count) for rule, count in await session.execute(_BREACHES)},
+        passes=await session.scalar(_PASSES) or 0,
+        payouts=await _by_state(session, _PAYOUTS),
         open_work=await queue.counts(session, kinds),
         ledger_imbalance=await ledger.imbalance(session),
-        unreconciled=await breaks.unreconciled(session, await market_now(session)),
+        unreconciled=await breaks.unreconciled(session, await market_now(session), at_most=COUNTED + 1),
         open_holds=await operations.open_holds(session),
         breach_to_lock_ms=await breach_to_lock(session),
     )
 
 
-def _of_state(state: str) -> Select[Any]:
-    some = select(Challenge.id).where(Challenge.state == state).limit(COUNTED + 1)
-    return select(func.count()).select_from(some.subquery())
+def _each(column: Any, states: Iterable[str]) -> OneFixedValueEach:
+    """How many rows are in each state, up to one more than COUNTED."""
+
+    def rows(state: str) -> Select[Any]:
+        some = select(column.class_.id).where(column == state).limit(COUNTED + 1)
+        return select(func.count()).select_from(some.subquery())
+
+    return OneFixedValueEach(**{state: rows(state) for state in sorted(states)})
 
 
-_BY_STATE: Final = OneFixedValueEach(**{state: _of_state(state) for state in sorted(CHALLENGE.states)})
+async def _by_state(session: AsyncSession, counting: OneFixedValueEach) -> dict[str, int]:
+    """The states in which there is anything."""
+    return {state: int(count) for state, count in (await counting.read(session))._mapping.items() if count}
+
+
+_CHALLENGES: Final = _each(Challenge.state, CHALLENGE.states)
+_ACCOUNTS: Final = _each(Account.status, STATUSES)
+_PAYOUTS: Final = _each(Payout.state, PAYOUT.states)
+_NEWEST: Final = select(Breach.rule_id).order_by(Breach.occurred_at.desc(), Breach.id.desc()).limit(COUNTED).subquery()
+_BREACHES: Final = select(_NEWEST.c.rule_id, func.count()).group_by(_NEWEST.c.rule_id).order_by(_NEWEST.c.rule_id)
+_PASSES: Final = select(func.count()).select_from(select(PhasePass.id).limit(COUNTED + 1).subquery())
 
 
 async def overview(session: AsyncSession) -> Overview:
     """Costs the same in a large firm as in a small one: the page looks again every few seconds."""
     now = await market_now(session)
-    states = (await _BY_STATE.read(session))._mapping
     locks = await _breach_to_lock(session)
     return Overview(
         market_time=now,
-        challenges={state: count for state, count in states.items() if count},
+        challenges=await _by_state(session, _CHALLENGES),
         ledger_imbalance=await ledger.imbalance(session),
         unreconciled=await breaks.unreconciled(session, now, at_most=COUNTED + 1),
         breach_to_lock_ms=_latency(locks),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Select, String, Subquery, cast, func, literal, null, select, union_all
+from sqlalchemy import Select, String, Subquery, bindparam, cast, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +14,6 @@ from domain.reviews import KINDS as REVIEW_KINDS
 from domain.steps import sentence
 from store import reasons
 from store.models import (
-    Account,
     AccountFreeze,
     AccountMove,
     AccountMoveRow,
@@ -42,7 +42,7 @@ from store.models import (
 )
 from store.read import warnings
 from store.read.accounts import visible_account
-from store.read.pages import Page, View, Window, beside, keyset
+from store.read.pages import Page, View, Window, bound_of, cut, goes_back, paged, size_of, with_keys
 from store.scope import Scope
 
 Kind = Literal["rules", "money", "people", "venue"]
@@ -62,6 +62,13 @@ class TimelineEntry(View):
     proof_id: str | None
 
 
+class _Of(NamedTuple):
+    """The account whose timeline is read, as parameters of the statement."""
+
+    id: Any
+    challenge_id: Any
+
+
 def _source(kind: Kind, what: str, *, at: Any, serial: Any, ref: Any, **data: Any) -> Select[Any]:
     pairs = [part for name, column in data.items() for part in (literal(name), column)]
     body = func.jsonb_build_object(*pairs, type_=JSONB) if pairs else cast(null(), JSONB)
@@ -75,7 +82,7 @@ def _source(kind: Kind, what: str, *, at: Any, serial: Any, ref: Any, **data: An
     )
 
 
-def _facts(account: Account) -> list[Select[Any]]:
+def _facts(account: _Of) -> list[Select[Any]]:
     return [
         _source(
             "venue", "deal", at=DealRow.at, serial=DealRow.id, ref=DealRow.deal_id, symbol=DealRow.symbol,
@@ -123,11 +130,11 @@ def _facts(account: Account) -> list[Select[Any]]:
     ]  # fmt: skip
 
 
-def _doings(account: Account, scope: Scope) -> list[Select[Any]]:
+def _doings(account: _Of, *, staff: bool) -> list[Select[Any]]:
     """What people did about the account itself. Reasons, notes and proposals are for staff."""
     of_challenge = AccountFreeze.challenge_id == account.challenge_id
-    began = {"reason": AccountFreeze.reason} if scope.staff else {}
-    ended = {"reason": AccountFreeze.thaw_reason} if scope.staff else {}
+    began = {"reason": AccountFreeze.reason} if staff else {}
+    ended = {"reason": AccountFreeze.thaw_reason} if staff else {}
     moved = select(AccountMoveRow).where(AccountMoveRow.account_id == account.id).subquery()
     found = [
         _source(
@@ -152,7 +159,7 @@ def _doings(account: Account, scope: Scope) -> list[Select[Any]]:
             AuditEntry.action == "credentials.reset",
         ),
     ]  # fmt: skip
-    if not scope.staff:
+    if not staff:
         return found
     return [
         *found,
@@ -176,7 +183,7 @@ def _transitions(kind: Kind, subject: str, ids: Any) -> Select[Any]:
     ).where(Transition.subject_kind == subject, Transition.subject_id.in_(ids))  # fmt: skip
 
 
-def _people(account: Account, scope: Scope) -> list[Select[Any]]:
+def _people(account: _Of, *, staff: bool) -> list[Select[Any]]:
     payouts = select(Payout.id).where(Payout.account_id == account.id)
     disputes = select(Dispute.id).where(Dispute.account_id == account.id)
     tickets = select(Ticket.id).where(Ticket.account_id == account.id)
@@ -189,7 +196,7 @@ def _people(account: Account, scope: Scope) -> list[Select[Any]]:
             Ticket.account_id == account.id
         ),
     ]
-    if not scope.staff:
+    if not staff:
         return found
     cases = select(CaseAccount.case_id).where(CaseAccount.account_id == account.id)
     decided = Decision.subject_id.in_(payouts) | Decision.subject_id.in_(disputes) | Decision.subject_id.in_(cases)
@@ -313,25 +320,44 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
     return sentence(str(data["trigger"]))
 
 
+_KEYS: Final = {"at": datetime, "what": str, "serial": str}
+_BOUND: Final = "bound_"  # begins the names of the parameters for the key at which a page begins
+Way = Literal["first", "older", "newer"]
+
+
 def _keys(happened: Subquery) -> list[Any]:
-    return [happened.c.at, happened.c.what, happened.c.serial]
+    return [happened.c[name] for name in _KEYS]
 
 
-def _newest(source: Select[Any], window: Window, kind: str | None) -> Select[Any]:
+@lru_cache(maxsize=128)
+def _statement(kind: Kind | None, way: Way, limit: int, *, staff: bool) -> Select[Any]:
+    """Put together once: to build it anew takes longer than to run it. It holds no value of a request."""
+    of = _Of(bindparam("account", type_=String), bindparam("challenge", type_=String))
+    sources = (*_facts(of), *_doings(of, staff=staff), *_people(of, staff=staff))
+    newest = (_cut(source.subquery(), kind, way, limit) for source in sources)
+    happened = union_all(*(select(each.subquery()) for each in newest)).subquery("happened")
+    return _cut(happened, None, way, limit, keys=True)
+
+
+def _cut(rows: Subquery, kind: Kind | None, way: Way, limit: int, *, keys: bool = False) -> Select[Any]:
     """No more of one source than a page can show: an account can have a hundred thousand deals."""
-    each = source.subquery()
-    rows = select(each) if kind is None else select(each).where(each.c.kind == kind)
-    return select(beside(rows, _keys(each), window).subquery())
+    of_kind = select(rows) if kind is None else select(rows).where(rows.c.kind == kind)
+    order = _keys(rows)
+    bound = [] if way == "first" else [bindparam(_BOUND + key.name, type_=key.type) for key in order]
+    return cut(with_keys(of_kind, order) if keys else of_kind, order, bound, limit, downwards=way != "newer")
 
 
 async def page(
-    session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
+    session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: Kind | None = None
 ) -> Page[TimelineEntry]:
     """Returns a page, newest first. Cases, reviews, decisions and notes are for staff. Raises NotFound."""
     account = await visible_account(session, scope, account_id)
-    facts = (*_facts(account), *_doings(account, scope), *_people(account, scope))
-    happened = union_all(*(_newest(source, window, kind) for source in facts)).subquery("happened")
-    rows, cursor = await keyset(session, select(happened), _keys(happened), window)
+    way: Way = "first" if not window.cursor else "newer" if goes_back(window) else "older"
+    bound = zip(_KEYS, bound_of(window, tuple(_KEYS.values())), strict=False)
+    values = {"account": account.id, "challenge": account.challenge_id, **{_BOUND + name: at for name, at in bound}}
+    statement = _statement(kind, way, size_of(window), staff=scope.staff)
+    found = paged((await session.execute(statement, values)).all(), window, len(_KEYS))
+    rows = found.rows
     said = await reasons.opened(session, (text for row in rows if (text := _sealed(row))))
     names = await _names(session, {row.data["author"] for row in rows if row.what == "note"})
     items = tuple(
@@ -347,4 +373,4 @@ async def page(
         )
         for row in rows
     )
-    return Page[TimelineEntry](items=items, next_cursor=cursor)
+    return Page[TimelineEntry](items=items, next_cursor=found.next_cursor)

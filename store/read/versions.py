@@ -13,6 +13,7 @@ from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.read import history
 from store.read.pages import Page, View, Window, account_number, keyset
+from store.reading import read_once
 from store.scope import FIRM
 
 
@@ -237,6 +238,7 @@ class PendingMove(View):
     state: str
 
 
+@read_once
 async def pending_move(session: AsyncSession, account_id: str) -> PendingMove | None:
     """Returns the pending move of an account, an approved one before a proposed one, or None."""
     statement = (

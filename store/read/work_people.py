@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Subquery, and_, case, false, func, or_, select
+from sqlalchemy import Subquery, and_, case, false, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from domain.approvals import RETRACT
@@ -36,11 +36,17 @@ def involved(work: Subquery, person_id: Any) -> Any:
     return or_(func.coalesce(work.c.asked_by.in_(own), False), func.coalesce(said, RETRACT) != RETRACT)
 
 
+def of_staff(user: Any) -> Any:
+    """Whether an active person works for the firm. In plain text, so that the index of staff can be used: almost all
+    users are traders."""
+    return and_(user.active, user.role != literal_column("'trader'"))
+
+
 def role_given(mark: type[WorkMark], given: Any) -> Any:
-    """The role to which an item was given, or that of the person `given`, joined while they are active. NULL when
+    """The role to which an item was given, or that of the person `given`, joined while they are of the staff. NULL when
     nobody who is active has it."""
     person = aliased(User)
-    somebody = mark.escalated_role.in_(select(person.role).where(person.active))
+    somebody = mark.escalated_role.in_(select(person.role).where(of_staff(person)))
     return case((mark.escalated_id.is_not(None), given.role), (somebody, mark.escalated_role))
 
 

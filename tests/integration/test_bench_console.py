@@ -20,10 +20,11 @@ def test_a_small_run_prints_every_figure_and_opens_every_page() -> None:
     wanted = {"pages", "select_1_ms", "requests_per_second", "viewers", "polls_per_second", "poll_p95_ms", "machine"}
     wanted |= {"live_rows_written_per_second", "live_writes_per_second", "largest_page_bytes", "slowest_p95_ms"}
     wanted |= {"accounts", "deals", "messages", "ledger_entries", "busiest_account_deals", "fill_seconds"}
+    wanted |= {"seconds", "most_rows_read"}
     assert figures.keys() == wanted
     pages = figures["pages"]
     assert len(pages) == PAGES
-    of_a_page = {"cpu", "alone_ms", "statements", "bytes", "p50", "p95", "ratio"}
+    of_a_page = {"cpu", "alone_ms", "statements", "rows_read", "bytes", "p50", "p95", "ratio"}
     assert {name for name, found in pages.items() if found.keys() != of_a_page} == set()
     empty = {"queue_poll", "busiest_account_curve", "search_by_name", "search_account"}  # no HTML, or elsewhere (303)
     assert {name for name, found in pages.items() if not found["bytes"]} - empty == set()

@@ -58,7 +58,7 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 
 async def _statements(world: ConsoleWorld, account_id: str) -> list[Statement]:
     page = f"/accounts/{world.firm.active}"
-    of_account = (page, f"{page}?show=venue", f"{page}/live", f"{page}/gauges", f"/v1/accounts/{account_id}/timeline")
+    of_account = (page, f"{page}?show=venue", f"{page}/live", f"/v1/accounts/{account_id}/timeline")
     async with world.browser("ana@firm.example") as browser:
         older = (await browser.get(f"/v1/accounts/{account_id}/timeline?limit=20")).json()["next_cursor"]
         with caught_statements(world.app.state.deps.db) as caught:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from console.templating import POLICY
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
-from store import products
+from store import account_ranks, products
 from store.models import Account, AccountLive
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
@@ -131,8 +131,11 @@ async def test_live_parts_are_fragments_and_a_refresh_moves_no_row(world: Consol
         work = await _work(browser, f"/queue/{item}")
         assert "Uphold the breach" in work and "<html" not in work
         assert selected_row(work) == f"/queue/{item}", "the row and its item come together"
-        for part in ("live", "gauges"):
-            assert "<html" not in (await browser.get(f"/accounts/{world.firm.active}/{part}")).text
+        page = (await browser.get(f"/accounts/{world.firm.active}")).text
+        assert page.count('hx-trigger="every') == 1, "one poll brings all that follows the market"
+        live = (await browser.get(f"/accounts/{world.firm.active}/live")).text
+        assert "<html" not in live
+        assert [part in live for part in ('id="account-head"', 'id="gauges" hx-swap-oob', 'id="live"')] == [True] * 3
 
 
 async def _work(browser: Browser, path: str) -> str:
@@ -146,6 +149,9 @@ def selected_row(html: str) -> str | None:
 
 
 async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        assert await account_ranks.refresh(session) > 0
+        assert await account_ranks.refresh(session) == 0, "nothing moved since"
     async with world.browser("ana@firm.example") as browser:
         closest = (await browser.get("/accounts?sort=closest")).text
         widest = (await browser.get("/accounts?sort=-closest")).text
@@ -178,6 +184,9 @@ async def test_the_daily_order_and_the_daily_column_are_about_the_same_rules(wor
         state = live.rule_state["rules"]["max_loss"]
         live.rule_state = {**live.rule_state, "rules": {spec.key: state}}
         live.floors = {spec.key: {"floor_minor": 9_500_000, "operator": "equity < floor", "room_minor": 777}}
+        live.batch += 1
+        await session.flush()
+        await account_ranks.refresh(session)
     async with world.browser("ana@firm.example") as browser:
         for sort, column in (("daily", 7), ("total", 8)):
             rows = cells((await browser.get(f"/accounts?sort={sort}")).text)

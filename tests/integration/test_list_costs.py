@@ -16,6 +16,7 @@ _GROWING: Final = (
         "traders",
         "trader_words",
         "accounts",
+        "account_ranks",
         "challenges",
         "payouts",
         "deals",
@@ -28,6 +29,8 @@ _GROWING: Final = (
 _PAGES: Final = (
     *("/accounts", "/accounts?status=closed", "/accounts?state=breached", "/accounts?product=rare"),
     *("/accounts?q=A-10001", "/accounts?q=lindqvist", "/accounts?q=nobody"),
+    *("/accounts?sort=equity", "/accounts?sort=-equity", "/accounts?sort=closest", "/accounts?sort=-closest"),
+    *("/accounts?sort=daily", "/accounts?sort=total", "/accounts?sort=closest&status=closed"),
     *("/challenges", "/challenges?state=breached", "/challenges?sort=changed", "/challenges?q=lindqvist"),
     *("/challenges?q=A-10001", "/payouts", "/payouts?state=awaiting_approval", "/payouts?sort=-amount"),
     *("/payouts?q=lindqvist", "/payouts?q=A-10001", "/payouts?state=paid&closed_since=2026-01-01"),

@@ -69,7 +69,7 @@ _PAGES: Final = {
     "/": "get_summary", "/overview": "get_summary", "/sign-ins": "list_sign_ins", "/staff": "list_staff",
     "/staff/{id}": "list_sign_ins_of_staff", "/permissions": "list_permissions", "/security": "list_factors",
     "/accounts": "list_accounts", "/accounts/rows": "list_accounts", "/accounts/{ref}": "get_account",
-    "/accounts/{ref}/live": "get_account", "/accounts/{ref}/gauges": "get_room",
+    "/accounts/{ref}/live": "get_account",
     "/accounts/{ref}/curve.json": "list_bars", "/accounts/{ref}/order": "check_order",
     "/accounts/{ref}/payout": "simulate_payout",
     "/challenges": "list_challenges", "/breaches": "list_breaches", "/traders": "list_traders",

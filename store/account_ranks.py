@@ -1,0 +1,63 @@
+"""Keeps what the list of accounts is sorted by: the figures of every account whose money moved since the last round.
+
+Equity and room move with every price, and stand beside much else in `account_live`: a page that sorted all of them
+would cost more with each account. Here they stand in narrow rows with an index for each order. The monitor does not
+write them, so that no verdict waits for them.
+"""
+
+import json
+from typing import Final
+
+from sqlalchemy import CursorResult, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.products.phase_terms import compile_phase
+from domain.rules.room import is_daily
+from store import products
+from store.models.ranks import LAST
+
+_FIGURES: Final = ("equity", "daily", "total", "closest")
+_NEW: Final = ", ".join(
+    f"{figure}_up = coalesce(n.{figure}, {LAST}), {figure}_down = coalesce(n.{figure}, -{LAST})" for figure in _FIGURES
+)
+_REFRESH: Final = text(f"""
+    UPDATE account_ranks r SET batch = n.batch, status = n.status, {_NEW}
+      FROM (SELECT a.id, l.batch, a.status, l.equity_minor AS equity, room.daily, room.total, room.closest
+              FROM accounts a
+              JOIN account_live l ON l.account_id = a.id
+              LEFT JOIN jsonb_to_recordset(CAST(:daily AS jsonb))
+                     AS d (product text, version int, phase_index int, keys jsonb)
+                ON d.product = a.product AND d.version = a.version AND d.phase_index = a.phase_index
+              LEFT JOIN LATERAL
+                   (SELECT min(of.room) FILTER (WHERE of.daily) AS daily,
+                           min(of.room) FILTER (WHERE NOT of.daily) AS total, min(of.room) AS closest
+                      FROM (SELECT CAST(floor.value->>'room_minor' AS bigint) AS room,
+                                   coalesce(jsonb_exists(d.keys, floor.key), false) AS daily
+                              FROM jsonb_each(l.floors) AS floor) AS of) AS room ON a.status = 'active') AS n
+     WHERE n.id = r.account_id AND (r.batch IS DISTINCT FROM n.batch OR r.status IS DISTINCT FROM n.status)
+""")
+
+
+async def refresh(session: AsyncSession) -> int:
+    """Brings all figures up to date. Returns how many accounts had another checkpoint since."""
+    done = await session.execute(_REFRESH, {"daily": json.dumps(await _daily(session))})
+    assert isinstance(done, CursorResult)
+    return done.rowcount
+
+
+async def _daily(session: AsyncSession) -> list[dict[str, object]]:
+    """The keys of the floors that are set anew each day, by phase of every version ever sold."""
+    return [
+        {
+            "product": product.product,
+            "version": product.version,
+            "phase_index": index,
+            "keys": [
+                spec.key
+                for spec in compile_phase(product.phase(index), product.initial_of(index), product.currency)
+                if is_daily(spec)
+            ],
+        }
+        for product in (await products.every(session)).values()
+        for index in range(1, len(product.phases) + 2)
+    ]
