@@ -36,13 +36,14 @@ from store.keeping import STANDARD, Policy
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
-_MESSAGES: Final = (
-    "outbox",
-    "inbox",
-    "desk-copies",
-    "desk-events",
-    "bulk-mail",
-)  # loops that a notification starts at once
+# loop -> the table of its messages: a notification of that table starts it at once
+_MESSAGES: Final = {
+    "outbox": "outbox",
+    "inbox": "inbox",
+    "desk-copies": "outbox",
+    "desk-events": "inbox",
+    "bulk-mail": "outbox",
+}
 _TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
@@ -203,23 +204,24 @@ class Relay:
             async with await connect_async(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
-                self._notify_loops()
+                self._notify_loops(set(_MESSAGES.values()))
                 self._time_moved.set()
                 try:
                     async for told in connection.notifies():
                         if told.payload in _TIMES:
                             self._time_moved.set()
                         else:
-                            self._notify_loops()
+                            self._notify_loops({told.payload})
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0
 
         await _loop("listen", listen, _FIRST_PAUSE_SECONDS, stop)
 
-    def _notify_loops(self) -> None:
-        for event in self._notified.values():
-            event.set()
+    def _notify_loops(self, tables: set[str]) -> None:
+        for name, table in _MESSAGES.items():
+            if table in tables:
+                self._notified[name].set()
 
 
 async def _sweep_once(sweep: EventSweep) -> int:
