@@ -79,13 +79,15 @@ class Quiescence:
         """
         deadline = time.monotonic() + timeout_seconds
         pause, extra = 0.01, set(also)
+        busy = list[str]()
         while True:
             async with self._db.transaction() as session:
                 now = await session.scalar(select(func.clock_timestamp()))
                 touched = await self._touched(session, since=self._since) | extra
                 waiting: dict[str, Any] = await _pending(session)
             if not waiting:
-                busy = await self._busy(touched)
+                # while one of them works on, the others need not be asked
+                busy = await self._busy(touched & set(busy)) or await self._busy(touched)
                 if not busy:
                     async with self._db.transaction() as session:
                         # a workflow may have sent a message between the two queries, and it may have been delivered
