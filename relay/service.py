@@ -30,11 +30,12 @@ from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from relay.webhooks import WebhookDispatcher
-from store import audit
+from store import audit, deliveries
 from store.db import Database, connect_async
 from store.keeping import STANDARD, Policy
 
-_POLL_SECONDS: Final = 0.5  # when no notification came
+_POLL_SECONDS: Final = 0.5  # between two looks for messages of which no notification came
+_OWN_LOOK: Final = 10  # after as many of these looks a loop of messages looks for itself: the looks may fail
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
 # loop -> the table of its messages: a notification of that table starts it at once
 _MESSAGES: Final = {
@@ -129,9 +130,10 @@ class Relay:
             )
 
             tasks += [
-                loops.create_task(_loop(name, step, self._poll_seconds, stop, self._notified[name]))
+                loops.create_task(_loop(name, step, self._poll_seconds * _OWN_LOOK, stop, self._notified[name]))
                 for name, step in zip(_MESSAGES, steps, strict=True)
             ]
+            tasks.append(loops.create_task(_loop("due", self._look, self._poll_seconds, stop)))
             tasks += [
                 loops.create_task(_loop(f"sweep/{name}", partial(_sweep_once, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
@@ -151,6 +153,11 @@ class Relay:
     async def _release(self) -> None:
         await self._outbox.release()
         await self._inbox.release()
+
+    async def _look(self) -> int:
+        """Starts the loops whose messages are due. One question for all of them: mostly there is nothing to do."""
+        self._notify_loops(await deliveries.due_tables(self._db))
+        return 0
 
     async def _fire_wakeups(self) -> int:
         async with self._db.transaction() as session:
