@@ -31,7 +31,7 @@ def impact(
     ],
     as_json: AsJson = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Write a plot of survival under both versions to this PNG file.")
+        Path | None, typer.Option("--plot", help="Write a plot of survival under both versions to this SVG file.")
     ] = None,
     data: Data = None,
 ) -> None:
@@ -39,11 +39,14 @@ def impact(
     from rich.console import Console
 
     from cli.progress import progress_bar
-    from cli.reports.impact import draw, show
+    from cli.reports.impact import show
+    from cli.reports.impact_plot import check_name, draw
     from domain.histories.impact import totals
     from domain.histories.impact_report import as_object
     from settings import load
 
+    if plot is not None:
+        check_name(plot)
     with progress_bar() as report:
         a, b, found, left_out = asyncio.run(_compared(load(data_dir=data), product, against, report))
     sums = totals(a, [one.a for one in found]), totals(b, [one.b for one in found])

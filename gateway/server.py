@@ -3,6 +3,7 @@
 The paths are those of the sandbox, so that a shard reads every venue by one client.
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.errors import NotFound, PropOSError, Unavailable
 from gateway.gateway import Gateway
 from ports.platform import FIRST_READER, AccountSnapshot, ClockReading, GapInStream, SymbolSpec
-from ports.stream_http import PROBLEM, BearerAuth, gap_of, problem_of, problem_of_field
+from ports.stream_http import PROBLEM, Acknowledgements, BearerAuth, gap_of, problem_of, problem_of_field
 
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -22,7 +23,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Ack(_Body):
+class _Ack(_Body):
     number: int = Field(ge=0)
     keep_after: int = Field(ge=0)
     reader: Key = FIRST_READER
@@ -48,8 +49,14 @@ def create_app(gateway: Gateway, token: str) -> FastAPI:
     app.add_exception_handler(PropOSError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(GapInStream, _gap)
+    app.add_middleware(Acknowledgements, take=partial(_acknowledge, gateway))
     app.add_middleware(BearerAuth, token=token, whose="gateway", open_paths=("/health",))
     return app
+
+
+def _acknowledge(gateway: Gateway, body: bytes) -> None:
+    ack = _Ack.model_validate_json(body)
+    gateway.hub.acknowledge(ack.reader, ack.keep_after)
 
 
 def _add_stream(app: FastAPI, gateway: Gateway) -> None:
@@ -59,10 +66,6 @@ def _add_stream(app: FastAPI, gateway: Gateway) -> None:
     async def stream(after: Annotated[int, Query(ge=0)] = 0, reader: Key = FIRST_READER) -> StreamingResponse:
         hub.join(reader, after)
         return StreamingResponse(hub.lines(after), media_type="application/x-ndjson")
-
-    @app.post("/venue/ack", status_code=204)
-    async def acknowledge(body: Ack) -> None:
-        hub.acknowledge(body.reader, body.keep_after)
 
     @app.get("/venue/clock")
     async def clock() -> ClockReading:

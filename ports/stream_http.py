@@ -8,10 +8,14 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
-from domain.errors import PropOSError, RefusedForGood
+from pydantic import ValidationError
+
+from domain.errors import PropOSError, RefusedForGood, TooLarge
 from ports.platform import GapInStream
 
 PROBLEM: Final = "application/problem+json"
+ACK_PATH: Final = "/venue/ack"
+_LONGEST_ACK: Final = 4096  # bytes
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,11 +34,48 @@ class BearerAuth:
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, self._expected):
                 body = json.dumps(problem("not-signed-in", f"This needs the {self._whose}'s token.")).encode()
-                headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
-                await send({"type": "http.response.start", "status": 401, "headers": headers})
-                await send({"type": "http.response.body", "body": body})
+                await _answer(send, 401, body)
                 return
         await self._app(scope, receive, send)
+
+
+class Acknowledgements:
+    """Takes the acknowledgements of batches, before any routing: there is one for each batch, and a market in lockstep
+    waits for it. `take` is given the body; it raises ValidationError, or a PropOSError that refuses it."""
+
+    def __init__(self, app: App, take: Callable[[bytes], None]) -> None:
+        self._app, self._take = app, take
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", ACK_PATH):
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._take(await _short_body(receive))
+        except ValidationError as error:
+            found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+            await _answer(send, 422, json.dumps(problem_of_field(found)).encode())
+        except PropOSError as error:
+            await _answer(send, error.status, json.dumps(problem_of(error)).encode())
+        else:
+            await _answer(send, 204)
+
+
+async def _short_body(receive: Receive) -> bytes:
+    """Returns the body. Raises TooLarge for one that is no acknowledgement by its size."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+        if len(body) > _LONGEST_ACK:
+            raise TooLarge("This is longer than an acknowledgement.")
+    return body
+
+
+async def _answer(send: Send, status: int, body: bytes = b"") -> None:
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())] if body else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def problem(

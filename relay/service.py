@@ -30,19 +30,21 @@ from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from relay.webhooks import WebhookDispatcher
-from store import account_ranks, audit
+from store import account_ranks, audit, deliveries
 from store.db import Database, connect_async
 from store.keeping import STANDARD, Policy
 
-_POLL_SECONDS: Final = 0.5  # when no notification came
+_POLL_SECONDS: Final = 0.5  # between two looks for messages of which no notification came
+_OWN_LOOK: Final = 10  # after as many of these looks a loop of messages looks for itself: the looks may fail
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
-_MESSAGES: Final = (
-    "outbox",
-    "inbox",
-    "desk-copies",
-    "desk-events",
-    "bulk-mail",
-)  # loops that a notification starts at once
+# loop -> the table of its messages: a notification of that table starts it at once
+_MESSAGES: Final = {
+    "outbox": "outbox",
+    "inbox": "inbox",
+    "desk-copies": "outbox",
+    "desk-events": "inbox",
+    "bulk-mail": "outbox",
+}
 _TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
@@ -130,9 +132,10 @@ class Relay:
             )
 
             tasks += [
-                loops.create_task(_loop(name, step, self._poll_seconds, stop, self._notified[name]))
+                loops.create_task(_loop(name, step, self._poll_seconds * _OWN_LOOK, stop, self._notified[name]))
                 for name, step in zip(_MESSAGES, steps, strict=True)
             ]
+            tasks.append(loops.create_task(_loop("due", self._look, self._poll_seconds, stop)))
             tasks += [
                 loops.create_task(_loop(f"sweep/{name}", partial(_sweep_once, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
@@ -152,6 +155,11 @@ class Relay:
     async def _release(self) -> None:
         await self._outbox.release()
         await self._inbox.release()
+
+    async def _look(self) -> int:
+        """Starts the loops whose messages are due. One question for all of them: mostly there is nothing to do."""
+        self._notify_loops(await deliveries.due_tables(self._db))
+        return 0
 
     async def _fire_wakeups(self) -> int:
         async with self._db.transaction() as session:
@@ -211,23 +219,24 @@ class Relay:
             async with await connect_async(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
-                self._notify_loops()
+                self._notify_loops(set(_MESSAGES.values()))
                 self._time_moved.set()
                 try:
                     async for told in connection.notifies():
                         if told.payload in _TIMES:
                             self._time_moved.set()
                         else:
-                            self._notify_loops()
+                            self._notify_loops({told.payload})
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0
 
         await _loop("listen", listen, _FIRST_PAUSE_SECONDS, stop)
 
-    def _notify_loops(self) -> None:
-        for event in self._notified.values():
-            event.set()
+    def _notify_loops(self, tables: set[str]) -> None:
+        for name, table in _MESSAGES.items():
+            if table in tables:
+                self._notified[name].set()
 
 
 async def _sweep_once(sweep: EventSweep) -> int:

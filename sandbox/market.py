@@ -290,7 +290,8 @@ class SimulatedMarket:
                 number += 1
             if released is self._released:
                 try:
-                    await asyncio.wait_for(released.wait(), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await released.wait()
                 except TimeoutError:
                     yield "\n"
 

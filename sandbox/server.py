@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 
 from domain.errors import BadInput, PropOSError
 from ports.platform import GapInStream
-from ports.stream_http import PROBLEM, BearerAuth, gap_of, problem_of, problem_of_field
+from ports.stream_http import PROBLEM, Acknowledgements, BearerAuth, gap_of, problem_of, problem_of_field
 from sandbox.bank.bank import SandboxBank
 from sandbox.bank.routes import bank_router
 from sandbox.config import SETTLED_BY, SandboxConfig
@@ -38,7 +38,7 @@ from sandbox.symbols import symbol_specs
 from sandbox.tape import Tape
 from sandbox.traders import TraderDesk
 from sandbox.venue import Venue
-from sandbox.venue_routes import venue_router
+from sandbox.venue_routes import acknowledgements, venue_router
 from sandbox.webhooks import ProviderWebhooks, WebhookSender
 
 __all__ = ["SandboxConfig", "create_app", "run"]
@@ -104,6 +104,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.add_exception_handler(PropOSError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(GapInStream, _gap)
+    app.add_middleware(Acknowledgements, take=acknowledgements(market))
     app.add_middleware(BearerAuth, token=config.token, whose="sandbox", open_paths=_OPEN_PATHS)
     return app
 
@@ -119,6 +120,8 @@ def run(config: SandboxConfig) -> None:
             port=config.port,
             log_level="warning",
             access_log=False,
+            server_header=False,
+            date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         ),

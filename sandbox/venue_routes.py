@@ -1,6 +1,6 @@
 """Routes of the simulated platform, of market control and of hosted traders."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -104,7 +104,7 @@ class Stops(_Body):
     take_profit: ExactDecimal | None = None
 
 
-class Ack(_Body):
+class _Ack(_Body):
     number: int = Field(ge=0)
     keep_after: int = Field(ge=0)
     reader: Key = FIRST_READER
@@ -248,6 +248,16 @@ def _add_access(router: APIRouter, market: SimulatedMarket) -> None:
         return sorted(access.stopped(), key=lambda each: each or "")
 
 
+def acknowledgements(market: SimulatedMarket) -> Callable[[bytes], None]:
+    """Returns what takes the acknowledgements of batches."""
+
+    def take(body: bytes) -> None:
+        ack = _Ack.model_validate_json(body)
+        market.acknowledge(ack.number, ack.keep_after, ack.reader, ack.news)
+
+    return take
+
+
 def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:
     @router.get("/venue/stream")
     async def stream(
@@ -259,10 +269,6 @@ def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:
         market.join(reader, after, behind)
         lines: AsyncIterator[str] = market.stream(after)
         return StreamingResponse(lines, media_type="application/x-ndjson")
-
-    @router.post("/venue/ack", status_code=204)
-    async def acknowledge(body: Ack) -> None:
-        market.acknowledge(body.number, body.keep_after, body.reader, body.news)
 
 
 def _add_control(router: APIRouter, market: SimulatedMarket, seed: int) -> None:

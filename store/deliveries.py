@@ -14,6 +14,7 @@ from domain.clocks import Clock
 from domain.errors import NotFound
 from store import outbox
 from store.clock import market_now
+from store.db import Database
 from store.models import Account, AccountPlace, Breach, Intent, Offence, OutboxMessage, Payout
 
 
@@ -45,6 +46,19 @@ _CLAIM = text("""
       FROM due WHERE outbox.id = due.id
     RETURNING outbox.id, key, topic, target, name, payload, attempts
 """)
+
+_DUE = text("""
+    SELECT EXISTS (SELECT FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL
+                                        AND next_at <= clock_timestamp()) AS outbox,
+           EXISTS (SELECT FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL
+                                       AND next_at <= clock_timestamp()) AS inbox
+""")
+
+
+async def due_tables(db: Database) -> set[str]:
+    """Returns which of the tables `outbox` and `inbox` have a message that is due, in one round trip."""
+    row = await db.fetch_at_once(_DUE, {})
+    return {table for table, due in row._mapping.items() if due}
 
 
 async def claim(

@@ -7,12 +7,15 @@ from importlib.metadata import distribution
 from typing import Any, Final, NamedTuple
 
 from lxml import etree
+from lxml.builder import ElementMaker
 
 from adapters.bank.accounts import BankAccount, Payee
 from domain.errors import InternalError
 from domain.money import from_minor
 
 NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+_DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_ELEMENT: Final = ElementMaker(namespace=NAMESPACE, nsmap={None: NAMESPACE})
 
 
 class Payment(NamedTuple):
@@ -52,47 +55,40 @@ def _schema() -> Any:
 
 
 def _written(batch: Batch) -> bytes:
-    # The package has thousands of classes: it is loaded when the first file is written.
-    from pyiso20022.pain import pain_001_001_09 as pain
-    from xsdata.formats.dataclass.serializers import XmlSerializer
-    from xsdata.models.datatype import XmlDate, XmlDateTime
-
     account = batch.account
     count = str(len(batch.payments))
-    total = from_minor(sum(payment.amount_minor for payment in batch.payments), account.currency)
+    total = str(from_minor(sum(payment.amount_minor for payment in batch.payments), account.currency))
     kinds = {is_sepa(account.currency, payment.payee) for payment in batch.payments}
     assert len(kinds) == 1, "SEPA payments have a file of their own"
     sepa = kinds.pop()
-    firm = pain.PartyIdentification135(nm=batch.holder)
-    document = pain.Document(
-        cstmr_cdt_trf_initn=pain.CustomerCreditTransferInitiationV09(
-            grp_hdr=pain.GroupHeader85(
-                msg_id=batch.batch_id,
-                cre_dt_tm=XmlDateTime.from_datetime(batch.created_at.astimezone(UTC).replace(microsecond=0)),
-                nb_of_txs=count,
-                ctrl_sum=total,
-                initg_pty=firm,
+    document = _ELEMENT.Document(
+        _ELEMENT.CstmrCdtTrfInitn(
+            _ELEMENT.GrpHdr(
+                _ELEMENT.MsgId(batch.batch_id),
+                _ELEMENT.CreDtTm(f"{batch.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"),
+                _ELEMENT.NbOfTxs(count),
+                _ELEMENT.CtrlSum(total),
+                _ELEMENT.InitgPty(_ELEMENT.Nm(batch.holder)),
             ),
-            pmt_inf=[
-                pain.PaymentInstruction30(
-                    pmt_inf_id=batch.batch_id,
-                    pmt_mtd=pain.PaymentMethod3Code.TRF,
-                    btch_bookg=False,
-                    nb_of_txs=count,
-                    ctrl_sum=total,
-                    pmt_tp_inf=_sepa_service(pain) if sepa else None,
-                    reqd_exctn_dt=pain.DateAndDateTime2Choice(dt=XmlDate.from_date(batch.execution)),
-                    dbtr=firm,
-                    dbtr_acct=_iban(pain, account.iban, account.currency),
-                    dbtr_agt=_bank(pain, account.bic),
-                    chrg_br=pain.ChargeBearerType1Code.SLEV if sepa else pain.ChargeBearerType1Code.SHAR,
-                    cdt_trf_tx_inf=[_transaction(pain, payment, account.currency) for payment in batch.payments],
-                )
-            ],
+            _ELEMENT.PmtInf(
+                _ELEMENT.PmtInfId(batch.batch_id),
+                _ELEMENT.PmtMtd("TRF"),
+                _ELEMENT.BtchBookg("false"),
+                _ELEMENT.NbOfTxs(count),
+                _ELEMENT.CtrlSum(total),
+                *([_ELEMENT.PmtTpInf(_ELEMENT.SvcLvl(_ELEMENT.Cd("SEPA")))] if sepa else []),
+                _ELEMENT.ReqdExctnDt(_ELEMENT.Dt(batch.execution.isoformat())),
+                _ELEMENT.Dbtr(_ELEMENT.Nm(batch.holder)),
+                _ELEMENT.DbtrAcct(_iban(account.iban), _ELEMENT.Ccy(account.currency)),
+                _ELEMENT.DbtrAgt(_bank(account.bic)),
+                _ELEMENT.ChrgBr("SLEV" if sepa else "SHAR"),
+                *(_transaction(payment, account.currency) for payment in batch.payments),
+            ),
         )
     )
-    text: str = XmlSerializer().render(document, ns_map={None: NAMESPACE})
-    return text.encode()
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + etree.tostring(
+        document, encoding="UTF-8", xml_declaration=False
+    )
 
 
 def is_sepa(currency: str, payee: Payee) -> bool:
@@ -100,29 +96,24 @@ def is_sepa(currency: str, payee: Payee) -> bool:
     return currency == "EUR" and payee.in_sepa
 
 
-def _sepa_service(pain: Any) -> Any:
-    return pain.PaymentTypeInformation26(svc_lvl=[pain.ServiceLevel8Choice(cd="SEPA")])
-
-
-def _transaction(pain: Any, payment: Payment, currency: str) -> Any:
-    amount = pain.ActiveOrHistoricCurrencyAndAmount(value=from_minor(payment.amount_minor, currency), ccy=currency)
-    return pain.CreditTransferTransaction34(
-        pmt_id=pain.PaymentIdentification6(instr_id=payment.key, end_to_end_id=payment.key),
-        amt=pain.AmountType4Choice(instd_amt=amount),
-        cdtr_agt=_bank(pain, payment.payee.bic) if payment.payee.bic else None,
-        cdtr=pain.PartyIdentification135(nm=payment.payee.name),
-        cdtr_acct=_iban(pain, payment.payee.iban),
-        rmt_inf=pain.RemittanceInformation16(ustrd=[_plain(payment.reference)]),
+def _transaction(payment: Payment, currency: str) -> Any:
+    amount = str(from_minor(payment.amount_minor, currency))
+    return _ELEMENT.CdtTrfTxInf(
+        _ELEMENT.PmtId(_ELEMENT.InstrId(payment.key), _ELEMENT.EndToEndId(payment.key)),
+        _ELEMENT.Amt(_ELEMENT.InstdAmt(amount, Ccy=currency)),
+        *([_ELEMENT.CdtrAgt(_bank(payment.payee.bic))] if payment.payee.bic else []),
+        _ELEMENT.Cdtr(_ELEMENT.Nm(payment.payee.name)),
+        _ELEMENT.CdtrAcct(_iban(payment.payee.iban)),
+        _ELEMENT.RmtInf(_ELEMENT.Ustrd(_plain(payment.reference))),
     )
 
 
-def _iban(pain: Any, iban: str, currency: str | None = None) -> Any:
-    return pain.CashAccount38(id=pain.AccountIdentification4Choice(iban=iban), ccy=currency)
+def _iban(iban: str) -> Any:
+    return _ELEMENT.Id(_ELEMENT.IBAN(iban))
 
 
-def _bank(pain: Any, bic: str) -> Any:
-    institution = pain.FinancialInstitutionIdentification18(bicfi=bic)
-    return pain.BranchAndFinancialInstitutionIdentification6(fin_instn_id=institution)
+def _bank(bic: str) -> Any:
+    return _ELEMENT.FinInstnId(_ELEMENT.BICFI(bic))
 
 
 def _plain(reference: str) -> str:

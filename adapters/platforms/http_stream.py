@@ -1,5 +1,6 @@
 """The stream of a platform over HTTP, as the sandbox and the gateway serve it."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from adapters.own_http import WebUrl, options, refusal, transport_error, unreadable
+from adapters.platforms.ack_line import DONE, AckLine
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -61,6 +63,8 @@ class HttpStream:
 
     def __init__(self, who: str, client_options: dict[str, Any], reader: str) -> None:
         self._who, self._client, self._reader = who, httpx.Client(**client_options), reader
+        names = {"base_url": "url", "headers": "headers", "timeout": "timeout", "verify": "trust"}
+        self._acks = AckLine(who, **{ours: client_options[name] for name, ours in names.items()})
 
     def batches(self, after: int) -> Iterator[Batch | None]:
         """Raises Unavailable when the connection breaks or is silent for five seconds; open the stream again then."""
@@ -80,7 +84,9 @@ class HttpStream:
 
     def acknowledge(self, number: int, keep_after: int) -> None:
         body = {"number": number, "keep_after": keep_after, "reader": self._reader}
-        self._post("/venue/ack", body, key=f"ack {number}")
+        answer = self._acks.send(json.dumps(body).encode())
+        if answer is not None:
+            self._check(answer, key=f"ack {number}")
 
     def lock(self, login: int, key: str) -> None:
         self._post(f"/venue/accounts/{login}/lock", {"key": key}, key=key)
@@ -111,6 +117,7 @@ class HttpStream:
 
     def close(self) -> None:
         self._client.close()
+        self._acks.close()
 
     def _get(self, path: str) -> bytes:
         try:
@@ -126,6 +133,9 @@ class HttpStream:
             answer = self._client.post(path, json=body)
         except httpx.RequestError as exc:
             raise transport_error(self._who, exc, changing=True) from exc
+        self._check(answer, key=key)
+
+    def _check(self, answer: httpx.Response, *, key: str) -> None:
         if not answer.is_success:
             raise refusal(self._who, answer, key)
         check_done(self._who, answer)
@@ -133,7 +143,7 @@ class HttpStream:
 
 def check_done(who: str, answer: httpx.Response) -> None:
     """Raises OutcomeUnknown for a success in another form than the platform's: a server in between may have made it."""
-    if answer.status_code != httpx.codes.NO_CONTENT:
+    if answer.status_code != DONE:
         raise unreadable(who, changing=True)
 
 

@@ -8,12 +8,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from adapters.calendars.exchange import ExchangeCalendars
 from cli.demo.personas import Persona
 from domain.chargebacks import DECIDED
 from domain.lifecycle import CHALLENGE
-from domain.payouts.eligibility import eligible_from
-from firm.payouts import situation as payout_facts
 from store.models import Challenge, Chargeback, Payout, Wakeup
 
 CHARGEBACK_AFTER: Final = timedelta(days=2)
@@ -26,8 +23,11 @@ _COMES_BACK_WITHIN: Final = timedelta(days=8)  # two business days, also over Ea
 _BANK_ZONE, _BANK_CLOSES = ZoneInfo("Europe/Berlin"), time(18, 1)
 
 
-async def next_date(session: AsyncSession, now: datetime, habits: Mapping[str, Persona]) -> datetime | None:
-    """Returns the next instant at which something is due; None if nothing is. `habits`: by challenge id."""
+async def next_date(
+    session: AsyncSession, now: datetime, habits: Mapping[str, Persona], payable: Mapping[str, datetime]
+) -> datetime | None:
+    """Returns the next instant at which something is due; None if nothing is. `habits`: by challenge id. `payable`:
+    from when on the trader may be paid, of the accounts that have enough."""
     woken = Wakeup.workflow_id.regexp_match("^(challenge|payout|chargeback)/")
     wakeup = await session.scalar(select(func.min(Wakeup.due_at)).where(Wakeup.fired_at.is_(None), woken))
     dates = [wakeup] if wakeup else []
@@ -41,11 +41,8 @@ async def next_date(session: AsyncSession, now: datetime, habits: Mapping[str, P
             dates.append(challenge.bought_at + CHARGEBACK_AFTER)
         if habit.refunded_at_desk:
             dates.append(challenge.bought_at + DESK_REFUND_AFTER)
-        if challenge.state == "funded" and challenge.account_id:
-            facts = await payout_facts.situation(session, challenge.account_id, calendars=ExchangeCalendars())
-            since = eligible_from(facts.facts, facts.product.payout)
-            if since and facts.most.amount >= facts.product.payout.min_request:
-                dates.append(since)
+        if challenge.state == "funded" and challenge.account_id in payable:
+            dates.append(payable[challenge.account_id])
     if await session.scalar(select(func.count()).where(Chargeback.state.not_in(DECIDED))):
         dates.append(now + _DAY)
     ahead = [date for date in dates if date > now]

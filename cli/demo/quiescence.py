@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -60,8 +60,11 @@ _PENDING: Final = select(
 
 
 async def _pending(session: AsyncSession) -> dict[str, int]:
-    row = await session.execute(_PENDING)
-    return {name: int(count) for name, count in row.one()._mapping.items() if count}
+    return _counted((await session.execute(_PENDING)).one())
+
+
+def _counted(row: Row[Any]) -> dict[str, int]:
+    return {name: int(count) for name, count in row._mapping.items() if count}
 
 
 class Quiescence:
@@ -79,13 +82,17 @@ class Quiescence:
         """
         deadline = time.monotonic() + timeout_seconds
         pause, extra = 0.01, set(also)
+        busy = list[str]()
         while True:
-            async with self._db.transaction() as session:
-                now = await session.scalar(select(func.clock_timestamp()))
-                touched = await self._touched(session, since=self._since) | extra
-                waiting: dict[str, Any] = await _pending(session)
+            waiting: dict[str, Any] = _counted(await self._db.fetch_at_once(_PENDING, {}))
             if not waiting:
-                busy = await self._busy(touched)
+                async with self._db.transaction() as session:
+                    now = await session.scalar(select(func.clock_timestamp()))
+                    touched = await self._touched(session, since=self._since) | extra
+                    waiting = await _pending(session)
+            if not waiting:
+                # while one of them works on, the others need not be asked
+                busy = await self._busy(touched & set(busy)) or await self._busy(touched)
                 if not busy:
                     async with self._db.transaction() as session:
                         # a workflow may have sent a message between the two queries, and it may have been delivered

@@ -43,7 +43,7 @@ STARTING, BUYING, DAY, WEEKS, CHECKING = (
 )
 SHARES: Final = {STARTING: 0.1, BUYING: 0.2, DAY: 0.25, WEEKS: 0.4, CHECKING: 0.05}
 
-_STEP: Final = timedelta(minutes=15)
+_STEP: Final = timedelta(hours=1)  # people look at what there is to do on the hour
 _USUAL_SPAN: Final = timedelta(days=62)  # a little more than the longest time limit of a product
 _REFUND_AFTER: Final = timedelta(hours=6)
 _SETTLED_EVERY: Final = timedelta(days=7)  # how often the firm has its money at the acquirer sent to its bank
@@ -101,10 +101,11 @@ class Rehearsal:
         return int((await self.sandbox.market())["ticks"])
 
     async def play_on(self, operator: Operator, until: datetime | None = None) -> None:
-        """Advances from due date to due date until none is left, or to `until`."""
+        """Advances to the full hour after each due date until none is left, or to `until`."""
         began = self.now
         while (due := await self._next_date()) is not None and (until is None or due < until):
-            await self.step(due, operator)
+            hour = _full_hour(due)
+            await self.step(hour if until is None else min(hour, until), operator)
             share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
             self._progress(WEEKS, min(1.0, share))
         self._progress(WEEKS, 1.0)
@@ -127,6 +128,7 @@ class Rehearsal:
                 return
 
     async def step(self, until: datetime, operator: Operator) -> None:
+
         await self._advance(until)
         for _ in range(_ROUNDS):
             called = await self._traders_act()
@@ -316,13 +318,19 @@ class Rehearsal:
             venue = trader.persona.venue
             turn = [*self._asked_about.values()].count(venue) % 3
             self._asked_about[row.id] = venue
-            if turn == 0 and row.rail == "stripe":
-                await trader.give_iban()
-            elif turn == 0:
-                await self._connect(trader)
-                await self._settling.reached()
+            if turn == 0:
+                await self._give_other_account(trader, row.rail)
             elif turn == 2:
                 operator.silent.add(trader.trader_id)
+
+    async def _give_other_account(self, trader: Trader, rail: str) -> None:
+        """The trader gives an account for another rail than this one, and opens the link that is mailed for it."""
+        if rail == "stripe":
+            await trader.give_iban()
+        else:
+            await self._connect(trader)
+            await self._settling.reached()
+        await trader.confirm_account()
 
     async def _traded(self, session: AsyncSession, rows: Sequence[Challenge]) -> set[str]:
         """Returns those accounts that have traded, of the traders who may want a refund."""
@@ -341,12 +349,13 @@ class Rehearsal:
             now = await payout_facts.situation(session, account_id, calendars=ExchangeCalendars())
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
         since = eligible_from(now.facts, now.product.payout)
-        if since is None or now.facts.open_payout_id or now.facts.open_positions:
+        if now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
         asked = (account_id, now.most.minor)
-        if self.now < since or now.most.amount < now.product.payout.min_request or asked in self._asked:
-            self._too_little[account_id] = figures, since if self.now < since else None
+        too_little = now.most.amount < now.product.payout.min_request or asked in self._asked
+        if since is None or too_little or self.now < since:
+            self._too_little[account_id] = figures, None if too_little else since
             return False
         self._asked.add(asked)
         await trader.request_payout(account_id, now.most.amount, attempt=int(count or 0))
@@ -355,4 +364,10 @@ class Rehearsal:
     async def _next_date(self) -> datetime | None:
         async with self._db.transaction() as session:
             habits = {challenge_id: trader.persona for challenge_id, trader in self._by_challenge.items()}
-            return await next_date(session, self.now, habits)
+            payable = {account_id: since for account_id, (_, since) in self._too_little.items() if since is not None}
+            return await next_date(session, self.now, habits, payable)
+
+
+def _full_hour(at: datetime) -> datetime:
+    """Returns the first full hour that is not before `at`."""
+    return at + (datetime.min.replace(tzinfo=UTC) - at) % _STEP

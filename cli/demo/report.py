@@ -33,6 +33,15 @@ from store.reconciliation import breaks
 
 _ZERO: Final = ("ledger_imbalance", "unreconciled", "open_holds")
 RETURN_DECISIONS: Final = ("send_again", "release", "keep")
+# What a run of forty buyers or more has each at least once; a dot leads into a part of the summary.
+OUTCOMES: Final = (
+    *(f"states.{name}" for name in ("charged_back", "expired", "failed", "funded", "refunded")),
+    *("passes", "payouts_paid", "payouts_rejected", "payouts_held", "payouts_came_back"),
+    *(f"returns_decided.{name}" for name in RETURN_DECISIONS),
+    *("chargebacks.won", "chargebacks.lost", "disputes_upheld", "disputes_reinstated", "cases"),
+    *(f"outside.{name}" for name in ("cards_declined", "paid_by_bank_debit", "refunds_at_desk", "payouts_sent_back")),
+    *(f"outside.{name}" for name in ("webhooks_lost", "webhooks_doubled", "statements_late")),
+)
 
 
 async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
@@ -113,6 +122,16 @@ def faults(summary: Mapping[str, Any]) -> list[str]:
     return [name for name in _ZERO if summary[name]]
 
 
+def missing(summary: Mapping[str, Any]) -> list[str]:
+    """Returns the outcomes that this run did not have."""
+
+    def count(outcome: str) -> int:
+        part, _, name = outcome.partition(".")
+        return int(summary[part].get(name, 0) if name else summary[part])
+
+    return [outcome for outcome in OUTCOMES if not count(outcome)]
+
+
 async def summarise(
     db: Database, names: Mapping[str, str], *, ticks: int, seconds: float, outside: Mapping[str, int]
 ) -> dict[str, Any]:
@@ -138,7 +157,7 @@ async def summarise(
             "passes": await session.scalar(select(func.count()).select_from(PhasePass)),
         }
         canonical = json.dumps(outcomes, sort_keys=True)
-        return {
+        summary = {
             "accounts": len(names),
             "ticks": ticks,
             "states": states,
@@ -168,6 +187,7 @@ async def summarise(
             "payout_list": paid,
             "seconds": round(seconds, 1),
         }
+        return summary | {"outcomes_missing": missing(summary)}
 
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
@@ -178,7 +198,9 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     for name, value in summary.items():
         if name.endswith("_list") or name == "venues":
             continue
-        if isinstance(value, dict):
+        if name == "outcomes_missing":
+            table.add_row("outcomes missing", ", ".join(value) or "none")
+        elif isinstance(value, dict):
             for part, count in value.items():
                 table.add_row(f"{name.replace('_', ' ')}: {str(part).replace('_', ' ')}", f"{count:,}")
         else:

@@ -46,7 +46,7 @@ THIRD_PARTY = {
     | {"holidays", "lxml", "schwifty", "google"},
     "adapters": {
         *("pydantic", "httpx", "stripe", "structlog", "selectolax", "exchange_calendars", "pandas", "yaml"),
-        *("python_calamine", "charset_normalizer", "holidays", "lxml", "pyiso20022", "schwifty", "xsdata"),
+        *("python_calamine", "charset_normalizer", "holidays", "lxml", "schwifty"),
         *("google", "redis", "websockets", "aiosmtplib", "aiosmtpd", "authlib", "joserfc", "httpcore"),
     },
     "surveillance": {"pydantic", "numpy", "numba", "pandas", "scipy", "rustworkx"},

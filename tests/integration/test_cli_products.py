@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 import psycopg
 import pytest
@@ -30,7 +31,6 @@ from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 
 KEYS: Final = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 PASSWORD: Final = "correct horse battery"
-PNG: Final = b"\x89PNG\r\n"
 
 
 class Firm:
@@ -148,14 +148,17 @@ async def test_the_impact_of_a_proposed_version_on_recorded_accounts(firm: Firm)
     for phase in wider["phases"]:
         phase["rules"][0]["allowance"]["value"] = "11"
         phase["rules"][1]["allowance"]["value"] = "12"
-    path, plot = firm.file(phases=wider["phases"], fee="600"), firm.folder / "impact.png"
+    path, plot = firm.file(phases=wider["phases"], fee="600"), firm.folder / "impact.svg"
     said = firm.run("rules", "impact", "--product", "two-step@1", "--against", path, "--json", "--plot", str(plot))
     found = json.loads(said)
     assert (found["challenges"], found["changed"]) == (1, 1)
     assert (found["under"]["two-step@1"]["failed"], found["under"]["two-step@2"]["failed"]) == (1, 0)
     assert found["each"][0]["a"]["rule_id"] == "daily_loss" and found["each"][0]["differs_from_live"] == []
     assert found["money_effect_minor"] == 6_000
-    assert plot.read_bytes().startswith(PNG)
+    words = "".join(ElementTree.parse(plot).getroot().itertext())
+    assert "two-step@1: 0" in words and "two-step@2: 1" in words, "who survives"
+    to_png = ("--against", path, "--plot", str(plot.with_suffix(".png")))
+    assert "End it with .svg" in firm.run("rules", "impact", "--product", "two-step@1", *to_png, code=1)
     kept = await _impact_of_a_draft(firm, Path(path).read_text())
     assert kept.current and kept.result is not None and kept.result.money_effect_minor == 6_000
     for place, ref in (("before", "two-step@1"), ("after", "two-step@2")):

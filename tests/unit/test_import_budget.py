@@ -12,7 +12,6 @@ _HEAVY: Final = {
     "exchange_calendars",
     "fastapi",
     "lxml",
-    "matplotlib",
     "numba",
     "numpy",
     "pandas",
