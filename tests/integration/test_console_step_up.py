@@ -65,7 +65,7 @@ async def test_the_evidence_of_a_dispute_is_a_file_after_a_proof(world: ConsoleW
         page = (await browser.get("/audit")).text
         assert "chain verified up to entry" in page and "Verify all" in page
         assert (await browser.post("/audit/verify")).status_code == 303
-        assert "The whole was verified" in (await browser.get("/audit")).text
+        assert "The whole chain was last verified" in (await browser.get("/audit")).text
 
 
 async def test_a_proof_for_one_form_decides_no_other(world: ConsoleWorld) -> None:
