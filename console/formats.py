@@ -58,7 +58,7 @@ def clock(at: datetime | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
 
 def seconds(at: datetime | None) -> Markup:
     """A moment to the second, for deals and verdicts."""
-    return clock(at, "%m-%d %H:%M:%S")
+    return clock(at, "%Y-%m-%d %H:%M:%S")
 
 
 def span(length: timedelta) -> str:

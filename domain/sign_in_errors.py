@@ -13,7 +13,7 @@ class StepUpRequired(NotAllowed):
 
     def __init__(self, action: str, digest: str, methods: Sequence[str], *, problem: str = "") -> None:
         super().__init__(
-            problem or "Prove that it is you: this needs a proof that is less than five minutes old.",
+            problem or "Confirm that it is you: this needs a proof that is less than five minutes old.",
             remedy=_remedy(methods),
         )
         self.action, self.digest, self.methods, self.problem = action, digest, tuple(methods), problem

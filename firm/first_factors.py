@@ -19,7 +19,7 @@ If it was you, open this link within 30 minutes, in the browser where you are si
 {link}
 
 The link works once, and only for you: do not pass it on.
-If it was not you, do not open it. Somebody else knows your password: set a new one with "I forgot my password" on the
+If it was not you, do not open it. Somebody else knows your password: set a new one with "Forgot your password?" on the
 sign-in page, and tell us.
 """
 
@@ -57,7 +57,9 @@ async def print_link(session: AsyncSession, *, login: str, site: str, by: str) -
 
 async def _make(session: AsyncSession, user: User) -> str:
     if (await factors.held(session, user.id)).any:
-        raise Conflict("There is a factor already.", remedy="Prove it is you with that factor, and add another one.")
+        raise Conflict(
+            "There is a factor already.", remedy="Confirm with that factor that it is you, and add another."
+        )
     return await links.make(session, "first_factor", user_id=user.id)
 
 

@@ -137,5 +137,5 @@ If it was not you, do nothing: your password stays as it is.
 
 _CHANGED = """Your password was changed, and your other sign-ins have ended.
 
-If it was not you, set a new password at once with "I forgot my password" on the sign-in page, and tell us.
+If it was not you, set a new password at once with "Forgot your password?" on the sign-in page, and tell us.
 """

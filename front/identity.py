@@ -25,7 +25,7 @@ async def start_check(deps: ApiDeps, trader_id: str) -> IdentityCheckStarted:
     if session_id is not None:
         seen = await checker.fetch(session_id)
     else:
-        seen = await _started(checker, check_id, trader_id, f"{deps.public_url}/")
+        seen = await _started(checker, check_id, trader_id, f"{deps.public_url}/my/details")
     async with deps.db.transaction() as session:
         status = await identity_checks.answered(session, check_id, seen)
     return IdentityCheckStarted(trader_id=trader_id, status=status, url=seen.url)

@@ -74,7 +74,7 @@ async def history(
     except RPCError as error:
         if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
             raise NotFound(
-                "Temporal has no such history: the workflow has not started, or ended longer ago than it is kept.",
+                "There is no history here: the workflow has not started, or its history is no longer kept.",
                 remedy="Read the timeline; it has every step for good.",
             ) from error
         raise Unavailable(_AWAY, remedy="Try again in a moment.") from error

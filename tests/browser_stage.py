@@ -51,4 +51,4 @@ async def sign_in(page: Page, login: str) -> None:
 async def prove(page: Page) -> None:
     """Fill in the page that asks for a proof."""
     await page.get_by_label("Your password").fill(PASSWORD)
-    await page.get_by_role("button", name="Prove it and go on").click()
+    await page.get_by_role("button", name="Confirm and continue").click()

@@ -55,7 +55,7 @@ async def ask_passkey(body: StepUpAsk, deps: Deps, caller: SignedInPerson) -> Pa
 
 @router.post("/step-ups", status_code=201)
 async def make_step_up(body: StepUpBody, deps: Deps, caller: SignedInPerson) -> StepUpMade:
-    """Prove that it is you, for exactly one action. Then repeat the request that was refused."""
+    """Confirm that it is you, for exactly one action. Then repeat the request that was refused."""
     offer = Offer(body.method, body.text, body.challenge_id, body.credential)
     made = await proving.step_up(deps, caller.actor, token_digest(caller.token), body.action, body.digest, offer)
     return StepUpMade(

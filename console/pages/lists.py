@@ -20,7 +20,20 @@ from domain.errors import BadInput, NotAllowed
 from front import permissions
 from front.exports import Format, export
 from front.lists import asked_from
-from store.read import accounts, breaches, cases, challenges, deals, entries, listing, passes, payouts, people, tickets
+from store.read import (
+    accounts,
+    breaches,
+    cases,
+    challenges,
+    deals,
+    entries,
+    listing,
+    named,
+    passes,
+    payouts,
+    people,
+    tickets,
+)
 from store.read.listing import Asked, Listing
 from store.read.pages import Page, Window
 from store.scope import scope_of
@@ -164,8 +177,12 @@ async def _rendered(visit: Visit, shown: Shown, asked: Asked, cursor: str | None
     choices = choices_of(shown.listing, asked, *shown.choices)
     table = table_of(shown.path, shown.noun, shown.listing, asked, cursor, page, totals, choices, exports=exports)
     pages = {row.reference: page_of_id(row.reference) for row in page.items} if shown.listing is entries.ENTRIES else {}
+    told = [row.sentence for row in page.items] if shown.listing is cases.CASES else []
+    names = await named.in_texts(visit.session, told)
     crumbs = [*shown.above, Crumb(shown.noun.capitalize())]
-    return await visit.render(shown.template, crumbs, rows=page.items, table=table, pages=pages)
+    return await visit.render(
+        shown.template, crumbs, rows=page.items, table=table, pages=pages, named=partial(named.written, names=names)
+    )
 
 
 def _format(text: str) -> Format:

@@ -82,7 +82,7 @@ class NotificationPages:
     async def choices(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request, PEOPLE) as visit:
             found = await choices.listed(visit.session, choices.owner_of(visit.actor))
-            return await visit.render("notification_choices.html", [_HERE, Crumb("Choices")], rows=found)
+            return await visit.render("notification_choices.html", [_HERE, Crumb("Settings")], rows=found)
 
     async def choose(self, request: Request) -> Response:
         """A checkbox that is not sent is switched off."""

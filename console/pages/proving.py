@@ -44,7 +44,7 @@ async def page(desk: Desk, request: Request, error: StepUpRequired) -> Response:
     async with desk.visit(request, PEOPLE) as visit:
         return await visit.render(
             "prove.html",
-            [Crumb("Prove that it is you")],
+            [Crumb("Confirm that it is you")],
             403,
             to=str(request.url.path),
             kept=kept,

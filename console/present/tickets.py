@@ -161,8 +161,8 @@ async def _snoozes(session: AsyncSession, ticket: TicketView, now: datetime) -> 
         ("for a week", calendar.add(now + timedelta(days=7), timedelta(0))),
     ]
     if ticket.last_snoozed_until is not None and ticket.last_snoozed_until > now:
-        choices.insert(0, ("until the same moment as before", ticket.last_snoozed_until))
+        choices.insert(0, ("as before", ticket.last_snoozed_until))
     return [
-        SnoozeChoice(f"{label} ({until:%a %d %b %H:%M} UTC)", until.isoformat(timespec="seconds"))
+        SnoozeChoice(f"{label}, {until:%a %d %b %H:%M} UTC", until.isoformat(timespec="seconds"))
         for label, until in choices
     ] + [SnoozeChoice("until the trader writes", "")]

@@ -222,7 +222,8 @@ export async function drawEquity(holder) {
     return;
   }
   if (whole.at.length === 0) {
-    note.textContent = "No minute of this account has been recorded in this range yet.";
+    holder.hidden = true;
+    note.textContent = "No equity has been recorded in this range yet. The curve begins with the first minute of trading.";
     return;
   }
   let [plot, curve] = [null, whole];

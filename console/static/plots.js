@@ -66,7 +66,8 @@ function names(plot) {
 function range(plot) {
   const known = plot.series.flatMap((series) => series.values).filter((value) => value !== null);
   const [low, high] = [Math.min(0, ...known), Math.max(0, ...known)];
-  const space = (high - low || 1) * 0.08;
+  if (high === low) return [0, 1];
+  const space = (high - low) * 0.08;
   return [low < 0 ? low - space : 0, high + space];
 }
 
@@ -100,7 +101,7 @@ function options(plot, holder, note) {
       },
       {
         ...quiet, grid: { stroke: css("--line"), width: 1 }, size: 64, label: plot.unit, labelFont: FONT, labelSize: 18,
-        values: (_, splits) => splits.map((value) => formatter(0).format(value)),
+        values: (_, splits) => splits.map((value) => formatter(splits.every(Number.isInteger) ? 0 : 1).format(value)),
       },
     ],
     series: [

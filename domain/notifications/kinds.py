@@ -69,9 +69,9 @@ _OF_ACCOUNT: Final = (_NAME, _NUMBER, _PRODUCT, _PHASE, _AT, _LINK)
 _OF_PAYOUT: Final = (_NAME, _NUMBER, _PRODUCT, _AMOUNT, _AT, _LINK)
 
 MONEY: Final = "It is about your money, so it is always sent."
-RIGHTS: Final = "A time in which you can object begins with it, so it is always sent."
+RIGHTS: Final = "It starts the period in which you can object, so it is always sent."
 CONTRACT: Final = "It is about your contract with us, so it is always sent."
-SAFETY: Final = "It protects your money against somebody else who has your sign-in, so it is always sent."
+SAFETY: Final = "It protects your money if somebody else can sign in as you, so it is always sent."
 
 WARNINGS: Final = "account.warnings"
 DEADLINE: Final = "work.deadline"

@@ -34,9 +34,9 @@ def refusal_block(code: str, sentence: str, figures: Mapping[str, Any]) -> Block
     return Block(code=code, sentence=sentence, stage="request", ended_by=ended_by, until=until)
 
 
-def open_payout_block(payout_id: str, decide_by: datetime | None) -> Block:
+def open_payout_block(decide_by: datetime | None) -> Block:
     """Returns the block of an earlier payout. `decide_by`: it ends then at the latest, unless it is sent before."""
-    sentence = f"payout {payout_id} of this account is still open"
+    sentence = "an earlier payout of this account is still open"
     return Block(code="payout_open", sentence=sentence, stage="request", ended_by="firm", until=decide_by)
 
 

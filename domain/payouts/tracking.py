@@ -40,15 +40,48 @@ _TITLES: Final[Mapping[StepName, str]] = {
     "arrived": "Arrived",
     "ended": "Ended",
 }
-_MEANS: Final[Mapping[StepName, str]] = {
-    "requested": "You asked for it.",
-    "set_aside": "The amount leaves the balance of your account and is kept for this payout.",
-    "checked": "The firm compares the request with your terms.",
-    "approved": "The firm agrees to pay. Nothing has been sent yet.",
-    "sent": "The payment company has taken the transfer. It has not arrived yet.",
-    "arrived": "The payment company says that your bank account has the money.",
-    "ended": "Nothing more is paid for this request.",
+# what a step is: before it begins, while it is under way, and once it is done
+_MEANS: Final[Mapping[StepName, tuple[str, str, str]]] = {
+    "requested": ("", "", "You asked for it."),
+    "set_aside": (
+        "The amount leaves the balance of your account and is kept for this payout.",
+        "The amount is being taken from the balance of your account and kept for this payout.",
+        "The amount has left the balance of your account and is kept for this payout.",
+    ),
+    "checked": (
+        "The firm compares the request with your terms.",
+        "The firm is comparing the request with your terms.",
+        "The firm has compared the request with your terms.",
+    ),
+    "approved": (
+        "The firm decides whether to pay.",
+        "The firm is deciding. Nothing has been sent yet.",
+        "The firm agreed to pay.",
+    ),
+    "sent": (
+        "The transfer goes to the payment company.",
+        "The transfer is being handed to the payment company.",
+        "The payment company has taken the transfer.",
+    ),
+    "arrived": (
+        "The payment company confirms that the money is in your bank account.",
+        "The transfer is on its way to your bank account. It has not arrived yet.",
+        "The payment company says that your bank account has the money.",
+    ),
+    "ended": (
+        "",
+        "The amount is going back to your account.",
+        "Nothing more is paid for this request.",
+    ),
 }
+# states that a step under way says something else of
+_MEANS_IN: Final[Mapping[str, str]] = {
+    "in_review": "The firm's finance team is checking the request.",
+    "settling": "The money has arrived, and the firm is booking it.",
+    "returned": "The transfer came back. The firm's finance team is deciding what happens next.",
+    "owed": "The transfer came back. The firm keeps the amount for you until it can be paid.",
+}
+_TENSES: Final = ("next", "now", "done")
 _HOLDERS: Final[Mapping[str, str]] = {
     "requested": "the trading platform",
     "reserved": "the firm, by automatic checks",
@@ -66,7 +99,7 @@ _HOLDERS: Final[Mapping[str, str]] = {
 @dataclass(frozen=True, slots=True)
 class TrackedStep:
     """One step. `at`: when it was done, in market time. `holder`: who has the payout now, of a step that is under way.
-    `until`: by when that ends, where a date is set. `words`: what the step means."""
+    `until`: by when that ends, where a date is set. `words`: what happens in the step, or happened."""
 
     name: StepName
     title: str
@@ -123,5 +156,12 @@ def _step(
         at=at,
         holder=_HOLDERS.get(state, "") if now else "",
         until=decide_by if now and people else None,
-        words=_MEANS[name],
+        words=_words(name, status, state),
     )
+
+
+def _words(name: StepName, status: StepState, state: str) -> str:
+    if status == "skipped":
+        return ""
+    means = _MEANS[name][_TENSES.index(status)]
+    return _MEANS_IN.get(state, means) if status == "now" else means

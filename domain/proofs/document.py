@@ -5,6 +5,7 @@ All values are text: amounts with their currency, instants in UTC, clocks with z
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -38,6 +39,17 @@ from domain.proofs.sheets import (
 from domain.proofs.sources import BalanceSource, BarSource, Source, StatementSource, StateSource
 from domain.rules.base import Consequence
 
+_SIZES: Final = {
+    "amount": "in the currency of the account",
+    "pct_of_initial": "% of the initial balance",
+    "pct_of_anchor": "% of the anchor",
+    "pct_of_peak": "% of the peak",
+    "pct_of_trade_value": "% of the trade value",
+    "pct_of_balance": "% of the balance",
+    "pct_of_payout_balance": "% of the balance that the last payout left",
+    "pct_of_anchor_profit": "% of the profit at the anchor",
+    "pct_of_peak_profit": "% of the profit at the peak",
+}
 _SHOWN_ELSEWHERE: Final = ("id", "type", "breach_when")  # parameters that have a row of their own
 
 
@@ -125,7 +137,7 @@ def _breached_rule(sheet: BreachSheet) -> list[Row]:
     mirrored = ", mirrored above" if rule.floor.direction == "ceiling" else ""
     set_at = f"{instant_text(basis.set_at)}, sequence {basis.set_seq:,}" if basis.set_at else "at the start"
     return [
-        Row("Rule", f"{rule.id} ({words(rule.type)})"),
+        Row("Rule", f"{label(rule.type)} ({rule.id})"),
         Row("Breaches when", rule.operator + mirrored),
         _offence(sheet.offence, sheet.consequence),
         *([] if rule.subject is None else [Row("Symbol or position", rule.subject)]),
@@ -136,22 +148,25 @@ def _breached_rule(sheet: BreachSheet) -> list[Row]:
 
 
 def _offence(number: int, consequence: Mapping[str, Any]) -> Row:
+    return Row(f"Consequence of offence {number}", _follows(consequence))
+
+
+def _follows(consequence: Mapping[str, Any]) -> str:
     try:
-        follows = Consequence.model_validate(consequence).words
+        return Consequence.model_validate(consequence).words
     except ValidationError:  # of another version
-        follows = data_text(consequence)
-    return Row("Offence", f"number {number}: {follows}")
+        return data_text(consequence)
 
 
 def _target_rule(sheet: PassSheet) -> list[Row]:
     target = sheet.target
     days = ", ".join(map(str, target.trading_days)) or "none"
-    size = f"{target.value} {words(target.type)}".replace(" pct of initial", " % of the initial balance")
+    size = f"{target.value} {_SIZES.get(target.type, words(target.type))}"
     return [Row("Kind", "target"), Row("Size", size), Row("Trading days", days), *_beginning(sheet.history)]
 
 
 def _history_rule(sheet: ViolationSheet | GateSheet, rule: HistoryRulePart) -> list[Row]:
-    rows = [Row("Rule", f"{rule.id} ({words(rule.type)})")]
+    rows = [Row("Rule", f"{label(rule.type)} ({rule.id})")]
     if isinstance(sheet, ViolationSheet):
         rows.append(_offence(sheet.offence, sheet.consequence))
         rows.append(Row("Positions", ", ".join(sheet.position_ids) or "none"))
@@ -195,10 +210,10 @@ def _event(sheet: AnySheet) -> list[Row]:
         Row("Kind", label(event.kind)),
         Row("Symbol", event.symbol or "none"),
         Row("At", instant_text(event.at)),
-        Row("Venue sequence", f"{event.seq:,}"),
+        Row("Sequence at the platform", f"{event.seq:,}"),
     ]
     if isinstance(sheet, MoneySheet):
-        rows.append(Row("Worth taken from", _source(sheet.source, currency)))
+        rows.append(Row("Equity taken from", _source(sheet.source, currency)))
     return rows
 
 
@@ -226,11 +241,17 @@ def _clock(sheet: AnySheet) -> Section:
 def _clock_rows(clock: ClockPart) -> list[Row]:
     return [
         Row("Rule clock", f"{clock.zone}, resets at {clock.reset}"),
-        Row("Local time", f"{clock.local_time} {clock.zone} ({offset_text(clock.utc_offset_minutes)})"),
+        Row("Local time", f"{_local(clock.local_time)} {clock.zone} ({offset_text(clock.utc_offset_minutes)})"),
         Row("Trading day", clock.trading_day.isoformat()),
         Row("Day began", instant_text(clock.day_started_at)),
         Row("Day ends", instant_text(clock.day_ends_at)),
     ]
+
+
+def _local(text: str) -> str:
+    """Returns an instant of ISO 8601 without its offset, which stands beside it."""
+    plain = datetime.fromisoformat(text).replace(tzinfo=None).isoformat(sep=" ")
+    return plain.rstrip("0") if "." in plain else plain
 
 
 def _account(sheet: AnySheet, number: str | None) -> Section:
@@ -332,7 +353,17 @@ def _figure_rows(figures: Mapping[str, Any], currency: str) -> list[Row]:
 
 def _parameters(parameters: Mapping[str, Any]) -> list[Row]:
     return [
-        Row(label(name), words(data_text(value)))
+        Row(label(name), _parameter(name, value))
         for name, value in parameters.items()
         if name not in _SHOWN_ELSEWHERE and value not in (None, [], {})
     ]
+
+
+def _parameter(name: str, value: Any) -> str:
+    if name == "consequences" and isinstance(value, list):
+        return "; ".join(f"offence {number}: {_follows(each)}" for number, each in enumerate(value, start=1))
+    if isinstance(value, Mapping) and value.keys() >= {"type", "value"}:
+        size = f"{data_text(value['value'])} {_SIZES.get(str(value['type']), words(str(value['type'])))}"
+        more = {key: inner for key, inner in value.items() if key not in ("type", "value") and inner}
+        return f"{size}, {words(data_text(more))}" if more else size
+    return words(data_text(value))

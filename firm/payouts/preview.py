@@ -175,7 +175,7 @@ async def _blocks(
     found = [refusal_block(part.code, part.sentence, part.figures) for part in reasons]
     if current.facts.open_payout_id is not None:
         payout = await session.get_one(Payout, current.facts.open_payout_id)
-        found.append(open_payout_block(payout.id, payout.decide_by))
+        found.append(open_payout_block(payout.decide_by))
     known = await _IN_THE_WAY.read(session, account=current.account.id, challenge=current.challenge.id)
     if known.change is not None:
         found.append(platform_change_block())

@@ -69,7 +69,7 @@ def _terms(product: Product, add_ons: Sequence[AddOn]) -> Product:
         return product.with_add_ons(add_ons)
     except ValidationError as error:
         raise OrderRefused(
-            "These add-ons cannot be combined.", field="add_ons", remedy="Choose one of them, or ask the support."
+            "These add-ons cannot be combined.", field="add_ons", remedy="Choose one of them, or contact support."
         ) from error
 
 

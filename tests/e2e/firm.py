@@ -47,28 +47,44 @@ class Firm:
     rest: Quiescence
     clients: list[ApiClient] = field(default_factory=list)
 
-    async def operator(self, login: str) -> ApiClient:
+    def _client(self) -> ApiClient:
         client = ApiClient(self.stack.api_url)
         self.clients.append(client)
-        await client.sign_in(login, self.staff.password)
         return client
+
+    async def signed_in(self, login: str, password: str) -> ApiClient:
+        client = self._client()
+        await client.sign_in(login, password)
+        return client
+
+    async def operator(self, login: str) -> ApiClient:
+        return await self.signed_in(login, self.staff.password)
 
     async def trader(self, number: int, product: str, temper: str = "idle", *, pays: bool = True) -> Trader:
         """Signed up and bought; its account is open when this returns, if it paid."""
-        persona = Persona(
-            number=number, seed=number, name=f"Canary Lindqvist{number}", email=f"canary.{number}@example.org",
-            country="SE", iban=iban_of(f"canary {number}"), product=product, temper=temper, leader=None,
-            abandons_checkout=not pays, wants_refund=False, charges_back=False, disputes=False, identity_holds=True,
-        )  # fmt: skip
-        client = ApiClient(self.stack.api_url)
-        self.clients.append(client)
-        trader = Trader(persona, client, mailbox_of(self.stack.settings.data_dir))
-        await trader.sign_up(f"canary-password-{number}")
-        url = await trader.buy()
-        if pays:
-            await self.sandbox.pay(url)
+        (made,) = await self.traders([number], product, temper, pays=pays)
+        return made
+
+    async def traders(
+        self, numbers: Iterable[int], product: str, temper: str = "idle", *, pays: bool = True
+    ) -> list[Trader]:
+        """Likewise several, all at the same market time."""
+        made = []
+        for number in numbers:
+            persona = Persona(
+                number=number, seed=number, name=f"Canary Lindqvist{number}", email=f"canary.{number}@example.org",
+                country="SE", iban=iban_of(f"canary {number}"), product=product, temper=temper, leader=None,
+                abandons_checkout=not pays, wants_refund=False, charges_back=False, disputes=False,
+                identity_holds=True,
+            )  # fmt: skip
+            trader = Trader(persona, self._client(), mailbox_of(self.stack.settings.data_dir))
+            await trader.sign_up(f"canary-password-{number}")
+            url = await trader.buy()
+            if pays:
+                await self.sandbox.pay(url)
+            made.append(trader)
         await self.settle()
-        return trader
+        return made
 
     async def account(self, trader: Trader) -> dict[str, Any]:
         """The trader's newest account as the API shows it."""

@@ -111,7 +111,7 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     await page.goto("/security")
     await expect(page.get_by_role("button", name="Add a passkey")).to_have_count(0)
     async with post_office(stage.world.db) as post:
-        await page.get_by_role("button", name="Mail me the link").click()
+        await page.get_by_role("button", name="Email me the link").click()
         await expect(page.get_by_role("status")).to_contain_text("We sent you a mail.")
         await page.goto(link_in(await post.got(FINN, "first second factor"), f"{stage.url}/security"))
     await page.get_by_label("Name of a new passkey").fill("Laptop")
@@ -125,7 +125,7 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     await expect(page).to_have_url(re.compile(f"/payouts/{firm.payout}$"))
     await page.get_by_label("Reason").fill(REASON)
     await page.get_by_role("button", name="Approve 1,116.00 USD").click()
-    await expect(page.get_by_role("heading", name="Prove that it is you")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     await expect(page.get_by_text(REASON)).to_be_visible()
     await expect(page.get_by_label("Your password")).to_have_count(0)
     await page.get_by_role("button", name="Use your passkey").click()
@@ -140,7 +140,7 @@ async def test_a_forgotten_password_is_set_with_the_link_of_a_mail_and_old_sign_
     assert browser is not None
     page = await (await browser.new_context(base_url=stage.url)).new_page()
     await page.goto("/sign-in")
-    await page.get_by_role("link", name="I forgot my password").click()
+    await page.get_by_role("link", name="Forgot your password?").click()
     await page.get_by_label("Login").fill(FINN)
     async with post_office(stage.world.db) as post:
         await page.get_by_role("button", name="Send me a link").click()

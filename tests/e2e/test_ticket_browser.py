@@ -1,33 +1,16 @@
-"""The page of a ticket in a real browser: a macro goes to where the cursor is, and the keyboard sends. A ticket that
-comes by mail is answered by mail; the mails go over SMTP."""
+"""The page of a ticket in a real browser: one that came by mail is answered by mail; the mails go over SMTP.
 
-import re
+That a macro goes to where the cursor is, and that the keyboard sends, is in test_sittings_browser.py."""
 
 import pytest
 from playwright.async_api import expect
 
 from tests.browser_stage import Stage
-from tests.console_world import about_the_funded_account
 from tests.mail_desk import US
 from tests.post_office import letter, post_office
 
 pytestmark = pytest.mark.timeout(900)
 MARA, FIRST = "mara@example.org", "<first@mail.example.org>"
-
-
-async def test_a_macro_goes_to_the_cursor_and_the_keyboard_sends(stage: Stage) -> None:
-    await about_the_funded_account(stage.world)
-    await written(stage, "Room", "You have {{limit.room}} left.")
-    async with stage.page("sam@firm.example") as page:
-        await page.goto(f"/tickets/{stage.world.firm.ticket}")
-        area = page.get_by_label("Answer or note")
-        await area.fill("Good morning.\nKind regards")
-        await area.evaluate("area => area.setSelectionRange(13, 13)")
-        await page.get_by_role("button", name="Room").click()
-        await expect(area).to_have_value(re.compile(r"Good morning\.\nYou have [\d,]+\.\d\d USD left\.\nKind regards"))
-        await area.press("Control+Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Until then you can take it back.")
-        await expect(page.get_by_label("Conversation")).to_contain_text("Facts of the macro Room")
 
 
 async def test_a_ticket_by_mail_is_answered_with_a_macro_by_mail(stage: Stage) -> None:

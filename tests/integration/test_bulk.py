@@ -220,7 +220,7 @@ async def test_reviews_are_closed_and_items_claimed_and_snoozed_at_once(world: C
         assert refused.status_code == 422 and "Reason needs 3" in refused.text
         assert "3 of 3 items done." in await _send(ana, form, reason="Looked at each.")
         closed = await _page(ana, "close", chosen[0])
-        assert "It no longer waits. Closed by Ana Ruiz" in closed and "Nothing would happen" in closed
+        assert "It no longer waits. Closed by Ana Ruiz" in closed and "Nothing to do" in closed
         for wrong in ((), [f"review/{new_id('rev')}" for _ in range(26)]):
             await _page(ana, "close", *wrong, status=422)
         await _page(ana, "nonsense", *chosen, status=422)

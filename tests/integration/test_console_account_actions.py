@@ -117,7 +117,7 @@ async def test_the_history_of_a_workflow_is_for_who_may_read_it_and_says_when_te
     async with world.browser(UMA) as browser:
         assert f'href="{page}"' in (await browser.get(f"/payouts/{world.firm.payout}")).text
         gone = await browser.get(page)
-        assert gone.status_code == 404 and "Temporal has no such history" in gone.text
+        assert gone.status_code == 404 and "There is no history here" in gone.text
         world.temporal.down = True
         away = await browser.get(page)
         assert away.status_code == 200 and 'id="away"' in away.text and "cannot be reached" in away.text

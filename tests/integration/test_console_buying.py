@@ -105,7 +105,7 @@ async def test_an_order_that_is_not_paid_says_so(world: ConsoleWorld) -> None:
             assert clock is not None
             clock.watermark += timedelta(hours=25)
         late = (await browser.get(place)).text
-        assert "The time to pay is over" in late and "pay.example" not in late
+        assert "The time to pay has passed" in late and "pay.example" not in late
         for state, words in {
             "cancelled": "Not paid in time",
             "payment_review": "looked at",

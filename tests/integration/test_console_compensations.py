@@ -36,7 +36,7 @@ async def test_a_voucher_is_proposed_granted_after_a_proof_and_lowers_the_price_
         assert (unproven.status_code, unproven.json()["type"]) == (403, "step-up-required"), unproven.text
         form = {"csrf": await finance.csrf(), "key": "granted-at-once-on-the-page", **body}
         asked = await finance.http.post(f"{dispute}/compensation", data=form)
-        assert asked.status_code == 403 and "Prove that it is you" in asked.text
+        assert asked.status_code == 403 and "Confirm that it is you" in asked.text
         assert (await finance.get(f"/v1{dispute}")).json()["compensations"] == []
     async with world.browser("rosa@firm.example") as risk:
         assert "Propose a voucher" in (await risk.get(dispute)).text

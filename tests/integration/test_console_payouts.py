@@ -107,7 +107,7 @@ async def test_a_trader_chooses_the_bank_account_that_a_payout_goes_to(world: Co
         assert f'<option value="{second}">' in shown
         assert "not confirmed yet" in shown
         waits = (await browser.get(f"{page}?amount=200.00&beneficiary={second}")).text
-        assert "What is in the way" in waits and "not confirmed over a second channel" in waits
+        assert "What blocks this payout" in waits and "not confirmed over a second channel" in waits
         asked = await browser.post(page, amount="200.00", beneficiary=first)
         assert asked.status_code == 303, asked.text
     async with world.db.transaction() as session:

@@ -126,7 +126,7 @@ async def test_what_waits_for_a_second_person_stands_in_the_queue(world: Console
 
 async def test_an_account_says_that_it_waits_for_a_move(world: ConsoleWorld) -> None:
     move, account = await moving(world), f"/accounts/{world.firm.active}"
-    goes_on = "this account continues under version 2"
+    goes_on = "this account continues on version 2"
     async with world.browser("ana@firm.example") as browser, world.browser("mara@example.org") as trader:
         html = (await browser.get(f"/queue/account_move/{move}?kind=account_move")).text
         assert Page(html).forbidden == [] and "Move of accounts: two-step to version 2" in html

@@ -37,7 +37,7 @@ async def test_the_typed_text_survives_the_proof_and_the_decision_carries_it(wor
     async with world.browser("finn@firm.example") as browser:
         asked = await _decide(browser, world.firm.payout)
         assert asked.status_code == 403
-        assert "Prove that it is you" in asked.text
+        assert "Confirm that it is you" in asked.text
         assert world.temporal.sent == []
         address, fields = proof_form(asked.text)
         assert fields["reason"] == [REASON]
@@ -65,7 +65,7 @@ async def test_the_evidence_of_a_dispute_is_a_file_after_a_proof(world: ConsoleW
         page = (await browser.get("/audit")).text
         assert "chain verified up to entry" in page and "Verify all" in page
         assert (await browser.post("/audit/verify")).status_code == 303
-        assert "The whole was verified" in (await browser.get("/audit")).text
+        assert "The whole chain was last verified" in (await browser.get("/audit")).text
 
 
 async def test_a_proof_for_one_form_decides_no_other(world: ConsoleWorld) -> None:
@@ -83,7 +83,7 @@ async def test_an_app_is_set_up_signs_in_and_gives_codes(world: ConsoleWorld) ->
     async with world.browser(finn) as browser:
         unproven = {"csrf": await browser.csrf(), "key": uuid4().hex}
         refused = await browser.http.post("/security/authenticator", data=unproven)
-        assert (refused.status_code, "Mail me the link" in refused.text) == (403, True)
+        assert (refused.status_code, "Email me the link" in refused.text) == (403, True)
         assert 'name="proof_method"' not in refused.text, "the password adds no factor"
         assert 'action="/security/authenticator"' not in (await browser.get("/security")).text
         assert (await browser.post("/security/link")).headers["location"] == "/security"

@@ -196,7 +196,7 @@ async def test_the_page_shows_the_error_and_the_command_does_the_same(
         assert "Try again" in page and "Give up for good" in page
         unproven = {"csrf": await browser.csrf(), "key": uuid4().hex, "reason": "Locked by hand."}
         asked = await browser.http.post(f"/messages/{second}/drop", data=unproven)
-        assert (asked.status_code, "Prove that it is you" in asked.text) == (403, True)
+        assert (asked.status_code, "Confirm that it is you" in asked.text) == (403, True)
         done = await browser.post(f"/messages/{second}/drop", reason="Locked by hand.")
         assert (done.status_code, "No messages wait" in (await browser.get("/messages")).text) == (303, True)
     async with console.browser("sam@firm.example") as browser:

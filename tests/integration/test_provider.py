@@ -120,7 +120,7 @@ async def test_a_signed_in_person_links_after_a_proof(world: ApiWorld) -> None:
         assert csrf is not None
         form = {"csrf": csrf.group(1), "key": "0123456789abcdef0123"}
         asked = await http.post("/security/provider", data=form)
-        assert asked.status_code == 403 and "Mail me the link" in asked.text
+        assert asked.status_code == 403 and "Email me the link" in asked.text
         page = await http.get(f"/security?token={await world.link('risk')}")
         _, fields = proof_form(page.text, "mail", "/security/provider")
         answer = await http.post("/security/provider", data=fields)

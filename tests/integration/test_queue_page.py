@@ -433,7 +433,7 @@ async def test_a_filter_is_kept_by_name_and_its_export_is_proved_logged_and_harm
         link = '<a href="/queue?kind=payout&show=mine">My payouts</a>'
         assert link in await shown(finn, "/queue") and link not in await shown(ana, "/queue")
         asked = await finn.get("/queue/export?kind=payout&show=mine&format=csv")
-        assert asked.status_code == 403 and "Prove that it is you" in asked.text
+        assert asked.status_code == 403 and "Confirm that it is you" in asked.text
         answer = await prove_by_form(finn.http, asked, PASSWORD)
         assert answer.status_code == 200 and 'filename="queue-payout-mine.csv"' in answer.headers["Content-Disposition"]
         rows = list(csv.DictReader(io.StringIO(answer.text)))
