@@ -28,8 +28,9 @@ def keep(data: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"tables": [_as_json(each) for each in found]}))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from cli.tables import show_table
 
     table = Table("Table", "Parts", "Size", "Rows, about", "Oldest", "Kept", "Not kept before", "Due")
     for each in found:
@@ -43,7 +44,7 @@ def keep(data: Path | None, *, as_json: bool) -> None:
             _day(each.before),
             "yes" if each.due else "no",
         )
-    Console().print(table)
+    show_table(table)
 
 
 def _as_json(each: "Held") -> dict[str, object]:
