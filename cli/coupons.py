@@ -1,10 +1,11 @@
 """`propos coupons`: coupons for purchases. The audit log records changes under the actor `command-line`."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import Data
+from cli.options import AsJson, Data
 from cli.transaction import in_transaction
 
 if TYPE_CHECKING:  # only annotations need it; importing it would slow down `--help`
@@ -57,17 +58,25 @@ def add(
 
 
 @app.command("list")
-def list_coupons(data: Data = None) -> None:
+def list_coupons(data: Data = None, as_json: AsJson = False) -> None:
     """List every coupon with its terms and uses. Orders that are not paid yet count as uses."""
-    from rich.console import Console
-    from rich.table import Table
-
     from firm.selling.coupons import listed
 
+    found = in_transaction(data, listed)
+    if as_json:
+        rows = [
+            {"code": coupon.code, "terms": coupon.words, "used": used, "ended": ended} for coupon, ended, used in found
+        ]
+        typer.echo(json.dumps({"coupons": rows}))
+        return
+    from rich.table import Table
+
+    from cli.tables import show_table
+
     table = Table("Code", "Terms", "Used", "State")
-    for coupon, ended, used in in_transaction(data, listed):
+    for coupon, ended, used in found:
         table.add_row(coupon.code, coupon.words, str(used), "ended" if ended else "on")
-    Console().print(table)
+    show_table(table)
 
 
 @app.command()

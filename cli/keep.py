@@ -28,8 +28,10 @@ def keep(data: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"tables": [_as_json(each) for each in found]}))
         return
-    from rich.console import Console
     from rich.table import Table
+
+
+    from cli.tables import show_table
 
     table = Table("Table", "Parts", "Size", "Rows, about", "A day", "Oldest", "Kept", "Next removal", "Due")
     for each in found:
@@ -44,7 +46,7 @@ def keep(data: Path | None, *, as_json: bool) -> None:
             _day(each.next_removal),
             "yes" if each.due else "no",
         )
-    Console().print(table)
+    show_table(table)
 
 
 def _as_json(each: "Held") -> dict[str, object]:

@@ -50,14 +50,15 @@ def list_keys(data: Data = None, as_json: AsJson = False) -> None:
         left = [{"column": use.column, "key": use.key_id, "rows": use.rows} for use in others]
         typer.echo(json.dumps({"keys": keys, "others": left}))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from cli.tables import show_table
 
     table = Table("Key", "Use", "Values", "Running workflows")
     for number, key_id in enumerate(ring):
         total = sum(values[key_id].values())
         table.add_row(key_id, "decrypts" if number else "encrypts, decrypts", f"{total:,}", str(workflows[key_id]))
-    Console().print(table)
+    show_table(table)
     for use in others:
         typer.echo(f"{use.rows:,} rows of {use.column} are under {use.key_id or 'a key that they do not name'}.")
 

@@ -160,10 +160,11 @@ def _read(url: str | None, data: Path | None, work: "Callable[[AsyncSession], Aw
 
 
 def _print(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from cli.tables import show_table
 
     table = Table(*columns)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    show_table(table)

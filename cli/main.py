@@ -47,7 +47,7 @@ from cli.shards import app as shards_app
 from cli.stack.exits import leave
 from cli.user import app as user_app
 from cli.workflows import app as workflows_app
-from domain.errors import PropOSError
+from domain.errors import PropOSError, Unavailable
 
 # Python looks for garbage after 700 new objects; importing makes hundreds of thousands, and all of them stay.
 _COLLECT_AFTER: Final = (50_000, 20, 20)
@@ -162,7 +162,7 @@ def init(
 @app.command()
 def migrate() -> None:
     """Upgrade the database to the newest schema, and put the firm's policies and its desk of tickets in force."""
-    from cli.name_index import index_names
+    from cli.name_index import check_keys, index_names
     from cli.policy import put_in_force
     from settings import load
     from store.migrate import current, upgrade
@@ -170,6 +170,7 @@ def migrate() -> None:
     settings = load()
     url = settings.required("database_url")
     upgrade(settings.owner_database_url or url, url)
+    check_keys(settings)
     put_in_force(settings)
     index_names(settings)
     typer.echo(f"The database is at revision {current(url)[0]}.")
@@ -370,9 +371,12 @@ def run() -> None:
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = 130
     except Exception as error:  # noqa: BLE001 -- the outermost frame: people see a sentence, and the traceback with --debug
-        _print_error(
-            f"{type(error).__name__}: {error}", "Run the command again with --debug to see the traceback.", debug
+        from cli.refusals import in_words
+
+        known = in_words(error) or Unavailable(
+            f"{type(error).__name__}: {error}", remedy="Run the command again with --debug to see the traceback."
         )
+        _print_error(known.message, known.remedy, debug)
     leave(code)
 
 

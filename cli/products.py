@@ -3,21 +3,25 @@
 A person who decides signs in with `--as LOGIN` and a password, typed or as the first line of standard input.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Data
+from cli.options import AsJson, Data
 from cli.reports.product_words import describe
 from cli.transaction import as_person, in_transaction
 from domain.errors import BadInput
 
 if TYPE_CHECKING:  # only annotations need them; importing them would slow down `--help`
+    from rich.table import Table
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from domain.approvals import Actor
     from domain.products.diff import FieldChange
+    from store.read.versions import ProposalRow, VersionMoveRow, VersionRow
 
 app = typer.Typer(
     help="Propose, approve and publish product versions; move accounts between them. For a first product of your own, "
@@ -34,43 +38,72 @@ Subject = Annotated[str, typer.Argument(help="A proposal (ppr_…) or a move (mo
 
 
 @app.command("list")
-def list_versions(data: Data = None) -> None:
+def list_versions(data: Data = None, as_json: AsJson = False) -> None:
     """List the versions on sale, the proposals and the moves of accounts."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from store.read import versions
     from store.read.pages import Window
 
-    async def work(session: "AsyncSession") -> "tuple[Table, Table, Table]":
-        sold = Table("Product", "Version", "Name", "Active accounts", "Source", title="On sale", title_justify="left")
-        for row in await versions.versions(session):
-            source = row.proposal_id or "bootstrap"
-            version = f"[bold]{row.version}[/]" if row.newest else str(row.version)
-            sold.add_row(row.product, version, escape(row.name), str(row.accounts), source)
-        proposed = Table(
-            "Proposal", "Version", "State", "Proposed by", "Reason", title="Proposals", title_justify="left"
-        )
-        for p in (await versions.proposals(session, Window(limit=50))).items:
-            proposed.add_row(p.id, f"{p.product}@{p.version}", p.state, escape(p.proposed_by_name), escape(p.reason))
-        moves = Table("Move", "From", "To", "State", "Waiting", "Moved", "Refused", title="Moves", title_justify="left")
-        for m in (await versions.moves(session, Window(limit=50))).items:
-            ends = (f"{m.product}@{m.from_version}", f"{m.product}@{m.to_version}")
-            moves.add_row(m.id, *ends, m.state, str(m.waiting), str(m.moved), str(m.refused))
-        return sold, proposed, moves
+    async def work(
+        session: "AsyncSession",
+    ) -> "tuple[Sequence[VersionRow], Sequence[ProposalRow], Sequence[VersionMoveRow]]":
+        newest = Window(limit=50)
+        proposed, moves = await versions.proposals(session, newest), await versions.moves(session, newest)
+        return await versions.versions(session), proposed.items, moves.items
 
-    for table in in_transaction(data, work):
+    sold, proposed, moves = in_transaction(data, work)
+    if as_json:
+        parts = {"versions": sold, "proposals": proposed, "moves": moves}
+        typer.echo(json.dumps({name: [row.model_dump(mode="json") for row in rows] for name, rows in parts.items()}))
+        return
+    from cli.tables import show_table
+
+    for table in (_sold(sold), _proposed(proposed), _moved(moves)):
         if table.row_count:
-            Console().print(table)
+            show_table(table)
+
+
+def _sold(rows: "Sequence[VersionRow]") -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("Product", "Version", "Name", "Active accounts", "Source", title="On sale", title_justify="left")
+    for row in rows:
+        version = f"[bold]{row.version}[/]" if row.newest else str(row.version)
+        table.add_row(row.product, version, escape(row.name), str(row.accounts), row.proposal_id or "bootstrap")
+    return table
+
+
+def _proposed(rows: "Sequence[ProposalRow]") -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("Proposal", "Version", "State", "Proposed by", "Reason", title="Proposals", title_justify="left")
+    for row in rows:
+        version = f"{row.product}@{row.version}"
+        table.add_row(row.id, version, row.state, escape(row.proposed_by_name), escape(row.reason))
+    return table
+
+
+def _moved(rows: "Sequence[VersionMoveRow]") -> "Table":
+    from rich.table import Table
+
+    table = Table("Move", "From", "To", "State", "Waiting", "Moved", "Refused", title="Moves", title_justify="left")
+    for row in rows:
+        ends = (f"{row.product}@{row.from_version}", f"{row.product}@{row.to_version}")
+        table.add_row(row.id, *ends, row.state, str(row.waiting), str(row.moved), str(row.refused))
+    return table
 
 
 @app.command()
-def examples() -> None:
+def examples(as_json: AsJson = False) -> None:
     """List the example products, modelled on published rulebooks. None is sold until you copy and propose it."""
     from firm.products.shelf import EXAMPLES, load_products
 
     files = {f"{product.product}.v{product.version}.yaml": product for product in load_products(EXAMPLES)}
+    if as_json:
+        rows = [{"file": str(EXAMPLES / file), "family": p.family, "name": p.name} for file, p in files.items()]
+        typer.echo(json.dumps({"examples": rows}))
+        return
     width = max(len(file) for file in files)
     for file, product in files.items():
         typer.echo(f"{file:<{width}}  {product.family:<18}  {product.name}")

@@ -34,8 +34,9 @@ def list_shards(data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"shards": [_as_json(shard) for shard in found]}))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from cli.tables import show_table
 
     table = Table(
         *("Shard", "Platform", "Takes new accounts", "Accounts", "Leaving", "Arriving"),
@@ -52,7 +53,7 @@ def list_shards(data: Data = None, as_json: AsJson = False) -> None:
             str(shard.batch),
             shard.watermark.isoformat() if shard.watermark else "-",
         )
-    Console().print(table)
+    show_table(table)
 
 
 @app.command()

@@ -15,10 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from cli.demo.seed import DemoFirm, history_quotes, small_bands
+from cli.first_steps import say_first_steps
 from cli.progress import progress_bar
 from cli.stack import logs
 from cli.stack.firm import Stack
 from cli.stack.options import Part, StackOptions
+from cli.stack.room import say_shortage
 from domain.errors import PropOSError
 from settings import load
 
@@ -65,6 +67,7 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
 
     stack = Stack(replace(options, tolerant=True), report, say)
     stack.claim()
+    say_shortage(say)
     logs.configure("up", load().log_level, _open_log(stack.data_dir))
     async with stack:
         console.print(_addresses(stack))
@@ -77,6 +80,8 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         console.print(f"Ready: [bold]{stack.api_url}[/]  Press Ctrl-C to stop; nothing is lost.", highlight=False)
         if firm is not None:
             await _fill(firm, console)
+        elif not demo:
+            await say_first_steps(stack.settings, options.data_dir, say)
         await asyncio.Event().wait()  # until cancelled; the supervisor keeps every part running
 
 

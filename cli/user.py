@@ -1,12 +1,13 @@
 """`propos user`: the staff who may sign in. The audit log records its changes under the actor `command-line`."""
 
+import json
 import re
 import secrets
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from cli.options import Data
+from cli.options import AsJson, Data
 from cli.transaction import in_transaction
 from domain.errors import BadInput
 
@@ -149,20 +150,29 @@ def forget_factors(login: Login, data: Data = None) -> None:
 
 
 @app.command("list")
-def list_users(data: Data = None) -> None:
+def list_users(data: Data = None, as_json: AsJson = False) -> None:
     """List the staff: login, name, role, person, and whether they may sign in."""
-    from rich.console import Console
+    from store.identity import staff
+
+    found = in_transaction(data, staff)
+    if as_json:
+        rows = [
+            {"login": user.login, "name": user.name, "role": user.role, "person": user.person_id, "active": user.active}
+            for user in found
+        ]
+        typer.echo(json.dumps({"users": rows}))
+        return
     from rich.markup import escape
     from rich.table import Table
 
-    from store.identity import staff
+    from cli.tables import show_table
 
     table = Table("Login", "Name", "Role", "Person", "May sign in")
-    for user in in_transaction(data, staff):
+    for user in found:
         table.add_row(
             escape(user.login), escape(user.name), user.role, user.person_id, "yes" if user.active else "no, disabled"
         )
-    Console().print(table)
+    show_table(table)
 
 
 def _role(role: str) -> "Role":

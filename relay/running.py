@@ -6,17 +6,32 @@ from typing import Any, Final
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowHandle
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
-from relay.codec import key_id_of
+from relay.codec import UNREADABLE, EncryptionCodec, key_id_of
 
 _RUNNING: Final = "ExecutionStatus = 'Running'"
+_SHARDS: Final = f"{_RUNNING} AND WorkflowType = 'MonitorShard'"
 
 
 async def running(client: Client) -> AsyncIterator[WorkflowHandle[Any, Any]]:
     """Yields a handle of each running workflow's newest run."""
     async for found in client.list_workflows(_RUNNING):
         yield client.get_workflow_handle(found.id, run_id=found.run_id)
+
+
+async def another_firms(client: Client, codec: EncryptionCodec) -> str | None:
+    """Returns the id of a running shard whose input our keys cannot read: the namespace is that of another firm. Shards
+    have the same ids in each firm, so two firms in one namespace would take each other's."""
+    async for found in client.list_workflows(_SHARDS, limit=1):
+        context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=found.id)
+        handle = client.get_workflow_handle(found.id, run_id=found.run_id)
+        async for event in handle.fetch_history_events(page_size=1):
+            given = event.workflow_execution_started_event_attributes.input.payloads
+            read = await codec.with_context(context).decode(given)
+            return found.id if any(payload.metadata.get("encoding") == UNREADABLE for payload in read) else None
+    return None
 
 
 async def payload_keys(handle: WorkflowHandle[Any, Any]) -> frozenset[str]:

@@ -19,6 +19,13 @@ from store.db import sqlalchemy_url, sync_engine
 from store.models import CurrencyRow, EventSource, LedgerAccountRow
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+# Tables in our schema, except those of an extension.
+_TABLES_SQL = """
+    SELECT c.relname FROM pg_class c
+    WHERE c.relnamespace = to_regnamespace('public') AND c.relkind IN ('r', 'p')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY c.relname LIMIT 3
+"""
 
 
 def _config() -> Config:
@@ -48,6 +55,7 @@ def upgrade(owner_url: str, app_url: str | None = None) -> None:
 def _upgrade(connection: Connection, app_password: str | None) -> None:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
     connection.exec_driver_sql("SET LOCAL app.scope = 'firm'")  # the owner's rows are guarded as well
+    _check_ours(connection)
     separate = roles.become_owner(connection, app_password)
     config = _config()
     config.attributes["connection"] = connection
@@ -57,6 +65,35 @@ def _upgrade(connection: Connection, app_password: str | None) -> None:
     _write_event_sources(connection)
     if separate:
         roles.grant(connection)
+
+
+def _check_ours(connection: Connection) -> None:
+    """Raises Conflict for a database that a newer version has upgraded, and for one of another program: nothing is
+    changed there."""
+    have = MigrationContext.configure(connection).get_current_revision()
+    if have is None:
+        tables = list(connection.scalars(text(_TABLES_SQL)))
+        if tables:
+            raise Conflict(
+                f"The database has tables of another program: {', '.join(tables)}.",
+                remedy="Name an empty database in DATABASE_URL. Nothing was changed in this one.",
+            )
+    elif have not in known_revisions():
+        raise unknown_revision(have)
+
+
+def unknown_revision(have: str) -> Conflict:
+    """Returns the refusal of a revision that this version does not have. Ours are numbers of four digits."""
+    if have.isdigit() and have > newest():
+        return Conflict(
+            f"The database is at revision {have}; this version of PropOS knows revisions up to {newest()}.",
+            remedy="Use the newer version of PropOS that upgraded it, or restore a backup from before:"
+            " docs/runbooks/restore.md.",
+        )
+    return Conflict(
+        f"The database is at revision {have}, which is none of PropOS: it belongs to another program.",
+        remedy="Name a database of PropOS, or an empty one, in DATABASE_URL.",
+    )
 
 
 def _has_nothing_to_do(engine: Engine) -> bool:

@@ -11,12 +11,12 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import ShardStart
     from contracts.monitoring import run_shard
 
-# Without a heartbeat for this long, another worker takes the shard. A shard must be judged again within ten seconds, so
-# about half of them remain for the rebuild.
+# Without a heartbeat for this long, another worker takes the shard, after the longest pause: attempts are never counted
+# from one again. A shard must be judged again within ten seconds, so about half of them remain for the rebuild.
 _HEARTBEAT_TIMEOUT: Final = timedelta(seconds=4)
 _ATTEMPT: Final = timedelta(days=365)
 _RETRY: Final = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=3)
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=1)
 )
 
 

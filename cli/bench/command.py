@@ -230,6 +230,23 @@ def bench_exposure(
     _print(figures, as_json=as_json)
 
 
+@app.command("start")
+def bench_start(
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="Runs of each command.")] = 3,
+    demo: Annotated[
+        bool, typer.Option("--demo/--no-demo", help="Start the demo firm and play its history before the kills.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every command to its first line, `propos up` to its console and logins, and how long each process of the
+    firm takes to be at work again after kill -9."""
+    from cli.bench.start.run import measure, steps
+
+    with _progress(steps()) as step:
+        figures = measure(rounds, demo, step)
+    _print(figures, as_json=as_json)
+
+
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     """Shows a progress bar; yields the function to call with the name of each step."""

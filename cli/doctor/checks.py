@@ -8,30 +8,25 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import psycopg
 from temporalio.api.enums.v1 import TaskQueueType
 
 from cli import adapters
-from cli.doctor import gateways
+from cli.doctor import database, gateways
+from cli.doctor.context import START_REMEDY, Context, Examination, Skipped
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
-from cli.temporal_access import temporal_access
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
-from settings import Settings, adapter_variable
+from settings import adapter_variable
 
-START_REMEDY: Final = "Start the firm with: propos up"
 _SLOW_SECONDS: Final = 30
-_PARTS_SECONDS: Final = 15  # in which a running relay makes a missing part
 _FAILING: Final = 3  # failed rounds of a relay loop in a row
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
@@ -50,29 +45,6 @@ _PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN 
 _ACQUIRERS_SQL: Final = "SELECT DISTINCT provider FROM challenges WHERE state = 'awaiting_payment'"
 _RAILS_SQL: Final = "SELECT DISTINCT rail FROM payouts WHERE closed_at IS NULL"
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
-
-
-@dataclass
-class Context:
-    """What the checks share. `down`: the parts that were found wrong."""
-
-    settings: Settings
-    running: bool
-    down: set[str] = field(default_factory=set)
-
-    def temporal(self) -> probes.TemporalProbe:
-        return probes.TemporalProbe(
-            self.settings.required("temporal_address"),
-            self.settings.temporal_namespace,
-            temporal_access(self.settings),
-        )
-
-
-Examination = Callable[[Context], Awaitable[str]]
-
-
-class Skipped(Exception):
-    """The check does not apply; the text says why."""
 
 
 async def _python(_: Context) -> str:
@@ -145,62 +117,9 @@ async def _processes(context: Context) -> str:
     found = supervisor.failing(context.settings.data_dir)
     if found:
         rows = [f"{f.name} ended {f.failures} times in a row ({f.why}): {' / '.join(f.last_lines)}" for f in found]
-        logs = ", ".join(str(_log(context, f.name)) for f in found)
+        logs = ", ".join(str(context.log(f.name)) for f in found)
         raise Unavailable("\n".join(rows), remedy=f"See {logs}. `propos up` keeps restarting it; the other parts run.")
     return "no part crashes repeatedly"
-
-
-async def _postgres(context: Context) -> str:
-    url = context.settings.required("database_url")
-    rows = await asyncio.to_thread(_rows, url, "SHOW server_version")
-    return f"PostgreSQL {rows[0][0]}"
-
-
-async def _migrations(context: Context) -> str:
-    from store.migrate import current
-
-    have, head = await asyncio.to_thread(current, context.settings.required("database_url"))
-    if have != head:
-        raise Unavailable(
-            f"The database is at revision {have or 'none'}; the newest is {head}.", remedy="Run: propos migrate"
-        )
-    return f"revision {head}"
-
-
-async def _database_role(context: Context) -> str:
-    """Checks that the application can neither change tables nor pass row security."""
-    statement = (
-        "SELECT current_user, r.rolsuper OR r.rolbypassrls, (SELECT count(*) FROM pg_class c WHERE c.relowner = r.oid"
-        " AND c.relnamespace = 'public'::regnamespace) FROM pg_roles r WHERE r.rolname = current_user"
-    )
-    ((name, passes, owned),) = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
-    if passes or owned:
-        raise Unavailable(
-            f"The application connects as {name}, which {'passes row security' if passes else f'owns {owned} tables'}.",
-            remedy="Connect as propos_app: see docs/operations.md, and run `propos migrate`.",
-        )
-    return f"{name} owns nothing and passes no policy"
-
-
-async def _tables(context: Context) -> str:
-    """Checks whether every growing table has a part for the present. The relay makes parts every few seconds."""
-    from store.db import Database
-    from store.held import without_part
-
-    db = Database(context.settings.required("database_url"), pool_size=1)
-    try:
-        for wait in (_PARTS_SECONDS, 0):
-            async with db.transaction() as session:
-                missing = await without_part(session)
-            if not missing:
-                return "every growing table has a part for the present"
-            await asyncio.sleep(wait)
-    finally:
-        await db.close()
-    raise Unavailable(
-        f"No part for the present: {', '.join(missing)}. Rows are stored all the same, and get slow to remove.",
-        remedy=f"Start the relay, or see {_log(context, 'relay')}.",
-    )
 
 
 async def _temporal(context: Context) -> str:
@@ -229,7 +148,7 @@ async def _polling(context: Context, name: str, queue: str, pollers: int, metric
         raise Unavailable(f"No {name} polls the task queue {queue!r}.", remedy=f"Start one with: propos {name}")
     # Temporal lists a dead poller for minutes; under `propos up` the process itself can be asked.
     if context.running and not await probes.port_answers("127.0.0.1", metrics_port):
-        raise Unavailable(f"The {name} is down.", remedy=f"See {_log(context, name)}; `propos up` restarts it.")
+        raise Unavailable(f"The {name} is down.", remedy=f"See {context.log(name)}; `propos up` restarts it.")
     return f"{pollers} polling {queue}"
 
 
@@ -237,14 +156,14 @@ async def _relay(context: Context) -> str:
     settings = context.settings
     if context.running:
         if not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
-            raise Unavailable("The relay is down.", remedy=f"See {_log(context, 'relay')}; `propos up` restarts it.")
+            raise Unavailable("The relay is down.", remedy=f"See {context.log('relay')}; `propos up` restarts it.")
         await _relay_loops(context)
     url = settings.required("database_url")
-    ((oldest, waiting),) = await asyncio.to_thread(_rows, url, _LAG_SQL)
-    ((parked,),) = await asyncio.to_thread(_rows, url, _PARKED_SQL)
+    ((oldest, waiting),) = await asyncio.to_thread(database.rows, url, _LAG_SQL)
+    ((parked,),) = await asyncio.to_thread(database.rows, url, _PARKED_SQL)
     if oldest > _SLOW_SECONDS:
         raise Unavailable(
-            f"{waiting} messages are waiting, the oldest for {oldest:.0f} s.", remedy=f"See {_log(context, 'relay')}."
+            f"{waiting} messages are waiting, the oldest for {oldest:.0f} s.", remedy=f"See {context.log('relay')}."
         )
     return f"{waiting} messages waiting, {parked} parked for a person"
 
@@ -257,7 +176,7 @@ async def _relay_loops(context: Context) -> None:
     failing = [f"{name} ({count:.0f} times in a row)" for name, count in sorted(found.items()) if count >= _FAILING]
     if failing:
         raise Unavailable(
-            f"The relay runs, but these loops fail: {', '.join(failing)}.", remedy=f"See {_log(context, 'relay')}."
+            f"The relay runs, but these loops fail: {', '.join(failing)}.", remedy=f"See {context.log('relay')}."
         )
 
 
@@ -316,7 +235,7 @@ async def _reached(context: Context) -> str:
 
 
 async def _check_named(context: Context, statement: str, known: Collection[str], group: str) -> None:
-    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    rows = await asyncio.to_thread(database.rows, context.settings.required("database_url"), statement)
     missing = sorted({str(name) for (name,) in rows} - set(known))
     if missing:
         raise Unavailable(
@@ -332,16 +251,16 @@ async def _sandbox(context: Context) -> str:
 
 async def _feed(context: Context) -> str:
     market = await _market(context)
-    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), _FEED_SQL)
+    rows = await asyncio.to_thread(database.rows, context.settings.required("database_url"), _FEED_SQL)
     if not rows:
-        raise Unavailable("No market time has been judged yet.", remedy=f"See {_log(context, 'monitor')}.")
+        raise Unavailable("No market time has been judged yet.", remedy=f"See {context.log('monitor')}.")
     texts = []
     for feed, watermark, recorded_at in rows:
         age = (datetime.now(UTC) - recorded_at).total_seconds()
         if market["mode"] == "live" and market["running"] and age > _SLOW_SECONDS:
             raise Unavailable(
                 f"Feed {feed} has been at {watermark.isoformat()} for {age:.0f} s.",
-                remedy=f"See {_log(context, 'monitor')} and {_log(context, 'sandbox')}.",
+                remedy=f"See {context.log('monitor')} and {context.log('sandbox')}.",
             )
         texts.append(f"{feed} at {watermark.isoformat()}, {age:.0f} s ago")
     return "; ".join(texts)
@@ -359,21 +278,6 @@ async def _api(context: Context) -> str:
     return context.settings.api_url
 
 
-def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    from store.db import connect
-
-    try:
-        with connect(url, connect_timeout=3) as connection:
-            return connection.execute(statement.encode()).fetchall()
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise Unavailable(f"PostgreSQL does not answer: {reason}", remedy=START_REMEDY) from None
-
-
-def _log(context: Context, name: str) -> Path:
-    return context.settings.data_dir / "logs" / f"{name}.log"
-
-
 CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
     ("python", None, _python),
     ("postgres programs", None, _postgres_programs),
@@ -383,10 +287,12 @@ CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
     ("processes", None, _processes),
     ("products", None, _products),
     ("secrets", None, _secrets),
-    ("postgres", None, _postgres),
-    ("migrations", "postgres", _migrations),
-    ("database role", "migrations", _database_role),
-    ("tables", "migrations", _tables),
+    ("postgres", None, database.postgres),
+    ("migrations", "postgres", database.migrations),
+    ("database role", "migrations", database.database_role),
+    ("tables", "migrations", database.tables),
+    ("keys", "migrations", database.keys),
+    ("clock", "migrations", database.clock),
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),

@@ -3,12 +3,12 @@
 import asyncio
 import json
 
-from rich.console import Console
 from rich.table import Table
 
 from cli.adapters import build_one_platform
 from cli.platforms.check import check_platform
 from cli.platforms.world import Terms
+from cli.tables import show_table
 from gateway.symbols import Described, describe, unconverted
 from settings import Settings
 
@@ -42,7 +42,7 @@ def show_symbols(settings: Settings, name: str, currency: str, *, as_json: bool)
     for each in described:
         row = _row(each)
         table.add_row(*(", ".join(value) if isinstance(value, list) else str(value) for value in row.values()))
-    Console().print(table)
+    show_table(table)
     for each_currency in without:
         print(f"No symbol converts {each_currency} into {currency}.")
     print(f"{name}: {len(described)} symbols, {sum(bool(each.missing) for each in described)} not complete")

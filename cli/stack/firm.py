@@ -31,7 +31,10 @@ from cli.stack.options import Part, StackOptions
 from cli.stack.ports import check_ports, with_free_ports, with_many_sign_ups
 from cli.stack.probes import TemporalProbe, answers_at, port_answers, serves
 from cli.stack.processes import end_leftovers
+from cli.stack.room import check_disk
+from cli.stack.said import refusal_in
 from cli.stack.supervisor import Child, Program, Supervisor
+from cli.stack.temporal_check import check_ours
 from cli.stack.venues import Venue, new_venues, platform_settings, remembered, with_venues
 from cli.temporal_access import temporal_access
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
@@ -140,6 +143,8 @@ class Stack:
         await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir, self._say)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
+        if own_database or own_temporal:
+            check_disk(self.data_dir)
         if own_temporal:
             if temporal_access(settings) != OPEN:
                 raise BadInput(
@@ -212,9 +217,10 @@ class Stack:
 
     async def _check_postgres(self, settings: Settings) -> None:
         started = time.monotonic()
-        if not await asyncio.to_thread(postgres.answers, settings.required("database_url")):
+        refusal = await asyncio.to_thread(postgres.refusal, settings.required("database_url"))
+        if refusal is not None:
             raise Unavailable(
-                "The PostgreSQL of DATABASE_URL does not answer.",
+                f"The PostgreSQL of DATABASE_URL does not let us in: {refusal}",
                 remedy="Start it, correct DATABASE_URL, or unset it to use the embedded one.",
             )
         self._healthy("postgres", "DATABASE_URL", started)
@@ -223,6 +229,7 @@ class Stack:
         started = time.monotonic()
         path = self._running().log_path("migrate")
         with path.open("ab") as output:
+            begin = output.tell()
             process = await asyncio.create_subprocess_exec(
                 *_command("migrate"),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -236,7 +243,8 @@ class Stack:
             process.terminate()
             raise
         if code != 0:
-            raise Unavailable("The database could not be upgraded to the newest schema.", remedy=f"See {path}.")
+            unsaid = Unavailable("The database could not be upgraded to the newest schema.", remedy=f"See {path}.")
+            raise refusal_in(path, begin) or unsaid
         self._healthy("migrate", "newest schema", started)
 
     async def _start_temporal(self) -> None:
@@ -260,9 +268,9 @@ class Stack:
         try:
             await self._probe().retention()
         except Unavailable as error:
-            raise Unavailable(
-                error.message, remedy="Start it, correct TEMPORAL_ADDRESS, or unset it to use the embedded one."
-            ) from None
+            remedy = "Start it, correct TEMPORAL_ADDRESS, or unset it to use the embedded one."
+            raise Unavailable(error.message, remedy=error.remedy or remedy) from None
+        await check_ours(self.settings)
         self._healthy("temporal", self.temporal_address, started)
 
     async def _start_sandbox(self, settings: Settings) -> None:
@@ -293,10 +301,11 @@ class Stack:
 
     async def _start_polling(self, name: str, metrics_port: int, queue: str) -> None:
         async def ready() -> bool:
-            if not await port_answers("127.0.0.1", metrics_port):
+            pid = self.pid(name)
+            if pid is None or not await port_answers("127.0.0.1", metrics_port):
                 return False
             try:
-                return await self._probe().pollers(queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY) > 0
+                return await self._probe().polls(queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, pid)
             except Unavailable:
                 return False
 

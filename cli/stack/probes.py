@@ -22,8 +22,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.own_http import trust
-from domain.errors import Unavailable
-from relay.temporal import OPEN, Access, open_client
+from domain.errors import BadInput, Unavailable
+from relay.temporal import OPEN, Access, no_namespace, open_client
 
 TIMEOUT = timedelta(seconds=3)
 _OWN_PORTS = range(20_000, 32_000)
@@ -109,7 +109,8 @@ async def answers_at(url: str) -> bool:
 
 
 class TemporalProbe:
-    """Queries one namespace of a Temporal server; connects on first use. Raises Unavailable for every error."""
+    """Queries one namespace of a Temporal server; connects on first use. Raises
+    Unavailable for every error, and BadInput for an address that is none."""
 
     def __init__(self, address: str, namespace: str, access: Access = OPEN) -> None:
         self._address, self._namespace, self._access = address, namespace, access
@@ -121,7 +122,12 @@ class TemporalProbe:
         try:
             answer = await (await self._connected()).workflow_service.describe_namespace(request, timeout=TIMEOUT)
         except RPCError as error:
-            raise Unavailable(f"Temporal at {self._address}: namespace {self._namespace!r}: {error.message}.") from None
+            if no_namespace(error):
+                raise Unavailable(
+                    f"Temporal at {self._address} has no namespace {self._namespace!r}.",
+                    remedy="Create it, or name the right one in PROPOS_TEMPORAL_NAMESPACE.",
+                ) from None
+            raise Unavailable(f"Temporal at {self._address}: {error.message}.") from None
         return answer.config.workflow_execution_retention_ttl.ToTimedelta()
 
     async def set_retention(self, retention: timedelta) -> None:
@@ -145,6 +151,12 @@ class TemporalProbe:
         """Returns how many workers poll the queue."""
         return len((await self._task_queue(task_queue, kind)).pollers)
 
+    async def polls(self, task_queue: str, kind: TaskQueueType.ValueType, pid: int) -> bool:
+        """Returns whether the process `pid` of this machine polls the queue. Temporal names a poller that was
+        killed for minutes, so their number says nothing about a process that was started again."""
+        identity = f"{pid}@{socket.gethostname()}"
+        return any(each.identity == identity for each in (await self._task_queue(task_queue, kind)).pollers)
+
     async def last_polled(self, task_queue: str, kind: TaskQueueType.ValueType) -> datetime | None:
         """Returns when a worker last asked for a task of the queue: a living one does at least once a minute. None: not
         for minutes."""
@@ -163,6 +175,11 @@ class TemporalProbe:
     async def _connected(self) -> Client:
         if self._client is None:
             host, _, port = self._address.rpartition(":")
+            if not host or not port.isdecimal():
+                raise BadInput(
+                    f"TEMPORAL_ADDRESS must be host:port, such as temporal.example.com:7233, not {self._address!r}.",
+                    field="TEMPORAL_ADDRESS",
+                )
             if not await port_answers(host, int(port)):
                 raise Unavailable(f"Temporal does not answer at {self._address}.")
             try:

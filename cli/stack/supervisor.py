@@ -28,7 +28,7 @@ from cli.stack.processes import SystemUser, launch_argv, record
 from domain.errors import PropOSError, Unavailable
 from domain.quoting import cut
 
-FIRST_PAUSE_SECONDS: Final = 0.5  # after a crash; doubled by each quick crash that follows
+FIRST_PAUSE_SECONDS: Final = 0.5  # after a quick crash; doubled by each that follows. After a steady run: none
 LONGEST_PAUSE_SECONDS: Final = 60.0
 FAILING: Final = 3  # quick crashes in a row after which the child is reported as failing
 STARTS_ALLOWED: Final = 5  # quick crashes in a row after which `start` and `failure` raise
@@ -83,6 +83,7 @@ class _Kept:
     process: asyncio.subprocess.Process | None = None
     failures: int = 0  # quick ones in a row
     restarts: int = 0
+    steady: bool = False  # its last run was no quick one
     refusal: PropOSError | None = None  # why it could not be started
 
 
@@ -160,7 +161,8 @@ class Supervisor:
                 self._report_failing(kept, code)
             if kept.failures == STARTS_ALLOWED and not self._failure.done():
                 self._failure.set_exception(self._unavailable(kept, f"failed {kept.failures} times in a row"))
-            await _pause(back_off_seconds(kept.failures), kept.stop)
+            if not kept.steady:
+                await _pause(back_off_seconds(kept.failures), kept.stop)
             kept.restarts += 1
         for suffix in ("pid", "failing"):
             with _goes_on(name):
@@ -168,6 +170,7 @@ class Supervisor:
 
     async def _run_once(self, kept: _Kept) -> int | None:
         """Runs the child until it ends; returns its exit code, None if it could not be started."""
+        kept.steady = False
         try:
             process = kept.process = await self._spawn(kept.child)
         except (PropOSError, OSError, ValueError, subprocess.SubprocessError) as error:
@@ -198,7 +201,7 @@ class Supervisor:
         if not await _ends_before(process, kept.stop, kept.child.steady_seconds) and not kept.stop.is_set():
             if kept.failures:
                 log.info("child runs again", child=kept.child.name)
-            kept.failures = 0
+            kept.failures, kept.steady = 0, True
             with _goes_on(kept.child.name):
                 (self._run / f"{kept.child.name}.failing").unlink(missing_ok=True)
             await _ends_before(process, kept.stop)

@@ -10,7 +10,7 @@ from console.pages.mine import trader_home
 from console.queries import firm, frame
 from console.views.frame import Count, Crumb
 from domain.approvals import PEOPLE
-from store.read import summary
+from store.read import summary, versions
 from store.read.listing import COUNTED
 
 _STATES = (
@@ -49,6 +49,7 @@ async def _numbers(visit: Visit, request: Request) -> dict[str, Any]:
         "whole": whole,
         "today": await firm.today(visit.session, whole.market_time),
         "challenges": [Count(state, whole.challenges[state], f"/challenges?state={state}") for state in known],
+        "on_sale": bool(known) or await versions.any_published(visit.session),
         "waiting": waiting,
         "work": [count for count in waiting if count.value or count.tone != "bad"],
         "exposure": [row for row in await summary.exposure(visit.session, platform) if row.accounts],

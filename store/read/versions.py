@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
@@ -87,6 +87,11 @@ class VersionMoveView(VersionMoveRow):
     accounts: tuple[MovedAccount, ...]
     decisions: tuple[history.DecisionView, ...]
     transitions: tuple[history.TransitionView, ...]
+
+
+async def any_published(session: AsyncSession) -> bool:
+    """Returns whether a product was ever on sale."""
+    return bool(await session.scalar(select(exists().select_from(ProductVersion))))
 
 
 async def versions(session: AsyncSession, product: str | None = None) -> list[VersionRow]:

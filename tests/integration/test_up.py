@@ -359,6 +359,33 @@ async def test_a_child_whose_program_cannot_be_found_now_is_tried_again(data_dir
         await supervisor.stop()
 
 
+async def test_a_child_that_ran_well_is_started_again_at_once_and_one_that_crashes_after_a_pause(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir.mkdir(mode=0o711)
+    pauses: list[float] = []
+
+    async def note(seconds: float, stop: asyncio.Event) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("cli.stack.supervisor._pause", note)
+    supervisor = Supervisor(data_dir)
+    try:
+        steady = Child("steady", lambda: python("import time; time.sleep(600)"), always, steady_seconds=1)
+        await supervisor.start(steady)
+        await until(lambda: supervisor.pid("steady") is not None)
+        await asyncio.sleep(2)
+        os.kill(supervisor.pid("steady") or 0, signal.SIGKILL)
+        await until(lambda: supervisor.restarts("steady") == 1)
+        assert pauses == []
+        await until(lambda: supervisor.pid("steady") is not None)
+        os.kill(supervisor.pid("steady") or 0, signal.SIGKILL)
+        await until(lambda: supervisor.restarts("steady") == 2)
+        assert pauses == [back_off_seconds(2)]
+    finally:
+        await supervisor.stop()
+
+
 def test_pauses_between_crashes_grow_and_are_bounded() -> None:
     pauses = [back_off_seconds(failures) for failures in range(1, 2000)]
     assert pauses[:4] == [0.5, 1, 2, 4]
@@ -429,6 +456,8 @@ def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: 
         for name in PARTS:
             assert f"{name} ended (signal 9). It starts again." in said
         assert "api is ready again after " in said
+        assert f'propos user add --role admin --login ana --name "Ana Kovač" --data {data_dir}' in said
+        assert "Nothing is on sale yet." in said
     assert processes_on(data_dir) == []
 
 

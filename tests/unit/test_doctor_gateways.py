@@ -9,7 +9,8 @@ import pytest
 import uvicorn
 
 from cli import adapters
-from cli.doctor.checks import Context, Skipped, _gateways
+from cli.doctor.checks import _gateways
+from cli.doctor.context import Context, Skipped
 from cli.doctor.gateways import line_of
 from cli.stack.probes import free_ports
 from domain.errors import Unavailable

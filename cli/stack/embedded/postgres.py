@@ -24,6 +24,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from cli.refusals import why_not_connected
 from cli.stack.processes import SystemUser, run_as
 from domain.errors import Unavailable
 from store.roles import APP
@@ -112,12 +113,17 @@ def owner_url(pgdata: Path) -> str:
 
 def answers(url: str) -> bool:
     """Returns whether a server accepts connections at `url`."""
+    return refusal(url) is None
+
+
+def refusal(url: str) -> str | None:
+    """Returns why `url` cannot be used, such as a wrong password, in the server's words; None if it can."""
     try:
         with psycopg.connect(url, connect_timeout=2) as connection:
             connection.execute("SELECT 1")
-    except psycopg.OperationalError:
-        return False
-    return True
+    except psycopg.OperationalError as error:
+        return why_not_connected(str(error))
+    return None
 
 
 def ensure_database(cluster: Cluster, name: str = DATABASE) -> None:
@@ -136,7 +142,7 @@ def _initialise(programs: Path, pgdata: Path, user: SystemUser | None) -> None:
     command += ["--auth-host=reject", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     result = run_as([*command, "--locale=C"], user)
     if result.returncode != 0:
-        raise Unavailable(f"PostgreSQL could not create its data folder: {_last_line(result.stderr)}")
+        raise Unavailable(f"PostgreSQL could not create its data folder: {_reason(result.stderr)}")
     unfinished.rename(pgdata)
 
 
@@ -230,6 +236,12 @@ def _ensure_runnable(programs: Path, user: SystemUser, open_parents: bool) -> No
             f"The user {user.name!r} cannot run {programs / 'postgres'}: {_last_line(result.stderr)}",
             remedy="Install the environment so that other users may read it (umask 022), or run as an ordinary user.",
         )
+
+
+def _reason(text: str) -> str:
+    """Returns the line that says why; a program's last lines may say what it tidies up."""
+    wrong = [line for line in text.splitlines() if "error:" in line or "FATAL:" in line or "PANIC:" in line]
+    return _last_line("\n".join(wrong) or text)
 
 
 def _last_line(text: str) -> str:
