@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import psycopg
 from temporalio.api.enums.v1 import TaskQueueType
 
 from cli import adapters
-from cli.doctor import gateways
+from cli.doctor import gateways, workers
+from cli.doctor.record import START_REMEDY, rows_of
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
 from cli.temporal_access import temporal_access
-from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
+from contracts.ids import MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
 from settings import Settings, adapter_variable
 
-START_REMEDY: Final = "Start the firm with: propos up"
 _SLOW_SECONDS: Final = 30
 _PARTS_SECONDS: Final = 15  # in which a running relay makes a missing part
 _FAILING: Final = 3  # failed rounds of a relay loop in a row
@@ -152,7 +151,7 @@ async def _processes(context: Context) -> str:
 
 async def _postgres(context: Context) -> str:
     url = context.settings.required("database_url")
-    rows = await asyncio.to_thread(_rows, url, "SHOW server_version")
+    rows = await asyncio.to_thread(rows_of, url, "SHOW server_version")
     return f"PostgreSQL {rows[0][0]}"
 
 
@@ -173,7 +172,7 @@ async def _database_role(context: Context) -> str:
         "SELECT current_user, r.rolsuper OR r.rolbypassrls, (SELECT count(*) FROM pg_class c WHERE c.relowner = r.oid"
         " AND c.relnamespace = 'public'::regnamespace) FROM pg_roles r WHERE r.rolname = current_user"
     )
-    ((name, passes, owned),) = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    ((name, passes, owned),) = await asyncio.to_thread(rows_of, context.settings.required("database_url"), statement)
     if passes or owned:
         raise Unavailable(
             f"The application connects as {name}, which {'passes row security' if passes else f'owns {owned} tables'}.",
@@ -214,23 +213,25 @@ async def _temporal(context: Context) -> str:
 
 
 async def _worker(context: Context) -> str:
-    workflows = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-    count = await context.temporal().pollers(CORE_QUEUE, workflows)
-    return await _polling(context, "worker", CORE_QUEUE, count, context.settings.worker_metrics_port)
+    fleet = await context.temporal().fleet()
+    await _check_runs(context, "worker", context.settings.worker_metrics_port)
+    if fault := workers.fault_of(fleet):
+        raise Unavailable(fault.said, remedy=fault.remedy)
+    return workers.words(fleet)
 
 
 async def _monitor(context: Context) -> str:
     count = await context.temporal().pollers(MONITOR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-    return await _polling(context, "monitor", MONITOR_QUEUE, count, context.settings.monitor_metrics_port)
+    if not count:
+        raise Unavailable(f"No monitor polls {MONITOR_QUEUE!r}.", remedy="Start one with: propos monitor")
+    await _check_runs(context, "monitor", context.settings.monitor_metrics_port)
+    return f"{count} polling {MONITOR_QUEUE}"
 
 
-async def _polling(context: Context, name: str, queue: str, pollers: int, metrics_port: int) -> str:
-    if not pollers:
-        raise Unavailable(f"No {name} polls the task queue {queue!r}.", remedy=f"Start one with: propos {name}")
+async def _check_runs(context: Context, name: str, metrics_port: int) -> None:
     # Temporal lists a dead poller for minutes; under `propos up` the process itself can be asked.
     if context.running and not await probes.port_answers("127.0.0.1", metrics_port):
         raise Unavailable(f"The {name} is down.", remedy=f"See {_log(context, name)}; `propos up` restarts it.")
-    return f"{pollers} polling {queue}"
 
 
 async def _relay(context: Context) -> str:
@@ -240,8 +241,8 @@ async def _relay(context: Context) -> str:
             raise Unavailable("The relay is down.", remedy=f"See {_log(context, 'relay')}; `propos up` restarts it.")
         await _relay_loops(context)
     url = settings.required("database_url")
-    ((oldest, waiting),) = await asyncio.to_thread(_rows, url, _LAG_SQL)
-    ((parked,),) = await asyncio.to_thread(_rows, url, _PARKED_SQL)
+    ((oldest, waiting),) = await asyncio.to_thread(rows_of, url, _LAG_SQL)
+    ((parked,),) = await asyncio.to_thread(rows_of, url, _PARKED_SQL)
     if oldest > _SLOW_SECONDS:
         raise Unavailable(
             f"{waiting} messages are waiting, the oldest for {oldest:.0f} s.", remedy=f"See {_log(context, 'relay')}."
@@ -316,7 +317,7 @@ async def _reached(context: Context) -> str:
 
 
 async def _check_named(context: Context, statement: str, known: Collection[str], group: str) -> None:
-    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    rows = await asyncio.to_thread(rows_of, context.settings.required("database_url"), statement)
     missing = sorted({str(name) for (name,) in rows} - set(known))
     if missing:
         raise Unavailable(
@@ -332,7 +333,7 @@ async def _sandbox(context: Context) -> str:
 
 async def _feed(context: Context) -> str:
     market = await _market(context)
-    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), _FEED_SQL)
+    rows = await asyncio.to_thread(rows_of, context.settings.required("database_url"), _FEED_SQL)
     if not rows:
         raise Unavailable("No market time has been judged yet.", remedy=f"See {_log(context, 'monitor')}.")
     texts = []
@@ -357,17 +358,6 @@ async def _market(context: Context) -> Any:
 async def _api(context: Context) -> str:
     await probes.fetch_json(f"{context.settings.api_url}/readyz")
     return context.settings.api_url
-
-
-def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    from store.db import connect
-
-    try:
-        with connect(url, connect_timeout=3) as connection:
-            return connection.execute(statement.encode()).fetchall()
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise Unavailable(f"PostgreSQL does not answer: {reason}", remedy=START_REMEDY) from None
 
 
 def _log(context: Context, name: str) -> Path:
