@@ -5,8 +5,6 @@ The first source with a value wins: the caller, the environment, a file named li
 `DATA/run/addresses.json` (addresses of the running embedded parts), the default.
 """
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -20,10 +18,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from domain.errors import BadInput
 from settings_keeping import KeepingSettings
-from settings_sources import DEFAULT_DATA, DataFolderSource, secret_files
+from settings_sources import DEFAULT_DATA, DataFolderSource, parse_digest_key, parse_key_ring, secret_files
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-_KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "sandbox_stripe_secrets", "payload_keys", "digest_key")
 _PAYMENTS = ("acquirers", "rails", "statements")
 _ADAPTERS = ("platforms", *_PAYMENTS, "identity", "mail", "mail_doors", "ticket_desks")  # one group of values per name
@@ -97,6 +94,8 @@ class Settings(KeepingSettings):
     lock_timeout_seconds: int = Field(30, ge=0, le=86400)
     idle_transaction_timeout_seconds: int = Field(120, ge=0, le=86400)
     transaction_timeout_seconds: int = Field(300, ge=10, le=540)
+    worker_versions: bool = False
+    build: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")
     temporal_port: int = Field(7233, ge=0, le=65535)
     temporal_ui_port: int = Field(8233, ge=0, le=65535)
     api_host: str = "127.0.0.1"
@@ -308,38 +307,11 @@ class Settings(KeepingSettings):
     def payload_key_ring(self) -> tuple[tuple[str, bytes], ...]:
         """Returns (key id, 32 bytes) of every payload key. The first key encrypts, all keys decrypt. Raises
         BadInput."""
-        ring = []
-        for part in self.required("payload_keys").split(","):
-            key_id, _, encoded = part.strip().partition(":")
-            try:
-                key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
-                key = b""
-            if not key_id or len(key) != _KEY_BYTES:
-                raise BadInput(
-                    "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
-                    field="PROPOS_PAYLOAD_KEYS",
-                    remedy="Create one with: python -c "
-                    "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
-                )
-            ring.append((key_id, key))
-        return tuple(ring)
+        return parse_key_ring(self.required("payload_keys"))
 
     def digest_key_bytes(self) -> bytes | None:
         """Returns the key of digests; None: they use the last payload key. Raises BadInput."""
-        if self.digest_key is None:
-            return None
-        try:
-            key = base64.b64decode(self.digest_key.get_secret_value(), validate=True)
-        except binascii.Error:
-            key = b""
-        if len(key) != _KEY_BYTES:
-            raise BadInput(
-                "PROPOS_DIGEST_KEY must be the base64 of 32 bytes.",
-                field="PROPOS_DIGEST_KEY",
-                remedy="Set the value that `propos keys add` printed.",
-            )
-        return key
+        return None if self.digest_key is None else parse_digest_key(self.digest_key.get_secret_value())
 
 
 def load(**values: Any) -> Settings:

@@ -1,5 +1,8 @@
-"""Where settings come from besides the environment: files of the data folder, and files of secrets."""
+"""Where settings come from besides the environment: files of the data folder, and files of secrets; and how keys are
+written there."""
 
+import base64
+import binascii
 import json
 import os
 from pathlib import Path
@@ -12,6 +15,7 @@ from domain.errors import BadInput
 
 DEFAULT_DATA = Path(".propos")
 _SECRETS_DIR = Path("/run/secrets")
+_KEY_BYTES = 32
 
 
 class DataFolderSource(PydanticBaseSettingsSource):
@@ -66,3 +70,40 @@ def keep_compiled(data_dir: Path) -> None:
     environment names stays. Call it before numba is imported."""
     if not os.access(Path(__file__).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir.absolute() / "compiled"))
+
+
+def parse_key_ring(words: str) -> tuple[tuple[str, bytes], ...]:
+    """Returns (key id, 32 bytes) of each key of id:base64[,id:base64]. Raises BadInput."""
+    ring = []
+    for part in words.split(","):
+        key_id, _, encoded = part.strip().partition(":")
+        key = _key(encoded)
+        if not key_id or key is None:
+            raise BadInput(
+                "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
+                field="PROPOS_PAYLOAD_KEYS",
+                remedy="Create one with: python -c "
+                "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
+            )
+        ring.append((key_id, key))
+    return tuple(ring)
+
+
+def parse_digest_key(words: str) -> bytes:
+    """Raises BadInput."""
+    key = _key(words)
+    if key is None:
+        raise BadInput(
+            "PROPOS_DIGEST_KEY must be the base64 of 32 bytes.",
+            field="PROPOS_DIGEST_KEY",
+            remedy="Set the value that `propos keys add` printed.",
+        )
+    return key
+
+
+def _key(encoded: str) -> bytes | None:
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return None
+    return key if len(key) == _KEY_BYTES else None

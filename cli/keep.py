@@ -30,7 +30,6 @@ def keep(data: Path | None, *, as_json: bool) -> None:
         return
     from rich.table import Table
 
-
     from cli.tables import show_table
 
     table = Table("Table", "Parts", "Size", "Rows, about", "A day", "Oldest", "Kept", "Next removal", "Due")

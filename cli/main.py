@@ -39,6 +39,7 @@ from cli.platforms.command import app as platform_app
 from cli.products import app as products_app
 from cli.proof_command import app as proof_app
 from cli.rates import app as rates_app
+from cli.release import app as release_app
 from cli.rules import app as rules_app
 from cli.run.command import api, monitor, relay, worker
 from cli.sanctions import app as sanctions_app
@@ -82,6 +83,7 @@ app.add_typer(products_app, name="products")
 app.add_typer(rules_app, name="rules")
 app.add_typer(keys_app, name="keys")
 app.add_typer(workflows_app, name="workflows")
+app.add_typer(release_app, name="release")
 app.add_typer(sanctions_app, name="sanctions")
 
 
@@ -162,6 +164,7 @@ def init(
 @app.command()
 def migrate() -> None:
     """Upgrade the database to the newest schema, and put the firm's policies and its desk of tickets in force."""
+    from cli.backup.noting import note_after_upgrade
     from cli.name_index import check_keys, index_names
     from cli.policy import put_in_force
     from settings import load
@@ -171,6 +174,7 @@ def migrate() -> None:
     url = settings.required("database_url")
     upgrade(settings.owner_database_url or url, url)
     check_keys(settings)
+    note_after_upgrade(settings)
     put_in_force(settings)
     index_names(settings)
     typer.echo(f"The database is at revision {current(url)[0]}.")

@@ -8,16 +8,13 @@ from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli.doctor.workers import fault_of
 from cli.stack.probes import TemporalProbe
-from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
-from domain.errors import Unavailable
+from contracts.ids import MONITOR_QUEUE
+from domain.errors import PropOSError, Unavailable
 
 _SILENT: Final = timedelta(seconds=150)  # a living worker asks for tasks at least once a minute
 _LEAST_FREE: Final = 256 * 2**20  # bytes
-_POLLED: Final = {
-    "worker": (CORE_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-    "monitor": (MONITOR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-}
 
 
 class OtherParts:
@@ -28,16 +25,23 @@ class OtherParts:
 
     async def __call__(self) -> Mapping[str, str]:
         """Returns "ok", or what is wrong, by part."""
-        return {name: await self._polling(name) for name in _POLLED} | {"disk": self._disk()}
+        return {"worker": await self._worker(), "monitor": await self._monitor(), "disk": self._disk()}
 
-    async def _polling(self, name: str) -> str:
-        queue, kind = _POLLED[name]
+    async def _worker(self) -> str:
+        """Also of a version that running workflows need, though another one is current."""
         try:
-            last = await self._probe.last_polled(queue, kind)
+            fault = fault_of(await self._probe.fleet())
+        except PropOSError as error:
+            return error.message
+        return "ok" if fault is None else fault.said
+
+    async def _monitor(self) -> str:
+        try:
+            last = await self._probe.last_polled(MONITOR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
         except Unavailable as error:
             return error.message
         if last is None:
-            return f"nobody asks for the tasks of {queue}"
+            return f"nobody asks for the tasks of {MONITOR_QUEUE}"
         silent = datetime.now(UTC) - last
         return "ok" if silent < _SILENT else f"has not asked for tasks for {silent.total_seconds():.0f} s"
 

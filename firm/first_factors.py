@@ -57,9 +57,7 @@ async def print_link(session: AsyncSession, *, login: str, site: str, by: str) -
 
 async def _make(session: AsyncSession, user: User) -> str:
     if (await factors.held(session, user.id)).any:
-        raise Conflict(
-            "There is a factor already.", remedy="Confirm with that factor that it is you, and add another."
-        )
+        raise Conflict("There is a factor already.", remedy="Confirm with that factor that it is you, and add another.")
     return await links.make(session, "first_factor", user_id=user.id)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import cases
@@ -13,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.calls import ask, call, update_id
 
 
-@workflow.defn(name="Case")
+@workflow.defn(name="Case", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class CaseWorkflow:
     """`_lock` makes updates and steps run one at a time."""
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import challenges as steps
@@ -44,7 +45,7 @@ _MONEY_BACK: Final = (steps.record_chargeback, steps.record_refund)
 Step = Callable[[ChallengeFact], Awaitable[ChallengeStatus]]
 
 
-@workflow.defn(name="Challenge")
+@workflow.defn(name="Challenge", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ChallengeWorkflow:
     @workflow.init
     def __init__(self, start: ChallengeStart) -> None:

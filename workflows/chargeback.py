@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import chargebacks as steps
@@ -14,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
 _CHECK_INTERVAL: Final = timedelta(days=1)  # for events that got lost
 
 
-@workflow.defn(name="Chargeback")
+@workflow.defn(name="Chargeback", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ChargebackWorkflow:
     @workflow.init
     def __init__(self, start: ChargebackStart) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import operations
@@ -15,7 +16,7 @@ _CHECK_INTERVAL: Final = timedelta(minutes=10)
 _CHECK_INTERVAL_BEFORE_FEED: Final = timedelta(seconds=10)
 
 
-@workflow.defn(name="DailyClose")
+@workflow.defn(name="DailyClose", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class DailyCloseWorkflow:
     @workflow.init
     def __init__(self, start: DailyCloseStart) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import disputes as steps
@@ -25,7 +26,7 @@ _CHECK_INTERVAL: Final = timedelta(hours=1)
 _DEADLINE_INTERVAL: Final = timedelta(days=1)
 
 
-@workflow.defn(name="Dispute")
+@workflow.defn(name="Dispute", versioning_behavior=VersioningBehavior.PINNED)
 class DisputeWorkflow:
     @workflow.init
     def __init__(self, start: DisputeStart) -> None:

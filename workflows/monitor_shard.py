@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts.ids import MONITOR_QUEUE
@@ -20,7 +20,7 @@ _RETRY: Final = RetryPolicy(
 )
 
 
-@workflow.defn(name="MonitorShard")
+@workflow.defn(name="MonitorShard", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class MonitorShardWorkflow:
     @workflow.init
     def __init__(self, start: ShardStart) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import payouts
@@ -46,7 +47,7 @@ _CHECK_INTERVAL: Final = timedelta(hours=6)
 _PROVIDER_CHECK_INTERVAL: Final = timedelta(hours=1)
 
 
-@workflow.defn(name="Payout")
+@workflow.defn(name="Payout", versioning_behavior=VersioningBehavior.PINNED)
 class PayoutWorkflow:
     """Every step and every decision returns the state on the record; the workflow keeps only a copy of the newest. A
     decision never waits for a step: both lock the payout's row, and a step goes on from what it finds there."""

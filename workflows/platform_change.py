@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import platform_changes as steps
@@ -19,7 +20,7 @@ _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 
 
-@workflow.defn(name="PlatformChange")
+@workflow.defn(name="PlatformChange", versioning_behavior=VersioningBehavior.PINNED)
 class PlatformChangeWorkflow:
     @workflow.init
     def __init__(self, start: PlatformChangeStart) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -32,7 +32,7 @@ _RETRY: Final = RetryPolicy(
 _EACH_SOURCE: Final = "each-source-by-itself"
 
 
-@workflow.defn(name="Reconciliation")
+@workflow.defn(name="Reconciliation", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ReconciliationWorkflow:
     @workflow.init
     def __init__(self, start: ReconciliationStart) -> None:

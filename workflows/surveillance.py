@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from contracts import cases
@@ -14,7 +14,7 @@ _ATTEMPT: Final = timedelta(hours=2)  # the activity itself ends sooner, so that
 _HEARTBEAT: Final = timedelta(seconds=15)
 
 
-@workflow.defn(name="Surveillance")
+@workflow.defn(name="Surveillance", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class SurveillanceWorkflow:
     @workflow.run
     async def run(self, start: SurveillanceStart) -> None:

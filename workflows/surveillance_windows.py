@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
@@ -28,7 +28,7 @@ _RETRY: Final = RetryPolicy(
 )
 
 
-@workflow.defn(name="SurveillanceWindows")
+@workflow.defn(name="SurveillanceWindows", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class SurveillanceWindowsWorkflow:
     @workflow.run
     async def run(self, start: SurveillanceWindowsStart) -> None:

@@ -33,11 +33,13 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Put it in the place of a database with rows, which is renamed.")
     ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Reason, for the audit log.")] = "restored from a backup",
     only: Annotated[str | None, typer.Option("--only", help="Restore one of: record, temporal.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a backup while nothing of the firm runs. Every workflow starts again from the record afterwards."""
-    from cli.backup.restore import bring_back
+    """Restore a backup while nothing of the firm runs. Every workflow starts again from the record afterwards,
+    and providers are asked for everything that is open there. The audit log says who restored what."""
+    from cli.backup.restore import Asked, bring_back
 
-    bring_back(source, at=at, replace=replace, only=only, data=data, as_json=as_json)
+    bring_back(source, Asked(at, reason, replace), only=only, data=data, as_json=as_json)

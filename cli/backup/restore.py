@@ -1,6 +1,7 @@
 """`propos restore`: a backup is checked, restored beside what is there, checked again, and put into its place."""
 
 import asyncio
+import getpass
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 
 import typer
 
-from cli.backup import files, record
+from cli.backup import files, noting, record
 from cli.backup import manifest as manifests
 from cli.backup.manifest import Backup
 from cli.backup.servers import embedded_postgres, embedded_temporal, is_own
@@ -20,6 +21,7 @@ from cli.stack.embedded import postgres
 from cli.stack.lock import DataLock
 from cli.stack.processes import end_leftovers
 from domain.errors import BadInput, Conflict
+from firm.restored import Restore
 from settings import Settings, load
 
 _PARTS: Final = ("record", "temporal")
@@ -29,7 +31,8 @@ _STATE: Final = ("temporal.db", "temporal.db-wal", "temporal.db-shm")
 @dataclass
 class Done:
     """What a restore did. `aside`: the name that the database of before has now. `kept`: folders with files in them,
-    which were left as they are. `has_record`: the record was restored. `moved`: where Temporal's state of before is."""
+    which were left as they are. `has_record`: the record was restored. `moved`: where Temporal's state of before is.
+    `asked`: what providers are asked for, by kind of event; None: `propos migrate` asks them."""
 
     backup: Backup
     aside: str = ""
@@ -38,18 +41,26 @@ class Done:
     kept: list[str] = field(default_factory=list)
     moved: str = ""
     ended: int = 0
+    asked: dict[str, int] | None = None
 
 
-def bring_back(
-    source: Path, *, at: str | None, replace: bool, only: str | None, data: Path | None, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """How the command was called."""
+
+    at: str | None
+    reason: str
+    replace: bool
+
+
+def bring_back(source: Path, asked: Asked, *, only: str | None, data: Path | None, as_json: bool) -> None:
     """Raises NotFound, BadInput or Conflict before anything is changed."""
     from store.migrate import known_revisions
 
     if only is not None and only not in _PARTS:
         raise BadInput(f"{only!r} cannot be restored alone.", field="--only", remedy="Write `record` or `temporal`.")
     parts = _PARTS if only is None else (only,)
-    backup = manifests.choose(manifests.complete(source), None if at is None else manifests.moment(at))
+    backup = manifests.choose(manifests.complete(source), None if asked.at is None else manifests.moment(asked.at))
     manifests.verify(backup, load(data_dir=data), known_revisions())
     folder = load(data_dir=data).data_dir.absolute()
     with DataLock(folder):
@@ -61,7 +72,7 @@ def bring_back(
         done = Done(backup)
         if "record" in parts:
             with _server(settings) as owner_url:
-                _restore_all(settings, done, record.Databases(owner_url), stamp, replace=replace, parts=parts)
+                _restore_all(settings, done, record.Databases(owner_url), stamp, asked, parts)
         else:
             _restore_temporal(settings, done, stamp, put_back=True)
     _print(done, settings, as_json)
@@ -93,13 +104,13 @@ def _check_temporal(settings: Settings, backup: Backup, only: str | None) -> Non
 
 
 def _restore_all(
-    settings: Settings, done: Done, server: record.Databases, stamp: str, *, replace: bool, parts: tuple[str, ...]
+    settings: Settings, done: Done, server: record.Databases, stamp: str, asked: Asked, parts: tuple[str, ...]
 ) -> None:
     """The database gets its place last: until then, all that happened is what a loss of Temporal would do as well."""
     there = server.exists(server.name)
     if there:
         server.check_unused(server.name)
-        if server.has_tables(server.name) and not replace:
+        if server.has_tables(server.name) and not asked.replace:
             raise Conflict(
                 f"The database {server.name} has tables. Nothing was changed.",
                 remedy="Add --replace: it is then kept under another name, not removed.",
@@ -112,11 +123,26 @@ def _restore_all(
         asyncio.run(_check_restored(server.url(new), done.backup))
         _restore_temporal(settings, done, stamp, put_back="temporal" in parts)
         _restore_files(settings, done)
+        done.asked = noting.note(settings, server, new, _as_note(done, stamp, asked, aside or ""))
         server.put_in_place(new, aside)
     except BaseException:
         server.drop(new)
         raise
     done.aside, done.has_record = aside or "", True
+
+
+def _as_note(done: Done, stamp: str, asked: Asked, aside: str) -> Restore:
+    return Restore(
+        stamp=stamp,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        backup=done.backup.folder.name,
+        of=done.backup.manifest.time,
+        asked_for=asked.at or "",
+        account=getpass.getuser(),
+        reason=asked.reason,
+        aside=aside,
+        ended=done.ended,
+    )
 
 
 async def _check_restored(url: str, backup: Backup) -> None:
@@ -171,11 +197,19 @@ def _end_all(settings: Settings) -> int:
 def _print(done: Done, settings: Settings, as_json: bool) -> None:
     manifest = done.backup.manifest
     if as_json:
-        plain = {"aside": done.aside, "brought": done.brought, "kept": done.kept, "moved": done.moved}
-        typer.echo(json.dumps({"backup": str(done.backup.folder), "time": manifest.time, **plain, "ended": done.ended}))
+        plain: dict[str, object] = {
+            "aside": done.aside,
+            "brought": done.brought,
+            "kept": done.kept,
+            "moved": done.moved,
+        }
+        plain |= {"ended": done.ended, "asked": done.asked}
+        typer.echo(json.dumps({"backup": str(done.backup.folder), "time": manifest.time, **plain}))
         return
     typer.echo(f"Restored the backup of {manifest.time}, checked: {done.backup.folder}")
     typer.echo(f"Ended {done.ended} workflows; the relay starts each open one again from the record.")
+    if done.asked:
+        typer.echo(f"The relay asks the providers again for what is open there: {sum(done.asked.values())} objects.")
     if done.moved:
         typer.echo(f"Temporal's state of before is in {done.moved}.")
     for folder in done.brought:

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 from temporalio.api.enums.v1 import TaskQueueType
 
 from cli import adapters
-from cli.doctor import database, gateways
+from cli.doctor import database, gateways, workers
 from cli.doctor.context import START_REMEDY, Context, Examination, Skipped
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
-from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
+from contracts.ids import MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
 from settings import adapter_variable
 
@@ -133,23 +133,25 @@ async def _temporal(context: Context) -> str:
 
 
 async def _worker(context: Context) -> str:
-    workflows = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-    count = await context.temporal().pollers(CORE_QUEUE, workflows)
-    return await _polling(context, "worker", CORE_QUEUE, count, context.settings.worker_metrics_port)
+    fleet = await context.temporal().fleet()
+    await _check_runs(context, "worker", context.settings.worker_metrics_port)
+    if fault := workers.fault_of(fleet):
+        raise Unavailable(fault.said, remedy=fault.remedy)
+    return workers.words(fleet)
 
 
 async def _monitor(context: Context) -> str:
     count = await context.temporal().pollers(MONITOR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-    return await _polling(context, "monitor", MONITOR_QUEUE, count, context.settings.monitor_metrics_port)
+    if not count:
+        raise Unavailable(f"No monitor polls {MONITOR_QUEUE!r}.", remedy="Start one with: propos monitor")
+    await _check_runs(context, "monitor", context.settings.monitor_metrics_port)
+    return f"{count} polling {MONITOR_QUEUE}"
 
 
-async def _polling(context: Context, name: str, queue: str, pollers: int, metrics_port: int) -> str:
-    if not pollers:
-        raise Unavailable(f"No {name} polls the task queue {queue!r}.", remedy=f"Start one with: propos {name}")
+async def _check_runs(context: Context, name: str, metrics_port: int) -> None:
     # Temporal lists a dead poller for minutes; under `propos up` the process itself can be asked.
     if context.running and not await probes.port_answers("127.0.0.1", metrics_port):
         raise Unavailable(f"The {name} is down.", remedy=f"See {context.log(name)}; `propos up` restarts it.")
-    return f"{pollers} polling {queue}"
 
 
 async def _relay(context: Context) -> str:

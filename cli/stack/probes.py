@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 
 from adapters.own_http import trust
 from domain.errors import BadInput, Unavailable
+from relay import versions
 from relay.temporal import OPEN, Access, no_namespace, open_client
 
 TIMEOUT = timedelta(seconds=3)
@@ -146,6 +147,10 @@ class TemporalProbe:
         except Unavailable:
             return False
         return True
+
+    async def fleet(self) -> versions.Fleet:
+        """Returns the workers of `core` by version."""
+        return await versions.fleet(await self._connected())
 
     async def pollers(self, task_queue: str, kind: TaskQueueType.ValueType) -> int:
         """Returns how many workers poll the queue."""

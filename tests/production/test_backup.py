@@ -11,17 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import pytest
 
+from cli.backup import noting
+from cli.backup.record import Databases
 from cli.secret_file import ensure_secrets
 from cli.stack.embedded import postgres
 from cli.stack.lock import DataLock
 from cli.stack.processes import running
+from firm.restored import Restore
+from settings import load
 from store.migrate import upgrade
 from tests import servers
+from tests.integration.earlier_database import upgrade_to
 from tests.production.propos_command import PROPOS, answer, propos
 
 _OPEN_PARENTS: Final = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
@@ -47,6 +52,13 @@ def change(data: Path) -> None:
 def changed(data: Path, database: str = "propos") -> bool:
     with server(data) as cluster, psycopg.connect(cluster.url(database)) as connection:
         return connection.execute("SELECT to_regclass('after_the_backup') IS NOT NULL").fetchone() == (True,)
+
+
+def restores(data: Path) -> list[dict[str, Any]]:
+    """What the audit log has of each restore."""
+    with server(data) as cluster, psycopg.connect(servers.as_app(cluster.url())) as connection:
+        found = connection.execute("SELECT evidence FROM audit_log WHERE action = 'record.restored'").fetchall()
+        return [evidence for (evidence,) in found]
 
 
 @pytest.fixture(scope="module")
@@ -202,11 +214,39 @@ def test_a_lost_folder_comes_back_and_a_record_that_is_replaced_is_kept(firm: Pa
     done = answer(propos(*arguments, "--data", str(new)))
     assert (done["aside"], done["brought"]) == ("", [str(new / "bank")])
     assert (new / "bank" / "out" / "payments.xml").read_text() == "<Document/>"
+    (entry,) = restores(new)
+    assert (entry["backup"], entry["asked_for"], entry["ended"]) == (Path(done["backup"]).name, "", 0)
+    assert entry["of"] == done["time"]
     made = answer(propos("backup", "--out", str(firm / "again"), "--data", str(new), "--json"))
     first = json.loads(next((firm / "backups").glob("2*/manifest.json")).read_text())
+    first["rows"]["audit_log"] += 1  # the restore
     assert {key: made["manifest"][key] for key in ("rows", "keys", "revision", "ledger_faults")} == {
         key: first[key] for key in ("rows", "keys", "revision", "ledger_faults")
     }
+
+
+def test_a_restored_record_of_an_earlier_schema_is_noted_by_the_upgrade(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers.create_database(postgres_url, "restored")
+    url = servers.database_of(postgres_url, "restored")
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("PROPOS_PAYLOAD_KEYS", "k1:" + "A" * 43 + "=")
+    settings = load(data_dir=tmp_path)
+    done = Restore("20261130_120000", "2026-11-30T12:00:00+00:00", "b", "2026-11-29", "", "ana", "a test", "", 3)
+    try:
+        upgrade_to(url, "0092")
+        assert noting.note(settings, Databases(url), "restored", done) is None
+        upgrade(url)
+        for _ in range(2):
+            noting.note_after_upgrade(settings)
+        with psycopg.connect(servers.as_app(url)) as connection:
+            rows = connection.execute(
+                "SELECT actor, subject_id, evidence->>'ended' FROM audit_log WHERE action = 'record.restored'"
+            ).fetchall()
+        assert rows == [("command-line", "20261130_120000", "3")]
+    finally:
+        servers.drop_database(postgres_url, "restored")
 
 
 def test_servers_of_the_firms_own_are_backed_up_and_restored_by_a_role_that_is_no_superuser(

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from cli.demo.actors import Trader
 from domain.errors import ApiRefused, Unavailable
 from store import operations
-from store.models import Payout
+from store.models import Challenge, InboxEvent, Payout
 from tests.e2e.firm import DAY, Firm, minutes, open_for_business
 from tests.production.propos_command import answer, propos
 
@@ -128,12 +129,14 @@ async def test_the_newest_minutes_of_temporal_and_of_both_are_lost_and_nothing_i
 
     lost = await asyncio.to_thread(propos, "restore", "--from", backups, "--replace", *place)
     assert answer(lost)["kept"], "the bank's folder knows what was sent since"
+    assert answer(lost)["asked"] == {}, "nothing was open at a provider"
     async with open_for_business(data_dir, _RISING) as firm:
         assert await _state(firm, after) is None, "it is younger than the backup"
         await _approved(firm, before)
         await _until(partial(_is, firm, before, "paid"), "the payout is paid")
         assert await _transfers(firm) == {before: 1, after: 1}, "people decided again, and nothing was sent again"
         await _books_balance(firm)
+        await _until(partial(_is_told_again, firm), "what was bought after the backup is told again")
         await _shows_a_break(firm, after)
 
 
@@ -152,6 +155,14 @@ async def _shows_a_break(firm: Firm, payout_id: str) -> None:
         await _until(read_again, "the sources are read on another day")
         known = await grace.get("/v1/reconciliation")
     pytest.fail(f"no break of {payout_id}: {await grace.items('/v1/breaks')}")
+
+
+async def _is_told_again(firm: Firm) -> bool:
+    """Whether the inbox has a payment for something that the record does not know."""
+    async with firm.db.transaction() as session:
+        checkouts = select(Challenge.checkout_id).where(Challenge.checkout_id.is_not(None))
+        lost = (InboxEvent.kind == "checkout.paid") & InboxEvent.object_id.not_in(checkouts)
+        return await session.scalar(select(InboxEvent.id).where(lost).limit(1)) is not None
 
 
 async def _is(firm: Firm, payout_id: str, state: str) -> bool:

@@ -1,5 +1,6 @@
 """docs/production.md: its commands of `propos` are run, in their order, as processes on servers of their own."""
 
+import json
 import os
 import re
 import shlex
@@ -15,14 +16,17 @@ from typing import Final
 import httpx
 import pytest
 
+from cli.build import build_of
 from cli.stack.embedded import temporal
 from cli.stack.probes import free_ports
+from settings import load
 from tests import servers
 from tests.architecture.source import ROOT
 from tests.contract.sandbox_process import TOKEN, running_sandbox
 
 _GUIDE: Final = (ROOT / "docs/production.md").read_text()
 _NAMESPACE: Final = ["operator", "namespace", "create", "-n", "guide", "--retention", "30d"]  # as the guide has it
+_OLD: Final = "0.1.0-1f0c2a9b7d3e"  # the build before, as the guide has it
 _STAYS: Final = ("worker", "monitor", "relay", "api")
 _PATIENCE: Final = 600  # seconds, on a slow machine
 _PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
@@ -68,8 +72,10 @@ def _wait_until_ready(url: str, running: list[subprocess.Popen[bytes]]) -> None:
 
 def test_the_commands_of_the_guide_lead_to_a_firm_that_is_ready(temporal_address: str, tmp_path: Path) -> None:
     commands = list(_commands())
-    assert [each[0] for each in commands] == ["init", "migrate", "user", *_STAYS, "doctor", "backup"]
-    api, worker, monitor, relay = free_ports(4)
+    started = ["worker", "release", "monitor", "relay", "api"]
+    upgraded = ["worker", "release", "release", "release", "release", "doctor"]
+    assert [each[0] for each in commands] == ["init", "migrate", "user", *started, "doctor", "backup", *upgraded]
+    api, worker, monitor, relay, other = free_ports(5)
     with ExitStack() as stack:
         cluster = stack.enter_context(servers.postgres_server())
         venue = stack.enter_context(running_sandbox(tmp_path / "venue", bank_dir=tmp_path / "bank"))
@@ -90,6 +96,7 @@ def test_the_commands_of_the_guide_lead_to_a_firm_that_is_ready(temporal_address
             "PROPOS_SECRETS_DIR": str(secrets),
             "PROPOS_PUBLIC_URL": f"http://127.0.0.1:{api}",
             "TEMPORAL_ADDRESS": temporal_address,
+            "PROPOS_WORKER_VERSIONS": "true",
         }
         assert _exported() == env.keys() - plain.keys()
         env |= {  # a platform and providers, as adapters.env would have them, and ports of this test's own
@@ -116,10 +123,14 @@ def test_the_commands_of_the_guide_lead_to_a_firm_that_is_ready(temporal_address
                 continue
             if arguments[0] == "doctor":
                 _wait_until_ready(env["PROPOS_PUBLIC_URL"], running)
-            said = _run([each.replace("/var/backups", str(tmp_path)) for each in arguments], env, installed)
+            own = {"/var/backups/propos": str(tmp_path / "propos"), _OLD: build_of(load())}
+            said = _run([own.get(each, each) for each in arguments], env, installed)
             if arguments[0] == "user":
                 password = said.split()[-1]
-        assert "The secrets are NOT in it. Keep secrets/ and adapters.env" in said
+            if arguments[0] == "backup":
+                assert "The secrets are NOT in it. Keep secrets/ and adapters.env" in said
+                env |= {"PROPOS_BUILD": "next", "PROPOS_WORKER_METRICS_PORT": str(other)}  # another release
+        assert json.loads(_run(["release", "show", "--json"], env, installed))["current"] == "next"
         form = {"login": "ana", "password": password, "next": "/"}
         with httpx.Client(base_url=env["PROPOS_PUBLIC_URL"], timeout=60) as browser:
             assert browser.post("/sign-in", data=form).status_code == 303
