@@ -10,5 +10,5 @@ from front.deps import ApiDeps
 def create_app(deps: ApiDeps) -> FastAPI:
     """Composed by the command line; serve it on one process."""
     app = create_json_api(deps, console.error_page(deps))
-    app.include_router(console.router(deps))
+    app.router.routes.extend(console.router(deps).routes)  # to include it would read each page's parameters again
     return app

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from api import health, openapi, problems, webhooks
@@ -122,6 +122,15 @@ _MODULES: Final = (
 )
 
 
+# How parameters are read takes seconds to work out: each application of a process has these very routes.
+_ROUTES: Final = APIRouter(
+    dependencies=[Depends(account_by_number), Depends(only_known_parameters)],
+    generate_unique_id_function=lambda route: route.name,
+)
+for _module in _MODULES:
+    _ROUTES.include_router(_module.router)
+
+
 def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None) -> FastAPI:
     """`error_page` may answer a refused request that a person made in a browser."""
     metrics = Metrics()
@@ -132,15 +141,14 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        dependencies=[Depends(account_by_number), Depends(only_known_parameters)],
-        generate_unique_id_function=lambda route: route.name,
+        routes=_ROUTES.routes,
+        dependencies=_ROUTES.dependencies,
+        generate_unique_id_function=_ROUTES.generate_unique_id_function,
         middleware=[Middleware(Observed, metrics=metrics, error_page=error_page), Middleware(Limits)],
     )
     app.state.deps = deps
     app.state.metrics = metrics
     problems.install(app, error_page)
     openapi.install(app)
-    for module in _MODULES:
-        app.include_router(module.router)
     app.include_router(decisions.router(deps.subjects))
     return app

@@ -5,6 +5,7 @@ import gc
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from cli.stack.exits import leave
 from store import crypto
 from tests import servers
 from tests.databases import Databases
+from tests.turns import in_turns
+
+# What tests start, and the workers of a run, find their modules compiled: else each compiles hundreds of them again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _STATUS = pytest.StashKey[int]()
 # how long an example takes depends on who else uses the machine
@@ -160,6 +166,11 @@ def chromium_path() -> str:
     if found is None:
         _missing("no chromium on this machine")
     return str(found)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several workers
+        items[:] = in_turns(items, float(config.getini("timeout")))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -106,6 +106,7 @@ async def test_no_address_is_a_server_error(world: ApiWorld) -> None:
 
 async def test_no_address_of_the_console_is_a_server_error(console: ConsoleWorld) -> None:
     routes = [route for route in console.app.routes if isinstance(route, APIRoute)]
+    assert routes
     async with console.browser("ana@firm.example") as browser:
         for route in routes:
             names = [each.alias for each in route.dependant.query_params] + ["q", "state", "next", "kind"]
