@@ -137,9 +137,17 @@ def challenge_replaced(challenge_id: str) -> str:
     return f"replaced/{challenge_id}"
 
 
+_INTERVENTION: Final = "intervention/"
+
+
 def intervention(intervention_id: str) -> str:
     """The step of the challenge that it leads to, and the signal that asks for it."""
-    return f"intervention/{intervention_id}"
+    return f"{_INTERVENTION}{intervention_id}"
+
+
+def intervention_of(key: str) -> str | None:
+    """Returns the intervention that a key is of; None for another key."""
+    return key.removeprefix(_INTERVENTION) if key.startswith(_INTERVENTION) else None
 
 
 ADJUSTMENT: Final = "adjust/"

@@ -243,6 +243,18 @@ async def lapse(session: AsyncSession, challenge_id: str, kind: Kind) -> None:
         await finish(session, made, LAPSED, await market_now(session))
 
 
+async def lapse_signalled(session: AsyncSession, key: str) -> bool:
+    """Ends the approved intervention whose signal found its workflow ended. `key`: of the signal in the outbox. Returns
+    whether it is that of an intervention."""
+    made_id = record_keys.intervention_of(key)
+    if made_id is None:
+        return False
+    made = await rows.locked(session, Intervention, made_id)
+    if made.state == "approved":
+        await finish(session, made, LAPSED, await market_now(session))
+    return True
+
+
 async def settle_closing(session: AsyncSession, challenge_id: str) -> None:
     """Records that the approved closing of a locked challenge was carried out, if there is one."""
     made = await approved(session, challenge_id, "close")

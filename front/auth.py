@@ -61,7 +61,7 @@ async def account_by_number(request: Request, deps: Deps) -> None:
     who may see the account, as for an id."""
     number = finding.account_number_in(request.path_params.get("account_id", ""))
     if number is not None:
-        async with deps.db.transaction() as session:
+        async with deps.db.transaction(FIRM) as session:
             found = await session.scalar(select(Account.id).where(Account.number == number))
         if found is not None:
             request.path_params["account_id"] = found

@@ -18,6 +18,7 @@ from contracts.ids import CORE_QUEUE, parts
 from domain import places
 from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, TooLarge, Unavailable
 from domain.quoting import storable_text
+from firm import interventions
 from firm.desk.in_force import in_force
 from ports.mail import MailDesk
 from ports.platform import Platforms, TradingPlatform
@@ -207,6 +208,8 @@ class OutboxDispatcher:
         if message.name in outbox.HINTS:
             return True
         async with self._db.transaction() as session:
+            if await interventions.lapse_signalled(session, message.key):
+                return True
             if message.name == "transfer_changed":
                 return await inbox.reopen_transfer(session, str(message.payload["key"]))
             if message.name == "chargeback_changed":  # the workflow ended after the event was routed: it starts again

@@ -355,7 +355,7 @@ OPEN = {
     ("POST", "/webhooks/tickets/{}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
 }  # fmt: skip
-NAMED = "dft|cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg|ntf"
+NAMED = "dft|cas|cbk|cmp|rcp|crt|rev|ppr|mov|ben|sht|brk|plc|itv|act|pch|key|whk|ima|att|usr|ses|sch|psk|mac|msg|ntf"
 NOUNS = ("chl", "acc", "brc", "prf", "pay", "dsp", "tkt", "trd")
 
 

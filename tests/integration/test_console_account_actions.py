@@ -187,7 +187,7 @@ async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_banner(
         raise RuntimeError("a fault of ours")
 
     async with world.browser(ROSA) as browser:
-        monkeypatch.setattr("console.pages.accounts.read_accounts.one", broken)
+        monkeypatch.setattr("console.pages.accounts.present.page", broken)
         page = await browser.get(f"/accounts/{world.firm.active}")
         assert page.status_code == 500 and page.headers["content-type"].startswith("text/html")
         assert "Something went wrong" in page.text and page.headers["x-request-id"] in page.text

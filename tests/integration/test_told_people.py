@@ -367,9 +367,9 @@ async def test_a_firm_changes_its_words_and_every_version_stays(world: ConsoleWo
 
 
 async def test_who_proposed_something_is_told_once_that_it_was_rejected(world: ConsoleWorld) -> None:
-    sent = {"direction": "credit", "amount": "5", "message": "We corrected a fill.", "reason": "Filled twice."}
+    sent = {"message": "As you wished.", "reason": "The trader asked for it."}
     async with world.browser("sam@firm.example") as browser:
-        answer = await browser.post(f"/accounts/{world.firm.active}/actions/adjust", **sent)
+        answer = await browser.post(f"/accounts/{world.firm.active}/actions/close", **sent)
         item = answer.headers["location"]
     async with world.browser("rosa@firm.example") as browser:
         assert (await browser.post(f"{item}/decision", decision="reject", reason="It was not.")).status_code == 303

@@ -104,6 +104,7 @@ VALUES = [
     (record_keys.phase_expired("acc_1"), "expired/acc_1"),
     (record_keys.challenge_replaced("chl_1"), "replaced/chl_1"),
     (record_keys.intervention("itv_1"), "intervention/itv_1"),
+    (record_keys.intervention_of("intervention/itv_1"), "itv_1"),
     (record_keys.adjustment("itv_1"), "adjust/itv_1"),
     (record_keys.intervention_ticket("itv_1"), keys.derived_id("tkt", "itv_1")),
     (keys.reset_balance("off_1"), "reset_balance/off_1"),
