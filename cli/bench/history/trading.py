@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from psycopg import Connection
 
@@ -159,7 +159,7 @@ class Trading:
     def _close(self, position: _Position) -> Iterator[Event]:
         yield self._deal(position, "out", _CENTS if position.number % 3 else -_CENTS)
 
-    def _deal(self, position: _Position, entry: str, profit: int) -> Deal:
+    def _deal(self, position: _Position, entry: Literal["in", "out"], profit: int) -> Deal:
         self.traded += 1
         self.market.seq += 1
         balance = self._balances.get(position.login, BALANCE) + profit
