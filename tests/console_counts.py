@@ -16,7 +16,7 @@ START: Final = (
 )  # fmt: skip
 ALIKE: Final = 3  # pages that differ in an id alone: so many of a kind are read
 _NO_PAGES: Final = ("/v1/", "/static/", "/webhooks/", "/docs", "/metrics")
-_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png|css)$|/export$")
+_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png|css)$|/(export|pack)$")
 _ID: Final = re.compile(r"[^/]*[\d_][^/]*")
 _NUMBER: Final = re.compile(r"^[\d,]+$")
 
@@ -55,7 +55,8 @@ class _Read(HTMLParser):
         if number is not None:
             self.counts[href] = int(number)
         self._unmarked, self._text = "" if number is not None else href, ""
-        self.links.append(href)
+        if "download" not in given:
+            self.links.append(href)
         if given.get("rel") == "next":
             self.next = href
 
