@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from cli.demo.actors import ApiClient, Trader
+from cli.demo.seed import small_bands
 from cli.screenshots import LOOKS
 from tests.e2e.firm import DAY, Firm, minutes, open_for_business
 from tests.e2e.keyboard import in_hand, keys, open_row, prove, sign_in, tab_to
@@ -69,7 +70,10 @@ class Desk:
 
 
 @pytest.mark.timeout(1800)
-async def test_a_firm_is_run_by_keyboard_and_traded_with_on_a_phone(data_dir: Path, chromium_path: str) -> None:
+async def test_a_firm_is_run_by_keyboard_and_traded_with_on_a_phone(
+    data_dir: Path, chromium_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROPOS_POLICY", str(small_bands(tmp_path)))  # two people decide above 1,500.00
     quotes = minutes([*_RISING, *_FALLING])
     async with open_for_business(data_dir, quotes) as firm, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium_path, args=["--headless", "--no-sandbox"])
@@ -89,9 +93,9 @@ async def test_a_firm_is_run_by_keyboard_and_traded_with_on_a_phone(data_dir: Pa
             await _a_ticket_is_answered(desk, losers[0])
 
             await firm.advance(DAY + timedelta(days=8))
-            asked = [await _asks(each, "6000.00" if each is winners[0] else "3500.00") for each in winners[:-1]]
+            asked = [await _asks(each, "3500.00" if each is winners[0] else "2000.00") for each in winners[:-1]]
             own = await simulates_and_requests(firm, phone)
-            late = await _clears_the_queue(desk, asked, own, lambda: _asks(winners[-1], "3500.00"))
+            late = await _clears_the_queue(desk, asked, own, lambda: _asks(winners[-1], "2000.00"))
             await follows_to_the_end(firm, phone, own)
         await browser.close()
         assert desk.problems == []
@@ -219,7 +223,7 @@ async def _clears_the_queue(desk: Desk, asked: list[str], own: str, asks: Callab
         await keys(page, *("k" for _ in range(6)), *("Shift+J" for _ in range(5)))
         await expect(page.locator("[data-picked]")).to_have_text("6 selected:")
         await keys(page, "b", "Tab", "Enter")
-        await expect(page.get_by_role("region", name="Selected items")).to_contain_text("11,700.00")
+        await expect(page.get_by_role("region", name="Selected items")).to_contain_text("6,600.00")
         await page.keyboard.type("All six statements checked.")
         await keys(page, "Tab", "Enter")
         await desk.prove(page)
