@@ -40,14 +40,14 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
     "narrow": {"viewport": _NARROW, "color_scheme": "light"},
 }
 _NOBODY: Final = "nobody"
-_DOORS: Final = ("/sign-in", "/sign-up", "/forgot", "/docs")
+DOORS: Final = ("/sign-in", "/sign-up", "/forgot", "/docs")
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _NO_PAGES: Final = ("/v1/", "/static/", "/webhooks", "/metrics")
-_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png)$|/export$")
-_ID: Final = re.compile(r".*(\d|_).*")
+_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png)$|/(export|pack)$")
+_ID: Final = re.compile(r".*[\d_.].*")
 _QUIET_MS: Final = 5_000
 _PAGE_MS: Final = 60_000
-_LINKS: Final = "anchors => anchors.filter(a => !a.hasAttribute('download')).map(a => a.href)"
+LINKS: Final = "anchors => anchors.filter(a => !a.hasAttribute('download')).map(a => a.href)"
 _EXCESS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -170,7 +170,7 @@ async def take_role(
             if role != _NOBODY:
                 await _sign_in(page, name, password)
             state = await context.storage_state()
-            waiting = list(_DOORS) if role == _NOBODY else [urlsplit(page.url).path]
+            waiting = list(DOORS) if role == _NOBODY else [urlsplit(page.url).path]
             await _crawl(page, url, album, role, look, waiting)
         else:
             for kind, path in pages.items():
@@ -191,12 +191,12 @@ async def _crawl(page: "Page", url: str, album: Album, role: str, look: str, wai
     pages = album.pages[role]
     while waiting:
         path = waiting.pop(0)
-        kind = _kind(path, album.names)
+        kind = kind_of(path, album.names)
         if kind in pages:
             continue
         pages[kind] = path
         if await _take(page, album, role, look, kind, path):
-            waiting += _own(await page.eval_on_selector_all("a[href]", _LINKS), url)
+            waiting += own_paths(await page.eval_on_selector_all("a[href]", LINKS), url)
 
 
 async def _take(page: "Page", album: Album, role: str, look: str, kind: str, path: str) -> bool:
@@ -215,7 +215,7 @@ async def _take(page: "Page", album: Album, role: str, look: str, kind: str, pat
     return status < 400
 
 
-def _own(links: Iterable[str], url: str) -> list[str]:
+def own_paths(links: Iterable[str], url: str) -> list[str]:
     """Returns the paths of the links that lead to pages of the console, without their queries."""
     found = []
     for link in links:
@@ -225,7 +225,7 @@ def _own(links: Iterable[str], url: str) -> list[str]:
     return found
 
 
-def _kind(path: str, names: frozenset[str]) -> str:
+def kind_of(path: str, names: frozenset[str]) -> str:
     """Returns the path with a star in place of each id and each of `names`: pages of one kind look alike."""
     return "/".join("*" if part in names or _ID.match(part) else part for part in path.split("/"))
 

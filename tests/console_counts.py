@@ -1,7 +1,6 @@
 """Every number of the console that leads to a list, compared with the length of that list over all its pages."""
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final
@@ -14,10 +13,9 @@ START: Final = (
     "/cases", "/tickets", "/products", "/messages", "/chargebacks",
     "/passes", "/reconciliation", "/reports/pass-rates",
 )  # fmt: skip
-ALIKE: Final = 3  # pages that differ in an id alone: so many of a kind are read
-_NO_PAGES: Final = ("/v1/", "/static/", "/webhooks/", "/docs", "/metrics")
-_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png|css)$|/export$")
-_ID: Final = re.compile(r"[^/]*[\d_][^/]*")
+_NO_PAGES: Final = ("/v1/", "/static/", "/webhooks/", "/docs", "/metrics", "/workflows/")
+_FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png|css)$|/(export|pack)$")
+_ID: Final = re.compile(r"[^/]*[\d_.][^/]*")
 _NUMBER: Final = re.compile(r"^[\d,]+$")
 
 
@@ -55,7 +53,8 @@ class _Read(HTMLParser):
         if number is not None:
             self.counts[href] = int(number)
         self._unmarked, self._text = "" if number is not None else href, ""
-        self.links.append(href)
+        if "download" not in given:
+            self.links.append(href)
         if given.get("rel") == "next":
             self.next = href
 
@@ -84,10 +83,10 @@ async def length(http: httpx.AsyncClient, address: str) -> int:
 
 
 async def counts(http: httpx.AsyncClient) -> dict[str, int]:
-    """Address of a list -> the number that the console shows for it, on the pages that links lead to: a few of each
-    kind."""
+    """Address of a list -> the number that the console shows for it, on the pages that links lead to: one of each
+    kind, whatever id is in its address."""
     found: dict[str, int] = {}
-    waiting, seen, kinds = list(START), set(START), Counter[str]()
+    waiting, kinds = list(START), set(START)
     while waiting:
         place = waiting.pop(0)
         page = await _read(http, place)
@@ -99,9 +98,8 @@ async def counts(http: httpx.AsyncClient) -> dict[str, int]:
             path = urlsplit(urljoin(place, link)).path
             kind = _ID.sub("*", path)
             own = not urlsplit(link).netloc and not path.startswith(_NO_PAGES) and not _FILE.search(path)
-            if own and path not in seen and kinds[kind] < ALIKE:
-                seen.add(path)
-                kinds[kind] += 1
+            if own and kind not in kinds:
+                kinds.add(kind)
                 waiting.append(path)
     return found
 

@@ -57,7 +57,7 @@ class RecordPages:
                         heading(row),
                         href("case", row.id),
                         row.state,
-                        f"{row.opened_at:%m-%d %H:%M} · {written(row.sentence, known)}",
+                        f"{row.opened_at:%Y-%m-%d %H:%M} UTC · {written(row.sentence, known)}",
                     )
                     for row in named
                 ],
@@ -66,7 +66,7 @@ class RecordPages:
                         f"{row.account_number} {row.trader_name}, {words(row.rule_id) or 'appeal'}",
                         href("dispute", row.id),
                         row.state,
-                        f"{row.opened_at:%m-%d %H:%M}",
+                        f"{row.opened_at:%Y-%m-%d %H:%M} UTC",
                     )
                     for row in disputed
                 ],
@@ -75,7 +75,7 @@ class RecordPages:
                         f"{row.account_number} {words(row.detail['rule_id'])}",
                         href("review", row.id),
                         row.outcome or row.status,
-                        f"{row.occurred_at:%m-%d %H:%M}, {row.detail['doubts'][0]['words']}",
+                        f"{row.occurred_at:%Y-%m-%d %H:%M} UTC, {row.detail['doubts'][0]['words']}",
                     )
                     for row in asked
                 ],

@@ -5,7 +5,6 @@ All values are text: amounts with their currency, instants in UTC, clocks with z
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -241,17 +240,11 @@ def _clock(sheet: AnySheet) -> Section:
 def _clock_rows(clock: ClockPart) -> list[Row]:
     return [
         Row("Rule clock", f"{clock.zone}, resets at {clock.reset}"),
-        Row("Local time", f"{_local(clock.local_time)} {clock.zone} ({offset_text(clock.utc_offset_minutes)})"),
+        Row("Local time", f"{clock.local_time} {clock.zone} ({offset_text(clock.utc_offset_minutes)})"),
         Row("Trading day", clock.trading_day.isoformat()),
         Row("Day began", instant_text(clock.day_started_at)),
         Row("Day ends", instant_text(clock.day_ends_at)),
     ]
-
-
-def _local(text: str) -> str:
-    """Returns an instant of ISO 8601 without its offset, which stands beside it."""
-    plain = datetime.fromisoformat(text).replace(tzinfo=None).isoformat(sep=" ")
-    return plain.rstrip("0") if "." in plain else plain
 
 
 def _account(sheet: AnySheet, number: str | None) -> Section:

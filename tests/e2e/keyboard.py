@@ -13,14 +13,14 @@ async def keys(page: Page, *names: str) -> None:
         await page.keyboard.press(name)
 
 
-async def tab_to(page: Page, wanted: Locator) -> None:
-    """Presses Tab until the focus is on this element."""
+async def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
+    """Presses Tab, or Shift+Tab, until the focus is on this element."""
     await expect(wanted).to_be_visible()
     for _ in range(_MOST_STOPS):
         if await wanted.evaluate(_HAS_FOCUS):
             return
-        await page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {wanted}")
+        await page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {wanted}")
 
 
 async def sign_in(page: Page, login: str, password: str) -> None:
@@ -51,7 +51,7 @@ async def in_hand(page: Page, ref: str) -> Locator:
 
 
 async def open_row(page: Page, ref: str) -> None:
-    """Moves the cursor of the queue to this item, from above, and opens it."""
+    """Moves the cursor of the queue to this item, from above, and opens it unless it is open."""
     cursor = page.locator("tr.cursor").get_by_role("link")
     rows = await page.locator("#work-list tr[data-row]").count()
     await keys(page, *("k" for _ in range(rows)))
@@ -60,4 +60,5 @@ async def open_row(page: Page, ref: str) -> None:
             break
         await keys(page, "j")
     await expect(cursor).to_have_id(f"row/{ref}")
-    await keys(page, "Enter")
+    if not await page.locator(f"tr[data-selected] [id='row/{ref}']").count():
+        await keys(page, "Enter")

@@ -1,8 +1,7 @@
-"""The console in a real browser: with its scripts, its keyboard, its policy, and axe's rules in both themes."""
+"""The console in a real browser: with its scripts, its keyboard, its policy."""
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -11,11 +10,9 @@ from sqlalchemy import select
 from front.access import Access
 from store.models import User
 from tests.browser_stage import Stage, prove, sign_in
-from tests.console_payments import charge_back, send_and_return
 from tests.console_world import feed_heard
 
 pytestmark = pytest.mark.timeout(900)
-_AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 async def expect_item(page: Page, ref: str) -> None:
@@ -275,37 +272,3 @@ async def test_everything_that_changes_something_works_without_script(stage: Sta
         await page.get_by_role("button", name="Clear suspicion").click()
         await expect(page.get_by_role("status")).to_contain_text("The case is now cleared")
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"case/{firm.case}", "clear")]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
-    firm, chargeback = stage.world.firm, await charge_back(stage.world)
-    await send_and_return(stage.world, firm.payout)
-    staff = [
-        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}",
-        f"/proofs/{firm.proof}", "/queue", f"/queue/dispute/{firm.dispute}", "/payouts",
-        f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}", "/chargebacks", "/chargebacks?state=won",
-        f"/chargebacks/{chargeback}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
-        f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
-        f"/tickets/{firm.ticket}", "/risk", "/exposure", "/risk/precision", "/risk/policy", "/audit",
-        "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
-        "/search?q=nothing", "/docs", "/docs/request_payout", "/passes", "/reconciliation/unreconciled",
-        f"/queue/bulk?do=approve&item=payout/{firm.big_payout}&item=payout/{firm.payout}",
-        f"/queue/bulk?do=claim&item=payout/{firm.big_payout}",
-        "/notifications", "/notifications/choices", "/notifications/previews/account.warning",
-    ]  # fmt: skip
-    own = [
-        "/", f"/accounts/{firm.funded}", f"/accounts/{firm.active}", "/payouts", f"/payouts/{firm.payout}", "/tickets",
-        f"/accounts/{firm.funded}/days", f"/accounts/{firm.funded}/trades", f"/accounts/{firm.funded}/terms",
-        f"/accounts/{firm.funded}/payout?amount=200.00", "/buy", "/buy/two-step", "/compare", "/my/details",
-        "/my/messages", "/certificates", "/receipts", "/api-keys?read", "/sign-ins", "/notifications",
-    ]  # fmt: skip
-    found: dict[str, list[str]] = {}
-    for login, paths in (("ana@firm.example", staff), ("mara@example.org", own)):
-        async with stage.page(login, color_scheme=theme) as page:
-            for path in paths:
-                await page.goto(path)
-                await page.evaluate(_AXE.read_text())
-                result = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-                found |= {f"{login} {path}": [v["id"] for v in result["violations"]]} if result["violations"] else {}
-    assert found == {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -26,10 +27,13 @@ from tests import console_counts, servers
 from tests.free_ports import free_port_environment
 
 _HOUR: Final = 3_600_000
+# PROPOS_TEST_DEMO_ACCOUNTS=300 uv run pytest tests/e2e/test_demo.py -k large: compares every number of the console of a
+# firm as large as `propos demo` makes. It takes some minutes on a quiet machine.
+_LARGE: Final = int(os.environ.get("PROPOS_TEST_DEMO_ACCOUNTS", "0"))
 _ACCOUNTS: Final = 18  # the least with a winner and a loser of a chargeback, and with payouts that come back
 
 
-async def _live(folder: Path) -> dict[str, Any]:
+async def _live(folder: Path, accounts: int = _ACCOUNTS) -> dict[str, Any]:
     """Returns what `propos demo` prints. Its day is the busy part of the usual one, to the second release."""
     market, symbols = folder / "market", ("EURUSD", "XAUUSD")
     write_day(market, symbols, date(2026, 3, 6), 7, begin_ms=7 * _HOUR, end_ms=15 * _HOUR)
@@ -37,7 +41,7 @@ async def _live(folder: Path) -> dict[str, Any]:
         "--market": market,
         "--symbols": ",".join(symbols),
         "--date": "2026-03-06",
-        "--accounts": _ACCOUNTS,
+        "--accounts": accounts,
         "--seed": 7,
         "--data": folder / "data",
     }
@@ -145,3 +149,11 @@ async def test_the_same_seed_lives_the_same_life() -> None:
     assert sum(first["returns_decided"].values()) >= first["payouts_came_back"]
     assert "returned" not in first["payouts"], "each return was decided"
     assert "provisioning" not in first["states"]
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(not _LARGE, reason="PROPOS_TEST_DEMO_ACCOUNTS says how large the firm is")
+async def test_every_number_of_a_large_firm_is_the_length_of_its_list() -> None:
+    with servers.scratch_dir("demo") as folder:
+        lived = await _live(folder, _LARGE)
+        await _every_number_is_the_length_of_its_list(folder / "data", lived["states"])

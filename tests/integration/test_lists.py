@@ -48,6 +48,7 @@ def _hrefs(html: str, rel: str) -> str | None:
     return found.group(1).replace("&amp;", "&") if found else None
 
 
+@pytest.mark.timeout(900)
 async def test_every_list_says_how_long_it_is_and_every_number_leads_to_what_it_counts(world: ConsoleWorld) -> None:
     async with world.browser("ana@firm.example") as browser:
         for path in _LISTS:

@@ -74,7 +74,7 @@ async def test_a_draft_becomes_a_version_that_the_shop_sells(world: ConsoleWorld
         assert path in (await ana.get("/products")).text
 
         other = (await ana.get(path)).text
-        assert "<textarea id=" not in other and "<script>alert" not in other and "Copy to a draft of mine" in other
+        assert "<textarea id=" not in other and "<script>alert" not in other and "Copy to my drafts" in other
         seen = hidden(html, "seen")
         assert (await ana.post(path, act="save", text="product: x", seen=seen)).status_code == 403
         assert (await ana.post(f"{path}/proposal", seen=seen, reason=WHY)).status_code == 403

@@ -134,7 +134,7 @@ async def test_a_mail_is_stopped_by_one_click_without_a_sign_in_and_started_agai
         assert await count(world, Notification, *opened_kind) == 2, "and it is in the list all the same"
 
         again = await nobody.http.post(f"/unsubscribe/{token}", data={"switch": "on"})
-        assert "You get these mails again" in again.text
+        assert "You are subscribed again" in again.text
     await opened(world, world.firm.active)
     await tell(world)
     assert await count(world, OutgoingMailRow) == before + 1
