@@ -1,6 +1,6 @@
 """A transaction that only reads, such as that of a page: what several parts of it ask for is read once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -22,7 +22,7 @@ def only_reads(session: AsyncSession) -> None:
 
 def read_once(
     read: Callable[Concatenate[AsyncSession, P], Awaitable[T]],
-) -> Callable[Concatenate[AsyncSession, P], Awaitable[T]]:
+) -> Callable[Concatenate[AsyncSession, P], Coroutine[Any, Any, T]]:
     """Marks a function that reads and whose arguments can be keys."""
 
     @wraps(read)

@@ -41,8 +41,8 @@ async def next_date(
             dates.append(challenge.bought_at + CHARGEBACK_AFTER)
         if habit.refunded_at_desk:
             dates.append(challenge.bought_at + DESK_REFUND_AFTER)
-        if challenge.state == "funded" and challenge.account_id in payable:
-            dates.append(payable[challenge.account_id])
+        if challenge.state == "funded" and (due := payable.get(challenge.account_id or "")) is not None:
+            dates.append(due)
     if await session.scalar(select(func.count()).where(Chargeback.state.not_in(DECIDED))):
         dates.append(now + _DAY)
     ahead = [date for date in dates if date > now]
