@@ -1,6 +1,6 @@
 """The console's router, and the page that tells a person what went wrong."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request

@@ -26,7 +26,7 @@ def read_once(
     """Marks a function that reads and whose arguments can be keys."""
 
     @wraps(read)
-    async def reader(session: AsyncSession, *args: P.args, **named: P.kwargs) -> T:
+    async def reader(session: AsyncSession, /, *args: P.args, **named: P.kwargs) -> T:
         known: dict[Any, T] | None = session.info.get(_READ)
         if known is None:
             return await read(session, *args, **named)

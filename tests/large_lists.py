@@ -25,7 +25,7 @@ _COPIES: Final[Copies] = {
         {"status": "closed", "recorded_at": _OLD, "updated_at": _OLD},
         (
             "jsonb_build_object('id', 'acc_' || n, 'trader_id', 'trd_' || n, 'challenge_id', 'chl_' || n)"
-            " || jsonb_build_object('number', 1000000 + n, 'login', 9000000 + n)"
+            " || jsonb_build_object('number', 1000000 + n, 'login', 800000000 + n)"
         ),
     ),
     "account_ranks": (

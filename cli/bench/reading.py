@@ -51,4 +51,5 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _of_node(node: dict[str, Any]) -> int:
     removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    return round(float(node["Actual Rows"] + removed) * float(node["Actual Loops"]))
+    read: int = round((node["Actual Rows"] + removed) * node["Actual Loops"])
+    return read

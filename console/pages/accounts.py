@@ -32,7 +32,7 @@ from front.subjects.platform_change import PlatformChanging
 from store.read import listing
 from store.read.accounts import ACCOUNTS
 from store.read.pages import Window
-from store.read.timeline import KINDS
+from store.read.timeline import KINDS, Kind
 
 _EVERYBODY = PEOPLE
 _PAGE = 50
@@ -88,7 +88,8 @@ class AccountPages:
 
     async def show(self, request: Request) -> HTMLResponse:
         name, shown = _range(request), request.query_params.get("show")
-        tag, older = shown if shown in KINDS else None, request.query_params.get("older")
+        tag: Kind | None = next((kind for kind in KINDS if kind == shown), None)
+        older = request.query_params.get("older")
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             if visit.viewer.is_trader:

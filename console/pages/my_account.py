@@ -27,12 +27,15 @@ from store.read import accounts as read_accounts
 from store.read import trades, versions
 from store.read.accounts import AccountView
 from store.read.pages import Window
+from store.read.timeline import Kind
 
 _TRADER: Final = frozenset({"trader"})
 _MONTH_HELP: Final = "Write it like 2026-03."
 
 
-async def page(desk: Desk, visit: Visit, account_id: str, request: Request, name: str, tag: str | None) -> HTMLResponse:
+async def page(
+    desk: Desk, visit: Visit, account_id: str, request: Request, name: str, tag: Kind | None
+) -> HTMLResponse:
     """The start of an account's pages. `name`: the range of the curve; `tag`: one kind of timeline entries."""
     found = await present.page(
         visit.session, visit.scope, visit.actor, account_id, tag, request.query_params.get("older")

@@ -50,7 +50,12 @@ _TIMELINE: Final = 40
 
 
 async def page(
-    session: AsyncSession, scope: Scope, actor: Actor, account_id: str, shown: str | None, older: str | None = None
+    session: AsyncSession,
+    scope: Scope,
+    actor: Actor,
+    account_id: str,
+    shown: timeline.Kind | None,
+    older: str | None = None,
 ) -> AccountPage:
     """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all;
     `older`: the cursor of an earlier page of them."""
