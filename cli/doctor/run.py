@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from cli.doctor.checks import CHECKS, START_REMEDY, Context, Examination, Skipped
+from cli.doctor.checks import CHECKS, Context, Examination, Skipped
+from cli.doctor.record import START_REMEDY
 from cli.stack.lock import holder
 from domain.errors import PropOSError
 from settings import Settings
