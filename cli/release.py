@@ -14,8 +14,8 @@ from cli.options import AsJson, Data
 if TYPE_CHECKING:  # only annotations need them; importing them would slow down `--help`
     from temporalio.client import Client
 
+    from cli.versions import Fleet, Version
     from firm.releases import Step
-    from relay.versions import Fleet, Version
     from settings import Settings
 
 app = typer.Typer(
@@ -37,7 +37,7 @@ Build = Annotated[
 def show(data: Data = None, as_json: AsJson = False) -> None:
     """List the versions, the newest first: their workers, and the workflows that only they go on with."""
     from cli.build import build_of
-    from relay.versions import fleet
+    from cli.versions import fleet
     from settings import load
 
     settings = load(data_dir=data)
@@ -58,7 +58,7 @@ def use(
 ) -> None:
     """Make a version current: new workflows begin on it, and the long ones go on with it. `unversioned`: workers that
     have no version are current again. An earlier build: the way back."""
-    from relay.versions import make_current
+    from cli.versions import make_current
     from settings import load
 
     settings = load(data_dir=data)
@@ -78,7 +78,7 @@ def ramp(
     data: Data = None,
 ) -> None:
     """Give a share of the new and the long workflows to a version, before it is made current for all."""
-    from relay import versions
+    from cli import versions
     from settings import load
 
     settings = load(data_dir=data)
@@ -122,7 +122,7 @@ def drain(
 
 
 def _restart(settings: "Settings", name: str, reason: str) -> None:
-    from relay import versions
+    from cli import versions
     from relay.running import end_to_restart
 
     async def work(client: "Client") -> None:
@@ -134,7 +134,7 @@ def _restart(settings: "Settings", name: str, reason: str) -> None:
 
 
 async def _left(client: "Client", name: str, wait: float) -> int:
-    from relay.versions import fleet, pinned
+    from cli.versions import fleet, pinned
 
     found = await fleet(client)
     found.of(name)
@@ -160,8 +160,8 @@ def _check_not_in_use(found: "Fleet", name: str) -> None:
 
 async def _until_it_works(client: "Client", name: str, wait: float) -> None:
     """Waits for a worker of the version. Raises Unavailable."""
+    from cli.versions import UNVERSIONED, fleet
     from domain.errors import Unavailable
-    from relay.versions import UNVERSIONED, fleet
 
     deadline = time.monotonic() + wait
     while True:

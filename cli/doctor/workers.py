@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from relay.versions import UNVERSIONED, Fleet, Version
+from cli.versions import UNVERSIONED, Fleet, Version
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.own_http import trust
+from cli import versions
 from domain.errors import BadInput, Unavailable
-from relay import versions
 from relay.temporal import OPEN, Access, no_namespace, open_client
 
 TIMEOUT = timedelta(seconds=3)

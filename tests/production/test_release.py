@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from cli.versions import fleet
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import MarketTimeReached
 from domain.approvals import Actor
@@ -18,7 +19,6 @@ from relay.drops import Drops
 from relay.outbox import OutboxDispatcher
 from relay.redrive import Redrive
 from relay.temporal import connect
-from relay.versions import fleet
 from store.models import Payout
 from tests import servers
 from tests.challenge_world import KEYS

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.doctor.workers import fault_of, words
-from relay.versions import UNVERSIONED, Fleet, Version
+from cli.versions import UNVERSIONED, Fleet, Version
 
 
 def _version(build: str, status: str, workers: int, pinned: int = 0) -> Version:
