@@ -232,6 +232,7 @@ def bench_exposure(
 
 @app.command("start")
 def bench_start(
+    context: typer.Context,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="Runs of each command.")] = 3,
     demo: Annotated[
         bool, typer.Option("--demo/--no-demo", help="Start the demo firm and play its history before the kills.")
@@ -240,10 +241,12 @@ def bench_start(
 ) -> None:
     """Measure every command to its first line, `propos up` to its console and logins, and how long each process of the
     firm takes to be at work again after kill -9."""
+    from cli.bench.start.first_lines import every_command
     from cli.bench.start.run import measure, steps
 
-    with _progress(steps()) as step:
-        figures = measure(rounds, demo, step)
+    commands = every_command(context.find_root().command)
+    with _progress(steps(commands)) as step:
+        figures = measure(commands, rounds, demo, step)
     _print(figures, as_json=as_json)
 
 

@@ -4,8 +4,8 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +24,7 @@ show_table(table)
 """
 
 
-def _commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     children = getattr(group, "commands", None)
     if children is None:
         yield " ".join(path), group

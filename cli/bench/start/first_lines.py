@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import click
-from typer.main import get_command
+from typing import Any, Final
 
 from cli.bench.timing import median, rounded
 from cli.stack.probes import free_ports
@@ -67,18 +64,17 @@ class Taken:
         }
 
 
-def every_command() -> list[tuple[str, ...]]:
-    """Returns the words of each command, such as ("user", "list")."""
-    from cli.main import app
+def every_command(root: Any) -> list[tuple[str, ...]]:
+    """Returns the words of each command under the `root` command, such as ("user", "list")."""
 
-    def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        children: Mapping[str, click.Command] = getattr(command, "commands", {})
+    def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        children: Mapping[str, Any] = getattr(command, "commands", {})
         if not children:
             yield path
         for name, child in children.items():
             yield from walk(child, (*path, name))
 
-    return list(walk(get_command(app), ()))
+    return list(walk(root, ()))
 
 
 def bare(rounds: int) -> tuple[Taken, Taken]:
@@ -88,10 +84,10 @@ def bare(rounds: int) -> tuple[Taken, Taken]:
     return _median([first_line(_PASS) for _ in range(rounds)]), _median([first_line(server) for _ in range(rounds)])
 
 
-def helps(rounds: int, step: Callable[[str], None]) -> dict[str, Taken]:
+def helps(commands: Sequence[tuple[str, ...]], rounds: int, step: Callable[[str], None]) -> dict[str, Taken]:
     """Returns what `--help` of each command takes."""
     found = {}
-    for path in ((), *every_command()):
+    for path in ((), *commands):
         name = " ".join(("propos", *path))
         step(f"{name} --help")
         found[name] = _median([first_line((*PROPOS, *path, "--help")) for _ in range(rounds)])
@@ -136,12 +132,14 @@ def first_line(command: Sequence[str]) -> Taken:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Returns what a process that has not been waited for has taken; 0 where the system does not say it."""
+    """Returns what a process that has not been waited for has taken: in hundredths of a second for all of its threads,
+    and finer for the first one. 0 where the system does not say it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        nanoseconds = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    except (OSError, IndexError):
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return max(nanoseconds / 1e9, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
 
 
 def _median(taken: Sequence[Taken]) -> Taken:

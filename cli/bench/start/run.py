@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,17 +33,19 @@ class _Firm:
     said: dict[str, float]
 
 
-def steps() -> int:
+def steps(commands: Sequence[tuple[str, ...]]) -> int:
     """Returns how many steps `measure` reports."""
-    return 3 + len(first_lines.every_command()) + 1 + len(first_lines.CALLS) + len(recovery.PARTS)
+    return 3 + len(commands) + 1 + len(first_lines.CALLS) + len(recovery.PARTS)
 
 
-def measure(rounds: int, demo: bool, step: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the figures. `demo`: with the demo firm, whose history is played before the kills. Raises Unavailable for
-    a firm that does not start, or a part that does not come back."""
+def measure(
+    commands: Sequence[tuple[str, ...]], rounds: int, demo: bool, step: Callable[[str], None]
+) -> dict[str, Any]:
+    """Returns the figures. `commands`: the words of each. `demo`: with the demo firm, whose history is played before
+    the kills. Raises Unavailable for a firm that does not start, or a part that does not come back."""
     step("a bare interpreter, a bare web server")
     interpreter, server = first_lines.bare(rounds)
-    helps = first_lines.helps(rounds, step)
+    helps = first_lines.helps(commands, rounds, step)
     with (
         tempfile.TemporaryDirectory(prefix="propos-start-") as folder,
         _running(Path(folder), demo, step) as firm,
