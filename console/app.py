@@ -1,6 +1,6 @@
 """The console's router, and the page that tells a person what went wrong."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -166,7 +166,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
     return page
 
 
-def _banner(context: Mapping[str, Any], status: int) -> Response:
+def _banner(context: dict[str, Any], status: int) -> Response:
     """A part of a page broke: the page stays as it is, and says so above it."""
     headers = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML", **templating.HEADERS}
     return HTMLResponse(templating.fragment("_trouble.html", "banner", context), status, headers=headers)

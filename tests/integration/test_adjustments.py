@@ -63,7 +63,7 @@ async def _state(firm: World, made_id: str) -> str:
         return (await session.get_one(Intervention, made_id)).state
 
 
-async def _profit(firm: World) -> int:
+async def _profit(firm: World) -> int | None:
     async with firm.db.transaction() as session:
         return (await situation(session, "acc_tina")).facts.profit_minor
 
