@@ -212,7 +212,7 @@ def _event(sheet: AnySheet) -> list[Row]:
         Row("Sequence at the platform", f"{event.seq:,}"),
     ]
     if isinstance(sheet, MoneySheet):
-        rows.append(Row("Equity taken from", _source(sheet.source, currency)))
+        rows.append(Row("Worth taken from", _source(sheet.source, currency)))
     return rows
 
 
