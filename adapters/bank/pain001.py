@@ -86,9 +86,8 @@ def _written(batch: Batch) -> bytes:
             ),
         )
     )
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + etree.tostring(
-        document, encoding="UTF-8", xml_declaration=False
-    )
+    written: bytes = etree.tostring(document, encoding="UTF-8", xml_declaration=False)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written
 
 
 def is_sepa(currency: str, payee: Payee) -> bool:
