@@ -44,6 +44,7 @@ class Case(Base):
         Index("ix_cases_updated", "updated_at", "id"),
         Index("uq_cases_open", "family", "subject_key", unique=True, postgresql_where=text("state = 'open'")),
         Index("ix_cases_newest", "recorded_at", "id"),
+        Index("ix_cases_assigned_newest", "assigned_to", "recorded_at", "id"),
         Index("ix_cases_state_newest", "state", "recorded_at", "id"),
     )
 

@@ -304,7 +304,7 @@ class NewsRelease(Base):
 
 class PhasePass(Base):
     __tablename__ = "phase_passes"
-    __table_args__ = (Index("ix_phase_passes_newest", "occurred_at"),)
+    __table_args__ = (Index("ix_phase_passes_newest", "occurred_at", "id"),)
 
     id: Mapped[Id]
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)

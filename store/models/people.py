@@ -21,6 +21,8 @@ class Trader(Base):
         Index("ix_traders_updated", "updated_at", "id"),
         Index("ix_traders_without_words", "id", postgresql_where=text("name_words IS NULL")),
         Index("ix_traders_newest", "recorded_at", "id"),
+        Index("ix_traders_identity_newest", "identity", "recorded_at", "id"),
+        Index("ix_traders_country_newest", "country", "recorded_at", "id"),
     )
 
     id: Mapped[Id]

@@ -26,4 +26,4 @@ def test_a_small_run_measures_every_work_and_says_how_much_is_stored() -> None:
     assert tables["equity_hours"]["rows"] > 0
     kept = {name: tables[name]["rows"] for name in _CUT}
     assert kept["equity_bars"] < 3 * 6 * 36 and kept["exposure_minutes"] < 3 * 144, kept
-    assert all(each["mb_a_day_at_50000"] > 0 for each in tables.values())
+    assert all(each["mb_a_day_at_50000"] > 0 for each in tables.values() if each["rows"])
