@@ -43,24 +43,24 @@ class _Asked(BaseModel):
     hours: int
 
 
-def subject_of(subjects: Subjects, kind: str, role: str) -> Subject:
-    """Returns the kind of work. Raises NotFound, or NotAllowed for who may decide nothing about it."""
+def subject_of(subjects: Subjects, kind: str) -> Subject:
+    """Returns the kind of work. Raises NotFound."""
     if kind not in subjects.by_name:
         raise NotFound
-    subject = subjects.by_name[kind]
-    if role not in subject.deciders:
-        raise NotAllowed("Only people who can decide this item can claim or snooze it.")
-    return subject
+    return subjects.by_name[kind]
 
 
 async def mark(once: Once, subject: Subject, subject_id: str, verb: Mark, hours: int = 0) -> WorkMarked:
-    """Does it once. `hours`: of a snooze. Raises NotFound (it no longer waits), and Conflict (somebody else has it)."""
+    """Does it once. `hours`: of a snooze. Raises NotFound (it no longer waits), NotAllowed for who may decide nothing
+    about this kind of work, and Conflict (somebody else has it)."""
 
     async def work(session: AsyncSession) -> WorkMarked:
         item = await queue.one(session, subject.name, subject.waiting, subject_id)
         if item is None:
             raise NotFound("This item no longer waits.", remedy="Go to the queue and choose another one.")
         kind, actor = item.kind, once.actor
+        if actor.role not in subject.deciders:
+            raise NotAllowed("Only people who can decide this item can claim or snooze it.")
         if verb == "release":
             await work_marks.release(session, kind, subject_id, actor)
             words = "Released."

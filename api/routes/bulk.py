@@ -51,14 +51,14 @@ Worker = Annotated[Caller, Depends(allowed("queue.work"))]
 @router.post("/{kind}/{id}/claim")
 async def claim_work(kind: Kind, id: AnyId, body: WorkClaimBody, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Say that you work on an item: nobody else is offered it until the claim runs out, you decide it or release it."""
-    subject = working.subject_of(deps.subjects, kind, caller.actor.role)
+    subject = working.subject_of(deps.subjects.readable_by(caller.actor), kind)
     return await working.mark(once, subject, id, "take-over" if body.take_over else "claim")
 
 
 @router.post("/{kind}/{id}/release")
 async def release_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Give up your claim of an item."""
-    return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "release")
+    return await working.mark(once, working.subject_of(deps.subjects.readable_by(caller.actor), kind), id, "release")
 
 
 @router.post("/{kind}/{id}/snooze")
@@ -67,14 +67,14 @@ async def snooze_work(
 ) -> WorkMarked:
     """Put an item aside for some hours. It comes back two hours before its deadline at the latest, and when it
     changes."""
-    subject = working.subject_of(deps.subjects, kind, caller.actor.role)
+    subject = working.subject_of(deps.subjects.readable_by(caller.actor), kind)
     return await working.mark(once, subject, id, "snooze", body.hours)
 
 
 @router.post("/{kind}/{id}/wake")
 async def wake_work(kind: Kind, id: AnyId, caller: Worker, deps: Deps, once: Keyed) -> WorkMarked:
     """Bring an item back that was put aside."""
-    return await working.mark(once, working.subject_of(deps.subjects, kind, caller.actor.role), id, "wake")
+    return await working.mark(once, working.subject_of(deps.subjects.readable_by(caller.actor), kind), id, "wake")
 
 
 @router.post("/{kind}/{id}/escalate")

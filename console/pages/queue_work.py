@@ -15,7 +15,8 @@ from console.deciding import undo_of
 from console.desk import Desk, Posted, redirect
 from console.queries.work import items, read_filter
 from console.views.work import WorkFilter
-from domain.errors import BadInput, NotFound
+from domain.approvals import Actor
+from domain.errors import BadInput, NotAllowed, NotFound
 from domain.undo import Undoable
 from front import escalating, undo, working
 from front.auth import COOKIE
@@ -53,7 +54,7 @@ class QueueWorkPages:
         async def post(request: Request) -> Response:
             posted = await self._desk.posted(request, "queue.read")
             kind, subject_id = request.path_params["kind"], request.path_params["id"]
-            subject = working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
+            subject = working.subject_of(self._desk.deps.subjects, kind)
             hours = _hours(posted) if verb == "snooze" else 0
             place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
             chosen = read_filter(place, self._desk.deps.subjects)
@@ -68,7 +69,7 @@ class QueueWorkPages:
         """Gives the item to a role or a person that should decide it."""
         posted = await self._desk.posted(request, "queue.work")
         kind, subject_id = request.path_params["kind"], request.path_params["id"]
-        working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
+        self._check(posted.actor, kind)
         reason = posted.form.needed("reason", shortest=3, longest=1000)
         role, to = posted.form.text("to").partition("role:")[1:]
         try:
@@ -86,7 +87,7 @@ class QueueWorkPages:
         """Takes back what was just done; the address says what, and which list the person came from."""
         posted = await self._desk.posted(request, "queue.work")
         kind, subject_id = request.path_params["kind"], request.path_params["id"]
-        working.subject_of(self._desk.deps.subjects, kind, posted.actor.role)
+        self._check(posted.actor, kind)
         what = next((known for known in get_args(Undoable) if known == request.query_params.get("what")), None)
         if what is None:
             raise BadInput("This cannot be undone.", field="what", remedy="Go to the queue.")
@@ -94,6 +95,11 @@ class QueueWorkPages:
         subject = self._desk.deps.subjects.by_name[kind]
         made = await undo.undo(posted.once, subject, subject_id, what)
         return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", f"Undone. {made.words}")
+
+    def _check(self, actor: Actor, kind: str) -> None:
+        """Raises NotFound, or NotAllowed for who may decide nothing about this kind of work."""
+        if actor.role not in working.subject_of(self._desk.deps.subjects, kind).deciders:
+            raise NotAllowed("Only people who can decide this item can claim or snooze it.")
 
     async def export(self, request: Request) -> Response:
         """The items of a filter as CSV or JSON, after a proof of the person. The audit trail says who took it."""

@@ -1,19 +1,15 @@
 """Accounts that the firm closes or gives anew by hand: two people agree, and the workflow does it."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, update
 
 from domain.approvals import Actor
 from domain.errors import Conflict, NotAllowed, SelfApproval
 from domain.interventions import Kind
 from firm import interventions
-from store.models import Intervention, OutboxMessage
+from store.models import Intervention
 from tests.challenge_world import Firm, a_firm, after
-
-LATE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -103,21 +99,3 @@ async def test_a_free_reset_opens_a_challenge_that_had_ended(firm: Firm) -> None
     assert (await firm.challenge(challenge_id)).state == "active", "the breach of the first account ends nothing now"
     await firm.breach(challenge_id)
     await firm.becomes(challenge_id, "breached")
-
-
-async def test_what_finds_its_challenge_ended_lapses_and_holds_nothing_up(firm: Firm) -> None:
-    challenge_id = await firm.bought(await firm.add_trader("ada"))
-    ria, fay = await firm.add_user("ria", "risk"), await firm.add_user("fay", "finance")
-    made_id = await _proposed(firm, challenge_id, "close", ria)
-    await firm.breach(challenge_id)
-    await firm.becomes(challenge_id, "breached")
-    await _approved(firm, made_id, fay)
-    async with firm.db.transaction() as session:  # its signal comes after the end
-        await session.execute(update(OutboxMessage).where(OutboxMessage.key.contains(made_id)).values(next_at=LATE))
-    await firm.market_time(after(days=60))
-    await firm.ends(challenge_id, "failed")
-    async with firm.db.transaction() as session:
-        await session.execute(update(OutboxMessage).values(next_at=func.clock_timestamp()))
-    await _becomes(firm, made_id, "lapsed")
-    again = await _proposed(firm, challenge_id, "reset", ria)
-    assert await _approved(firm, again, fay) == "done"

@@ -1,11 +1,12 @@
 """Corrections of balances by staff: moved once at the platform, judged as profit or loss, and never without room."""
 
 from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.sql import func
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain import record_keys
 from domain.approvals import Actor
@@ -13,7 +14,7 @@ from domain.errors import BadInput, Conflict, Unavailable
 from domain.money import Money
 from firm import interventions
 from firm.payouts.situation import situation
-from relay.outbox import OutboxDispatcher
+from relay.outbox import Connect, OutboxDispatcher
 from store.models import Account, AccountLive, BalanceOperationRow, Intervention, OutboxMessage, TicketMessage
 from tests.payout_world import INITIAL, START, World, a_firm
 
@@ -52,10 +53,10 @@ async def _approved(firm: World, made_id: str, actor: Actor) -> None:
         )
 
 
-async def _relayed(firm: World) -> None:
+async def _relayed(firm: World, connect: Connect = _no_temporal) -> None:
     async with firm.db.transaction() as session:
         await session.execute(update(OutboxMessage).values(next_at=func.clock_timestamp()))
-    await OutboxDispatcher(firm.db, _no_temporal, firm.deps.platforms).step()
+    await OutboxDispatcher(firm.db, connect, firm.deps.platforms).step()
 
 
 async def _state(firm: World, made_id: str) -> str:
@@ -110,3 +111,38 @@ async def test_an_account_that_ended_meanwhile_keeps_its_balance(firm: World) ->
     await _relayed(firm)
     assert set(firm.venue.balances.values()) == {INITIAL + PROFIT}
     assert await _state(firm, made_id) == "lapsed"
+
+
+class _Ended:
+    """Temporal, where every workflow has ended."""
+
+    def get_workflow_handle(self, _: str) -> "_Ended":
+        return self
+
+    async def signal(self, *_: object, **__: object) -> NoReturn:
+        raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
+
+
+async def _ended() -> Any:
+    return _Ended()
+
+
+async def test_a_closing_whose_challenge_ended_first_lapses_and_holds_nothing_up(firm: World) -> None:
+    await firm.add_trader("tina", profit_minor=PROFIT)
+    async with firm.db.transaction() as session:
+        made = await interventions.propose(
+            session,
+            "acc_tina",
+            "close",
+            change=None,
+            moves_balances=True,
+            actor=await firm.add_user("ria", "risk"),
+            reason="The trader asked for it.",
+            message="As you wished.",
+        )
+    await _approved(firm, made.id, await firm.add_user("fay", "finance"))
+    await _relayed(firm, _ended)
+    assert await _state(firm, made.id) == "lapsed"
+    async with firm.db.transaction() as session:
+        parked = select(OutboxMessage.key).where(OutboxMessage.parked_at.is_not(None))
+        assert (await session.scalars(parked)).all() == []
