@@ -63,7 +63,7 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         options = replace(options, quotes=history_quotes(folder, options.seed), policy=small_bands(folder))
 
     def say(sentence: str) -> None:
-        console.print(escape(sentence), highlight=False)
+        console.print(escape(sentence), highlight=False, soft_wrap=True)  # a command in it can be copied
 
     stack = Stack(replace(options, tolerant=True), report, say)
     stack.claim()
