@@ -330,7 +330,7 @@ def _keys(happened: Subquery) -> list[Any]:
 
 
 @lru_cache(maxsize=128)
-def _statement(kind: Kind | None, way: Way, limit: int, *, staff: bool) -> Select[Any]:
+def _statement(kind: str | None, way: Way, limit: int, *, staff: bool) -> Select[Any]:
     """Put together once: to build it anew takes longer than to run it. It holds no value of a request."""
     of = _Of(bindparam("account", type_=String), bindparam("challenge", type_=String))
     sources = (*_facts(of), *_doings(of, staff=staff), *_people(of, staff=staff))
@@ -339,7 +339,7 @@ def _statement(kind: Kind | None, way: Way, limit: int, *, staff: bool) -> Selec
     return _cut(happened, None, way, limit, keys=True)
 
 
-def _cut(rows: Subquery, kind: Kind | None, way: Way, limit: int, *, keys: bool = False) -> Select[Any]:
+def _cut(rows: Subquery, kind: str | None, way: Way, limit: int, *, keys: bool = False) -> Select[Any]:
     """No more of one source than a page can show: an account can have a hundred thousand deals."""
     of_kind = select(rows) if kind is None else select(rows).where(rows.c.kind == kind)
     order = _keys(rows)
@@ -348,7 +348,7 @@ def _cut(rows: Subquery, kind: Kind | None, way: Way, limit: int, *, keys: bool 
 
 
 async def page(
-    session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: Kind | None = None
+    session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
 ) -> Page[TimelineEntry]:
     """Returns a page, newest first. Cases, reviews, decisions and notes are for staff. Raises NotFound."""
     account = await visible_account(session, scope, account_id)
