@@ -122,7 +122,7 @@ async def test_a_mail_is_stopped_by_one_click_without_a_sign_in_and_started_agai
                 f"/unsubscribe/{token}", content="List-Unsubscribe=One-Click", headers=one_click
             )
             assert said.status_code == 200 and kind.tells in said.text
-            assert "Send them to me again" in said.text and "You get no more" in said.text
+            assert "Send them to me again" in said.text and "You are unsubscribed" in said.text
         assert (await nobody.get(f"/unsubscribe/{token[:-1]}0x")).status_code == 404
         assert (await nobody.http.post(f"/unsubscribe/x{token}", data={})).status_code == 404
 
