@@ -1,4 +1,4 @@
-"""`propos release`: versions of the workers. docs/production.md, docs/decisions/0053."""
+"""`propos release`: versions of the workers. docs/production.md, docs/decisions/0051."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Versions of the workers of `core`, as Temporal keeps them apart (docs/decisions/0053).
+"""Versions of the workers of `core`, as Temporal keeps them apart (docs/decisions/0051).
 
 A version is named by its build. A pinned workflow stays on the version that it began on; every other one goes on with
 the current version.

@@ -120,6 +120,11 @@ def platform_change_ticket(change_id: str) -> str:
     return derived_id("tkt", change_id)
 
 
+def intervention_ticket(intervention_id: str) -> str:
+    """The message to the trader."""
+    return derived_id("tkt", intervention_id)
+
+
 def departure_proof(change_id: str) -> str:
     """The proof sheet of an account that leaves a platform."""
     return derived_id("prf", change_id, "departure")

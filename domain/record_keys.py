@@ -3,8 +3,6 @@
 from datetime import date, datetime
 from typing import Final
 
-from domain.keys import derived_id
-
 # reviews
 
 
@@ -156,11 +154,6 @@ ADJUSTMENT: Final = "adjust/"
 def adjustment(intervention_id: str) -> str:
     """The message, and the operation by which staff correct the balance of an account."""
     return f"{ADJUSTMENT}{intervention_id}"
-
-
-def intervention_ticket(intervention_id: str) -> str:
-    """The message to the trader."""
-    return derived_id("tkt", intervention_id)
 
 
 def phase_extension(request_key: str) -> str:

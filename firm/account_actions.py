@@ -38,11 +38,8 @@ async def possible(
     challenge = await session.get_one(Challenge, account.challenge_id)
     live = await session.get(AccountLive, account_id)
     product = await products.load(session, account.product, account.version)
-    names = {"account_id": account.id, "challenge_id": challenge.id}
-    kept = await trading_pauses.reasons(session, **names, platform=account.platform, product=account.product)
     current = challenge.account_id == account.id
     more_time, no_more_time = await _more_time(session, challenge, current=current)
-    reset_price = product.order_minor("reset")
     payouts = await account_waits.open_payouts(session, account_id)
     by_hand = await interventions.facts(session, challenge, account, moves_balances=moves_balances)
     later, no_move = await _later_versions(session, account, product, bool(payouts))
@@ -55,7 +52,7 @@ async def possible(
         open_positions=0 if live is None else len(live.positions),
         open_result=Money(minor=open_result, currency=account.currency),
         frozen=await suspensions.frozen_since(session, challenge.id) is not None,
-        kept_disabled=tuple(each for each in kept if each != trading_pauses.FROZEN),
+        kept_disabled=await _kept_disabled(session, account),
         sets_trading=sets_trading,
         cancels_orders=cancels_orders,
         payouts=payouts,
@@ -65,7 +62,7 @@ async def possible(
         fee=Money(minor=await refunds.left_minor(session, challenge), currency=challenge.currency),
         provider=challenge.provider,
         no_refund=await _no_refund(session, challenge, current=current),
-        reset_price=None if reset_price is None else Money(minor=reset_price, currency=product.currency),
+        reset_price=_reset_price(product),
         phase=product.phase(account.phase_index).name,
         initial=Money(minor=account.initial_minor, currency=account.currency),
         balance=None if live is None else Money(minor=live.balance_minor, currency=account.currency),
@@ -124,6 +121,23 @@ async def _no_refund(session: AsyncSession, challenge: Challenge, *, current: bo
     if await challenges.ever_traded(session, challenge.id):
         return "The account has traded. The fee can no longer be refunded."
     return ""
+
+
+async def _kept_disabled(session: AsyncSession, account: Account) -> tuple[str, ...]:
+    """Returns what else than a freeze keeps it from trading."""
+    kept = await trading_pauses.reasons(
+        session,
+        account_id=account.id,
+        challenge_id=account.challenge_id,
+        platform=account.platform,
+        product=account.product,
+    )
+    return tuple(each for each in kept if each != trading_pauses.FROZEN)
+
+
+def _reset_price(product: Product) -> Money | None:
+    price = product.order_minor("reset")
+    return None if price is None else Money(minor=price, currency=product.currency)
 
 
 async def _tightest(session: AsyncSession, account: Account, live: AccountLive | None) -> tuple[str, Money] | None:

@@ -17,7 +17,7 @@ from domain import record_keys
 from domain.approvals import Actor, check_may_withdraw, check_other_person, check_reason
 from domain.errors import BadInput, Conflict, NotAllowed, NotFound
 from domain.interventions import DONE, INTERVENTION, LAPSED, TRIGGERS, WITHDRAWN, InterventionFacts, Kind, Verb
-from domain.keys import new_id
+from domain.keys import intervention_ticket, new_id
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
@@ -27,7 +27,7 @@ from domain.rules.state import from_json
 from firm import account_waits, challenges, messages, orders, people, tickets
 from firm import decide as guard
 from firm.payouts import account as payout_account
-from store import audit, outbox, reasons, rows
+from store import audit, reasons, rows
 from store.clock import market_now
 from store.models import Account, AccountLive, Challenge, Intervention, User
 from store.read import places
@@ -188,13 +188,7 @@ async def _begin(
 ) -> None:
     key = record_keys.intervention(made.id)
     if made.kind == "adjust":
-        await outbox.enqueue(
-            session,
-            key=record_keys.adjustment(made.id),
-            topic=outbox.ADJUST,
-            target=str(account.login),
-            payload={"account_id": account.id, "intervention_id": made.id},
-        )
+        await messages.adjust_balance(session, account, made.id)
     elif made.kind == "close":
         await messages.signal(session, challenge_workflow(challenge.id), ClosedByFirm(key=key, case_id=""))
     elif challenge.state in CHALLENGE.terminal:
@@ -333,7 +327,7 @@ async def _tell_trader(session: AsyncSession, made: Intervention, account: Accou
     told = await reasons.opened(session, [made.message])
     await tickets.tell(
         session,
-        ticket_id=record_keys.intervention_ticket(made.id),
+        ticket_id=intervention_ticket(made.id),
         account=account,
         user_id=actor.user_id,
         role=actor.role,

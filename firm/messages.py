@@ -86,6 +86,17 @@ async def freeze_account(session: AsyncSession, account: Account, cause: str) ->
     )
 
 
+async def adjust_balance(session: AsyncSession, account: Account, intervention_id: str) -> None:
+    """Have the balance corrected at the platform as an approved intervention says, once."""
+    await outbox.enqueue(
+        session,
+        key=record_keys.adjustment(intervention_id),
+        topic=outbox.ADJUST,
+        target=str(account.login),
+        payload={"account_id": account.id, "intervention_id": intervention_id},
+    )
+
+
 async def let_trade(session: AsyncSession, account: Account, cause: str) -> None:
     """Have an active account enabled at its platform again, which has disabled it. The same cause again changes
     nothing."""

@@ -69,9 +69,7 @@ async def mark(once: Once, subject: Subject, subject_id: str, verb: Mark, hours:
             words = "Back in the queue."
         elif verb == "snooze":
             until = await work_marks.put_aside(session, item, actor, timedelta(hours=hours))
-            words = (
-                f"Snoozed until {until:%Y-%m-%d %H:%M} UTC. It comes back two hours before its deadline at the latest."
-            )
+            words = f"Snoozed until {until:%Y-%m-%d %H:%M} UTC. {_BACK}"
         else:
             until = await work_marks.claim(session, kind, subject_id, actor, take_over=verb == "take-over")
             words = f"This is yours until {until:%H:%M} UTC."

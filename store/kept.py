@@ -1,4 +1,4 @@
-"""Every table, and why it is kept as it is. docs/decisions/0052-growth.md says more of the least obvious ones.
+"""Every table, and why it is kept as it is. docs/decisions/0050-growth.md says more of the least obvious ones.
 
 Tables that `store.keeping` removes rows of are in neither of these: `store.held` shows them.
 """

@@ -131,7 +131,7 @@ class Stack:
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
             settings = with_free_ports(settings)
-        # one worker, which is replaced as a whole: what runs goes on with the new code (docs/decisions/0053)
+        # one worker, which is replaced as a whole: what runs goes on with the new code (docs/decisions/0051)
         settings = settings.model_copy(update={"worker_versions": False})
         if settings.policy is None:
             settings = settings.model_copy(update={"policy": self._options.policy})

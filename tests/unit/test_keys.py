@@ -106,7 +106,7 @@ VALUES = [
     (record_keys.intervention("itv_1"), "intervention/itv_1"),
     (record_keys.intervention_of("intervention/itv_1"), "itv_1"),
     (record_keys.adjustment("itv_1"), "adjust/itv_1"),
-    (record_keys.intervention_ticket("itv_1"), keys.derived_id("tkt", "itv_1")),
+    (keys.intervention_ticket("itv_1"), keys.derived_id("tkt", "itv_1")),
     (keys.reset_balance("off_1"), "reset_balance/off_1"),
     (record_keys.account_grown("acc_1", 1), "grown/acc_1/1"),
     (record_keys.phase_extension("req"), "extension/req"),
