@@ -73,6 +73,7 @@ class Desk:
 async def test_a_firm_is_run_by_keyboard_and_traded_with_on_a_phone(
     data_dir: Path, chromium_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PROPOS_DEFAULT_RAIL", "sandbox")  # it says by itself that money has arrived
     monkeypatch.setenv("PROPOS_POLICY", str(small_bands(tmp_path)))  # two people decide above 1,500.00
     quotes = minutes([*_RISING, *_FALLING])
     async with open_for_business(data_dir, quotes) as firm, async_playwright() as playwright:
@@ -101,7 +102,8 @@ async def test_a_firm_is_run_by_keyboard_and_traded_with_on_a_phone(
         assert desk.problems == []
         states = {each["id"]: each["state"] for each in await rosa.items("/v1/payouts")}
         assert len(states) == 10 and {own, late} <= states.keys()
-        assert sorted(states.values()) == ["paid"] * 8 + ["rejected"] * 2
+        assert states[own] == "paid" and list(states.values()).count("rejected") == 2
+        assert set(states.values()) <= {"paid", "rejected", "returned"}, "some banks send money back"
 
 
 async def _trade(firm: Firm, rising: list[ApiClient], falling: list[ApiClient], page: Page) -> None:
