@@ -8,7 +8,7 @@ from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli.doctor.workers import fault_of
+from cli.doctor.workers import current_fault
 from cli.stack.probes import TemporalProbe
 from contracts.ids import MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
@@ -28,9 +28,9 @@ class OtherParts:
         return {"worker": await self._worker(), "monitor": await self._monitor(), "disk": self._disk()}
 
     async def _worker(self) -> str:
-        """Also of a version that running workflows need, though another one is current."""
+        """What an earlier version has left is for `propos doctor`: requests can be answered meanwhile."""
         try:
-            fault = fault_of(await self._probe.fleet())
+            fault = current_fault(await self._probe.fleet())
         except PropOSError as error:
             return error.message
         return "ok" if fault is None else fault.said

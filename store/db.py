@@ -175,12 +175,9 @@ async def as_firm(session: AsyncSession) -> AsyncIterator[None]:
 async def allow_long_job(session: AsyncSession) -> None:
     """Lets each statement of this transaction take an hour, and the whole as long as it takes. The jobs that need it:
     docs/settings.md#the-database. They must not write rows that others copy by `updated_since`."""
-    await session.execute(
-        text(
-            f"SELECT set_config('statement_timeout', '{LONG_JOB_SECONDS}s', true),"
-            " set_config('transaction_timeout', '0', true)"
-        )
-    )
+    # no SELECT: after one, nobody can choose what the transaction sees any more
+    await session.execute(text(f"SET LOCAL statement_timeout = '{LONG_JOB_SECONDS}s'"))
+    await session.execute(text("SET LOCAL transaction_timeout = 0"))
 
 
 def _keep_prepared(engine: Engine) -> None:

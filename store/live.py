@@ -251,6 +251,7 @@ def watermark(connection: Connection[Any], feed: str) -> datetime | None:
 def proof_bodies(database_url: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (id, sheet) of every stored proof, oldest first."""
     with connect(database_url) as connection, connection.cursor("proofs") as cursor:
+        connection.execute("SET LOCAL transaction_timeout = 0")  # as long as whoever reads them takes
         cursor.execute("SELECT id, body FROM proofs ORDER BY recorded_at, id")
         yield from cursor
 

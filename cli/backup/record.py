@@ -115,7 +115,7 @@ def check_owner(owner_url: str) -> None:
 @asynccontextmanager
 async def one_moment(owner_url: str) -> AsyncIterator[AsyncSession]:
     """A transaction that sees the record as it is now, whatever is written meanwhile, for as long as it takes."""
-    db.install(Limits(statement=0, lock=0, idle_in_transaction=0))
+    db.install(Limits(statement=0, lock=0, idle_in_transaction=0, transaction=0))
     database = Database(owner_url, pool_size=1, name="propos backup")
     try:
         async with database.engine.connect() as connection:

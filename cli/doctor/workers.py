@@ -13,6 +13,11 @@ class Fault:
 
 def fault_of(fleet: Fleet) -> Fault | None:
     """Returns the first thing that keeps workflows waiting; None: each has a worker that goes on with it."""
+    return current_fault(fleet) or _stranded(fleet)
+
+
+def current_fault(fleet: Fleet) -> Fault | None:
+    """Returns why nobody begins new workflows; None: a worker does."""
     current = next((each for each in fleet.versions if each.build == fleet.current), None)
     if current is None and not fleet.unversioned:
         ready = [each.build for each in fleet.versions if each.workers]
@@ -27,6 +32,10 @@ def fault_of(fleet: Fleet) -> Fault | None:
             f"No worker of the current version {current.build} runs.",
             f"Start one, or make another version current: propos release use {_other(fleet)}",
         )
+    return None
+
+
+def _stranded(fleet: Fleet) -> Fault | None:
     for each in fleet.versions:
         if each.pinned and not each.workers:
             return Fault(

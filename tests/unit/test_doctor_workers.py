@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.doctor.workers import fault_of, words
+from cli.doctor.workers import current_fault, fault_of, words
 from cli.versions import UNVERSIONED, Fleet, Version
 
 
@@ -27,6 +27,12 @@ def test_workflows_that_wait_for_a_worker_are_wrong(fleet: Fleet, said: str) -> 
     assert fault is not None
     assert said in fault.said
     assert "propos " in fault.remedy
+
+
+def test_what_an_earlier_version_has_left_does_not_make_the_firm_unready() -> None:
+    fleet = Fleet("b", (_version("b", "current", 1), _version("a", "draining", 0, 3)), 0)
+    assert fault_of(fleet) is not None
+    assert current_fault(fleet) is None
 
 
 def test_what_is_left_on_an_earlier_version_is_said() -> None:
