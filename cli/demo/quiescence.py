@@ -35,6 +35,8 @@ from store.models import (
     Wakeup,
 )
 
+_PATIENCE_SECONDS: Final = 120
+
 
 def _count_of(model: type[Base], *which: ColumnElement[bool]) -> ScalarSelect[int]:
     return select(func.count()).select_from(model).where(*which).scalar_subquery()
@@ -75,14 +77,14 @@ class Quiescence:
         self._temporal = temporal
         self._since: datetime | None = None
 
-    async def reached(self, *, timeout_seconds: float = 120, also: Iterable[str] = ()) -> None:
-        """Returns when the core is idle. Raises Unavailable with the pending work after `timeout_seconds`.
+    async def reached(self, *, also: Iterable[str] = ()) -> None:
+        """Returns when the core is idle. Raises Unavailable with the pending work once that has not changed for
+        two minutes: a slow machine has the time it needs.
 
         `also`: workflows that were called directly by an update, which leaves no outbox row.
         """
-        deadline = time.monotonic() + timeout_seconds
         pause, extra = 0.01, set(also)
-        busy = list[str]()
+        busy, before = list[str](), dict[str, Any]()
         while True:
             waiting: dict[str, Any] = _counted(await self._db.fetch_at_once(_PENDING, {}))
             if not waiting:
@@ -104,9 +106,11 @@ class Quiescence:
                     waiting = waiting or {"workflows": sorted(late)[:5]}
                 else:
                     waiting = {"workflows": busy[:5]}
+            if waiting != before:
+                before, deadline = waiting, time.monotonic() + _PATIENCE_SECONDS
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"The core was not idle within {timeout_seconds:.0f} s; still pending: {waiting}.",
+                    f"The core was not idle, and nothing moved for {_PATIENCE_SECONDS} s; pending: {waiting}.",
                     remedy="See the logs of worker and relay in the data folder.",
                 )
             await asyncio.sleep(pause)
