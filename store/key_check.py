@@ -26,6 +26,7 @@ async def check_keys(session: AsyncSession) -> None:
                 for value in await _sample(session, column):
                     kind = readable if _can_read(value, column.type.context) else unreadable
                     kind[_key_id(value)] += 1
+    del unreadable[""]  # written by none of our keys
     for key_id in sorted(unreadable):
         if readable[key_id] or (readable and unreadable.total() == 1):
             continue

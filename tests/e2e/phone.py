@@ -1,5 +1,6 @@
 """A trader with a phone, in front of a real browser: from the sign-up to a payout that has arrived."""
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -109,8 +110,11 @@ async def follows_to_the_end(firm: Firm, page: Page, payout_id: str) -> None:
     await _is_at(page, "Arrived", "with the payment company and your bank")
     await expect(page.get_by_text("It has not arrived yet.").first).to_be_visible()
     await firm.advance(DAY + timedelta(days=14))
-    await page.reload()
-    await expect(page.get_by_role("list", name="Steps of this payout").locator("li[data-state=done]")).to_have_count(6)
+    done = page.get_by_role("list", name="Steps of this payout").locator("li[data-state=done]")
+    async with asyncio.timeout(300):  # the relay reads what arrived a moment later
+        while await done.count() < 6:
+            await asyncio.sleep(0.5)
+            await page.reload()
     await _fits(page)
     await page.goto("/certificates")
     await page.get_by_label("Show the amount").check()

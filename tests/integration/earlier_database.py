@@ -6,10 +6,12 @@ from pathlib import Path
 import psycopg
 from alembic import command
 from alembic.config import Config
+from psycopg.types.json import Jsonb
 
 import store
 from store.db import sync_engine
 from tests.integration.scripted_venue import WHEN
+from tests.shelf import shipped
 
 
 def upgrade_to(database_url: str, revision: str) -> None:
@@ -44,7 +46,8 @@ def with_rows(
             (WHEN,),
         )
         connection.execute(
-            "INSERT INTO products (product, version, name, content_hash, terms) VALUES ('p', 1, 'P', 'h', '{}')"
+            "INSERT INTO products (product, version, name, content_hash, terms) VALUES ('p', 1, 'P', 'h', %s)",
+            (Jsonb(shipped()[0].model_dump(mode="json")),),
         )
         connection.execute(
             "INSERT INTO challenges (id, trader_id, product, version, state, phase_index, fee_minor, currency,"
