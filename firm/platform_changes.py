@@ -147,6 +147,7 @@ async def facts(
         other_change=await session.scalar(select(PlatformChange.id).where(*of_account, PlatformChange.id != but)),
         version_waits=await _version_waits(session, account.id),
         reset_waits=await payout_account.reset_waits(session, account.id),
+        adjustment_waits=await payout_account.adjustment_waits(session, account.id),
         symbols=await _symbols(session, account, here or {}),
         here=here,
         there=await _instruments(session, to_platform),

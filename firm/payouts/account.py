@@ -108,6 +108,11 @@ def waiting_adjustment_query(account_id: Param[str]) -> Select[tuple[int | None]
     return select(func.sum(Intervention.change_minor)).where(*waits)
 
 
+async def adjustment_waits(session: AsyncSession, account_id: str) -> bool:
+    """Returns whether an approved adjustment of its balance is being carried out."""
+    return await session.scalar(waiting_adjustment_query(account_id)) is not None
+
+
 async def resets(session: AsyncSession, account_id: str) -> int:
     """Returns how many offences brought, or are to bring, the balance of the account back to the initial one."""
     of_account = (Offence.account_id == account_id, Offence.consequence == "reset_balance")
