@@ -358,7 +358,7 @@ class ChallengeActivities:
             agreed = await intervention_ends.approved(session, challenge.id, "close")
             reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
             reasons |= {"chargeback_id": chargeback_id, "intervention_id": agreed.id if agreed else None}
-            because = next(({name: found} for name, found in reasons.items() if found is not None), None)
+            because = await challenges.closes(session, challenge.id, reasons)
         return _status(challenge if because is None else await self._close(fact, because=because))
 
     async def _close(self, fact: ChallengeFact, *, because: dict[str, str]) -> Challenge:
@@ -373,7 +373,7 @@ class ChallengeActivities:
             if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
                 await intervention_ends.lapse_closing(session, challenge)
                 return challenge
-            now, key = await market_now(session), "closed"
+            now, key = await market_now(session), record_keys.challenge_closed(*because.values())
             await challenges.end_account(session, challenge, "closed", now)
             await challenges.wake(session, challenge, None)
             await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])

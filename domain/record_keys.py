@@ -157,6 +157,12 @@ def carried_out_by(key: str) -> str | None:
     return None if found is None else key.removeprefix(found)
 
 
+def challenge_closed(cause: str) -> str:
+    """The step by which the firm closes a challenge. `cause`: the id of what says so; after one closing was overturned,
+    another cause can close the challenge again."""
+    return f"closed/{cause}"
+
+
 def phase_extension(request_key: str) -> str:
     return f"extension/{request_key}"
 

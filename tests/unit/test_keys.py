@@ -106,6 +106,7 @@ VALUES = [
     (record_keys.intervention("itv_1"), "intervention/itv_1"),
     (record_keys.carried_out_by("intervention/itv_1"), "itv_1"),
     (record_keys.carried_out_by("adjust/itv_1"), "itv_1"),
+    (record_keys.challenge_closed("cas_1"), "closed/cas_1"),
     (record_keys.adjustment("itv_1"), "adjust/itv_1"),
     (keys.intervention_ticket("itv_1"), keys.derived_id("tkt", "itv_1")),
     (keys.reset_balance("off_1"), "reset_balance/off_1"),
