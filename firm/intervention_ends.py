@@ -13,7 +13,7 @@ from domain import interventions as rules
 from domain import record_keys
 from domain.approvals import Actor
 from domain.interventions import DONE, INTERVENTION, LAPSED, Kind
-from domain.keys import intervention_ticket
+from domain.keys import told_ticket
 from domain.lifecycle import CHALLENGE
 from firm import challenges, tickets
 from firm import decide as guard
@@ -58,7 +58,7 @@ async def done(session: AsyncSession, made: Intervention, now: datetime) -> None
     told = await reasons.opened(session, [made.message])
     await tickets.tell(
         session,
-        ticket_id=intervention_ticket(made.id),
+        ticket_id=told_ticket(made.id),
         account=await session.get_one(Account, made.account_id),
         user_id=approval.user_id,
         role=approval.role,

@@ -362,7 +362,7 @@ async def tell_trader(session: AsyncSession, change: PlatformChange) -> None:
     )
     await tickets.tell(
         session,
-        ticket_id=keys.platform_change_ticket(change.id),
+        ticket_id=keys.told_ticket(change.id),
         account=account,
         user_id=approved.user_id,
         role=approved.role,
