@@ -31,7 +31,7 @@ from domain.lifecycle import (
     trigger_of_reinstatement,
     trigger_of_start,
 )
-from firm import challenges, chargebacks, disputes, interventions, messages, orders, people
+from firm import challenges, chargebacks, disputes, intervention_ends, messages, orders, people
 from firm.growth import broken_before, go_back, next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
@@ -355,27 +355,30 @@ class ChallengeActivities:
             payout_id = await closing.closed_by(session, challenge)
             chargeback_id = await chargebacks.lost_in_chain(session, challenge.id)
             replaced_by = await orders.replaced_by(session, challenge.id)
-            agreed = await interventions.approved(session, challenge.id, "close")
-        reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
-        reasons |= {"chargeback_id": chargeback_id, "intervention_id": agreed.id if agreed else None}
-        because = next(({name: found} for name, found in reasons.items() if found is not None), None)
+            agreed = await intervention_ends.approved(session, challenge.id, "close")
+            reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
+            reasons |= {"chargeback_id": chargeback_id, "intervention_id": agreed.id if agreed else None}
+            because = await challenges.closes(session, challenge.id, reasons)
         return _status(challenge if because is None else await self._close(fact, because=because))
 
     async def _close(self, fact: ChallengeFact, *, because: dict[str, str]) -> Challenge:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
-                await interventions.lapse(session, challenge.id, "close")
+                await intervention_ends.lapse_closing(session, challenge)
                 return challenge
         await provisioning.lock_account(self._deps, fact.challenge_id, "closed")
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
-            now = await market_now(session)
+            if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
+                await intervention_ends.lapse_closing(session, challenge)
+                return challenge
+            now, key = await market_now(session), record_keys.challenge_closed(*because.values())
             await challenges.end_account(session, challenge, "closed", now)
             await challenges.wake(session, challenge, None)
             await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-            await challenges.move(session, challenge, "closed_by_firm", key="closed", at=now, detail=because)
-            await interventions.settle_closing(session, challenge.id)
+            await challenges.move(session, challenge, "closed_by_firm", key=key, at=now, detail=because)
+            await intervention_ends.settle_closing(session, challenge.id)
             return challenge
 
     # given anew by the firm

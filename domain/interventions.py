@@ -36,7 +36,7 @@ INTERVENTION: Final = StateMachine(
         ("proposed", TRIGGERS["reject"]): "rejected",
         ("proposed", WITHDRAWN): "withdrawn",
         ("approved", DONE): "done",
-        ("approved", LAPSED): "lapsed",  # the account had ended before it was carried out
+        ("approved", LAPSED): "lapsed",  # it could not be carried out any more; the step says why
     },
     transient=frozenset({"approved"}),
 )
@@ -47,8 +47,8 @@ class InterventionFacts:
     """An account as the record has it. `current`: its challenge has no later account. `state`: of its challenge.
     `evaluates`: its phase is not the funded one. `payout`, `dispute`, `case`, `order`, `change`, `reset`: something
     of this account waits that must end first. `spent`: nothing goes on from this challenge any more, because a payment
-    went back or a case blames it. `moves_balances`: what its platform does for programs. `waits`: an intervention is
-    proposed or approved already."""
+    went back or a case blames it. `moves_balances`: what its platform does for programs. `waits`: the state of another
+    intervention of it that is open. `judged`: a breach or pass is stored, whether or not the challenge has moved."""
 
     status: str
     current: bool
@@ -61,7 +61,8 @@ class InterventionFacts:
     change: bool
     reset: bool
     spent: bool
-    waits: bool
+    waits: str
+    judged: bool
     known: bool
     moves_balances: bool
     platform: str
@@ -71,6 +72,8 @@ def why_not(kind: Kind, facts: InterventionFacts) -> str:
     """Returns why it cannot be proposed, or carried out, now: a sentence; empty when it can."""
     if not facts.current:
         return "The account has ended. Choose the present account of its challenge."
+    if facts.waits == "approved":
+        return "Another change of this account is approved and is being carried out. Wait until it is done."
     if facts.waits:
         return "Another change of this account waits for its second person. Decide that first."
     if facts.payout:
@@ -84,7 +87,12 @@ def why_not(kind: Kind, facts: InterventionFacts) -> str:
     return {"adjust": _not_adjusted, "close": _not_closed, "reset": _not_reset}[kind](facts)
 
 
+_JUDGED: Final = "The account broke a rule or passed its phase, and its challenge has not moved yet."
+
+
 def _not_adjusted(facts: InterventionFacts) -> str:
+    if facts.judged and facts.state in ("active", "funded"):
+        return _JUDGED
     if facts.status != "active":
         return "Only an active account has a balance to adjust."
     if not facts.moves_balances:
@@ -107,11 +115,32 @@ def _not_closed(facts: InterventionFacts) -> str:
 def _not_reset(facts: InterventionFacts) -> str:
     if facts.state not in _RESETTABLE:
         return f"A challenge in the state {name(facts.state)} cannot be reset."
+    if facts.state == "active" and facts.judged:
+        return _JUDGED
     if not facts.evaluates:
         return "Only an evaluation phase can be given anew."
     if facts.order:
         return "The trader ordered a reset or buyback of this challenge already."
     return "A payment for this challenge went back, or a case against it was confirmed." if facts.spent else ""
+
+
+HAD_ENDED: Final = "The account had ended before."
+HAD_JUDGED: Final = "The account had broken a rule or passed its phase before."
+GIVEN_UP: Final = "It could not be delivered, and a person gave the message up."
+
+
+def had_ended(state: str) -> str:
+    """Returns why nothing is carried out in a challenge that is in this state, as a sentence for staff."""
+    return f"The challenge had ended before: it is {name(state)}."
+
+
+def why_lapsed(kind: str, *, state: str, over: bool, current: bool) -> str:
+    """Returns why an approved closing or free reset can never be carried out any more, as a sentence for staff; empty
+    while it can be. `state`: of its challenge; `over`: it has ended; `current`: the account is still its present
+    one."""
+    if over:
+        return had_ended(state)
+    return HAD_ENDED if kind == "reset" and not current else ""
 
 
 def signed(amount: Money, direction: Direction) -> Money:

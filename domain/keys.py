@@ -115,14 +115,9 @@ def refusal_proof(account_id: str, digest: str) -> str:
     return derived_id("prf", account_id, "payout_refusal", digest)
 
 
-def platform_change_ticket(change_id: str) -> str:
-    """The message to the trader."""
-    return derived_id("tkt", change_id)
-
-
-def intervention_ticket(intervention_id: str) -> str:
-    """The message to the trader."""
-    return derived_id("tkt", intervention_id)
+def told_ticket(subject_id: str) -> str:
+    """The message to the trader about a change of platform, or about an intervention."""
+    return derived_id("tkt", subject_id)
 
 
 def departure_proof(change_id: str) -> str:

@@ -35,6 +35,8 @@ UNDER_WAY: Final = PLATFORM_CHANGE.transient
 UNFINISHED: Final = UNDER_WAY | {PLATFORM_CHANGE.initial}
 MAY_BE_ABANDONED: Final = tuple(state for state in ("approved", "shut", "leaving"))
 
+ADJUSTING: Final = "An approved adjustment of the balance is being carried out."
+
 Instruments = Mapping[str, Sequence[str]]
 """By symbol: (size of a contract, quote currency), as a venue describes it."""
 
@@ -59,6 +61,7 @@ class ChangeFacts:
     other_change: str | None = None
     version_waits: bool = False
     reset_waits: bool = False
+    adjustment_waits: bool = False
     symbols: frozenset[str] = frozenset()
     here: Instruments | None = None
     there: Instruments | None = None
@@ -88,6 +91,8 @@ def _of_money(facts: ChangeFacts) -> Iterable[str]:
         yield "The account has open positions, and the change may not close them."
     if facts.reset_waits:
         yield "The balance of the account is being brought back to the initial one."
+    if facts.adjustment_waits:
+        yield ADJUSTING
 
 
 def _of_others(facts: ChangeFacts) -> Iterable[str]:

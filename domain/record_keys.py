@@ -143,17 +143,24 @@ def intervention(intervention_id: str) -> str:
     return f"{_INTERVENTION}{intervention_id}"
 
 
-def intervention_of(key: str) -> str | None:
-    """Returns the intervention that a key is of; None for another key."""
-    return key.removeprefix(_INTERVENTION) if key.startswith(_INTERVENTION) else None
-
-
 ADJUSTMENT: Final = "adjust/"
 
 
 def adjustment(intervention_id: str) -> str:
     """The message, and the operation by which staff correct the balance of an account."""
     return f"{ADJUSTMENT}{intervention_id}"
+
+
+def carried_out_by(key: str) -> str | None:
+    """Returns the intervention that the message of this key carries out; None for another message."""
+    found = next((each for each in (_INTERVENTION, ADJUSTMENT) if key.startswith(each)), None)
+    return None if found is None else key.removeprefix(found)
+
+
+def challenge_closed(cause: str) -> str:
+    """The step by which the firm closes a challenge. `cause`: the id of what says so; after one closing was overturned,
+    another cause can close the challenge again."""
+    return f"closed/{cause}"
 
 
 def phase_extension(request_key: str) -> str:

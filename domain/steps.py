@@ -105,7 +105,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "intervention_rejected": "The change of the account was rejected.",
     "intervention_withdrawn": "The change of the account was withdrawn.",
     "intervention_done": "It was carried out.",
-    "intervention_lapsed": "The account had ended before it was carried out.",
+    "intervention_lapsed": "It was not carried out.",
     "change_rejected": "The change of platform was rejected.",
     "change_withdrawn": "The change of platform was withdrawn.",
     "account_shut": "Trading was stopped at the old platform.",

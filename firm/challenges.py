@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
@@ -365,6 +365,21 @@ async def overturn(session: AsyncSession, breach_id: str) -> bool:
 async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
     """Returns the id of a confirmed case that blames an account of this challenge; None when there is none."""
     return next(iter(await surveillance.confirmed_against(session, challenge_id)), None)
+
+
+async def closes(session: AsyncSession, challenge_id: str, reasons: Mapping[str, str | None]) -> dict[str, str] | None:
+    """Returns the first of the reasons to close a challenge that has not closed it before; None when there is none. One
+    that closed it once, and was overturned, does not close it again. `reasons`: as the step has them in its detail."""
+    for name, found in reasons.items():
+        if found is not None and not await _closed_by(session, challenge_id, {name: found}):
+            return {name: found}
+    return None
+
+
+async def _closed_by(session: AsyncSession, challenge_id: str, because: dict[str, str]) -> bool:
+    of_challenge = (Transition.subject_kind == "challenge", Transition.subject_id == challenge_id)
+    closed = (Transition.trigger == "closed_by_firm", Transition.detail.contains(because))
+    return await session.scalar(select(Transition.id).where(*of_challenge, *closed).limit(1)) is not None
 
 
 @read_once

@@ -89,6 +89,8 @@ async def _in_the_way(
         wants.append("a rule was broken")
     if await payout_account.reset_waits(session, account.id):
         wants.append("its balance becomes the initial one first")
+    if await payout_account.adjustment_waits(session, account.id):
+        wants.append("an adjustment of its balance is being carried out")
     if await payout_account.open_reviews(session, account.id):
         wants.append("a review of it is open")
     if not wants and plan.of != "balance":

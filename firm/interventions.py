@@ -5,7 +5,6 @@ of the challenge; a challenge that has ended is opened again at once.
 """
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,28 +15,22 @@ from domain import interventions as rules
 from domain import record_keys
 from domain.approvals import Actor, check_may_withdraw, check_other_person, check_reason
 from domain.errors import BadInput, Conflict, NotAllowed, NotFound
-from domain.interventions import DONE, INTERVENTION, LAPSED, TRIGGERS, WITHDRAWN, InterventionFacts, Kind, Verb
-from domain.keys import intervention_ticket, new_id
+from domain.interventions import INTERVENTION, TRIGGERS, WITHDRAWN, InterventionFacts, Kind, Verb
+from domain.keys import new_id
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms
 from domain.rules.state import from_json
-from firm import account_waits, challenges, messages, orders, people, tickets
+from firm import account_waits, challenges, messages, orders, people
 from firm import decide as guard
+from firm.intervention_ends import KIND, about, done, step
 from firm.payouts import account as payout_account
 from store import audit, reasons, rows
 from store.clock import market_now
 from store.models import Account, AccountLive, Challenge, Intervention, User
 from store.read import places
-
-KIND: Final = "intervention"
-_SUBJECTS: Final = {
-    "adjust": "The balance of your account is corrected",
-    "close": "Your account is closed",
-    "reset": "You get a new account of the same phase",
-}
 
 
 async def facts(
@@ -46,7 +39,7 @@ async def facts(
     """Returns what the record says of an account. `moves_balances`: what its platform can do. `but`: the intervention
     itself."""
     product = await challenges.terms(session, challenge)
-    waits = select(Intervention.id).where(
+    waits = select(Intervention.state).where(
         Intervention.account_id == account.id, Intervention.state.in_(rules.OPEN), Intervention.id != but
     )
     return InterventionFacts(
@@ -61,7 +54,8 @@ async def facts(
         change=await places.unfinished(session, account.id) is not None,
         reset=await payout_account.reset_waits(session, account.id),
         spent=await orders.has_no_successor(session, challenge),
-        waits=await session.scalar(waits.limit(1)) is not None,
+        waits=await session.scalar(waits.limit(1)) or "",
+        judged=await challenges.verdict_waits(session, account.id),
         known=await session.get(AccountLive, account.id) is not None,
         moves_balances=moves_balances,
         platform=account.platform,
@@ -122,7 +116,7 @@ async def propose(
         actor=actor.user_id,
         role=actor.role,
         reason=reason,
-        evidence=_about(made),
+        evidence=about(made),
     )
     return made
 
@@ -137,8 +131,7 @@ async def decide(
     reason: str,
     key: str,
 ) -> Intervention:
-    """Another person approves or rejects it. An approval begins it and tells the trader. The same key again changes
-    nothing.
+    """Another person approves or rejects it. An approval begins it. The same key again changes nothing.
 
     Raises NotFound, NotAllowed, NeedsPerson, SelfApproval, AlreadyDecided, BadInput, IllegalTransition, Conflict (it
     cannot be done any more).
@@ -152,7 +145,7 @@ async def decide(
         kind=KIND,
         id=made.id,
         digest=rules.digest(made.id, made.kind, made.account_id, made.change_minor),
-        evidence=_about(made),
+        evidence=about(made),
         asked_by=(await session.get_one(User, made.proposed_by)).person_id,
         once=True,
     )
@@ -168,9 +161,8 @@ async def decide(
     now = await guard.record(session, subject, guard.Choice(verb, actor, reason, key), still_open)
     if now is None:
         return made
-    await _step(session, made, TRIGGERS[verb], now, actor=actor, reason=reason)
+    await step(session, made, TRIGGERS[verb], now, actor=actor, reason=reason)
     if verb == "approve":
-        await _tell_trader(session, made, account, actor)
         await _begin(session, made, challenge, account, now)
     return made
 
@@ -179,7 +171,7 @@ async def withdraw(session: AsyncSession, intervention_id: str, *, actor: Actor,
     """Take a proposal back; only who made it may. Raises NotFound, NotAllowed, BadInput, IllegalTransition."""
     made = await rows.locked(session, Intervention, intervention_id)
     check_may_withdraw(actor, made.proposed_by, reason)
-    await _step(session, made, WITHDRAWN, await market_now(session), actor=actor, reason=reason)
+    await step(session, made, WITHDRAWN, await market_now(session), actor=actor, reason=reason)
     return made
 
 
@@ -211,49 +203,7 @@ async def give_anew(
         session, challenge, "retake_granted", key=record_keys.intervention(made.id), at=now, detail=detail
     )
     challenge.phase_index = account.phase_index - 1  # the next account opens phase_index + 1
-    await finish(session, made, DONE, now)
-
-
-async def approved(session: AsyncSession, challenge_id: str, kind: Kind) -> Intervention | None:
-    """Returns the approved intervention of this kind that waits to be carried out, locked."""
-    found: Intervention | None = await session.scalar(
-        select(Intervention)
-        .where(Intervention.challenge_id == challenge_id, Intervention.kind == kind, Intervention.state == "approved")
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return found
-
-
-async def finish(session: AsyncSession, made: Intervention, trigger: str, now: datetime) -> None:
-    """Records that a locked intervention was carried out, or that the account had ended before."""
-    await _step(session, made, trigger, now)
-
-
-async def lapse(session: AsyncSession, challenge_id: str, kind: Kind) -> None:
-    """Ends an approved intervention of a locked challenge that can no longer be carried out."""
-    made = await approved(session, challenge_id, kind)
-    if made is not None:
-        await finish(session, made, LAPSED, await market_now(session))
-
-
-async def lapse_signalled(session: AsyncSession, key: str) -> bool:
-    """Ends the approved intervention whose signal found its workflow ended. `key`: of the signal in the outbox. Returns
-    whether it is that of an intervention."""
-    made_id = record_keys.intervention_of(key)
-    if made_id is None:
-        return False
-    made = await rows.locked(session, Intervention, made_id)
-    if made.state == "approved":
-        await finish(session, made, LAPSED, await market_now(session))
-    return True
-
-
-async def settle_closing(session: AsyncSession, challenge_id: str) -> None:
-    """Records that the approved closing of a locked challenge was carried out, if there is one."""
-    made = await approved(session, challenge_id, "close")
-    if made is not None:
-        await finish(session, made, DONE, await market_now(session))
+    await done(session, made, now)
 
 
 async def rooms_after(session: AsyncSession, account: Account, change: Money) -> tuple[Money, tuple[Room, ...]]:
@@ -298,44 +248,3 @@ async def _locked(session: AsyncSession, account_id: str) -> tuple[Challenge, Ac
 async def _check_not_own(session: AsyncSession, trader_id: str, actor: Actor) -> None:
     owner = await people.person_of(session, trader_id)
     check_other_person(actor, [owner], "This account is yours; somebody else must do this.")
-
-
-async def _step(
-    session: AsyncSession,
-    made: Intervention,
-    trigger: str,
-    at: datetime,
-    *,
-    actor: Actor | None = None,
-    reason: str = "",
-) -> None:
-    await guard.step(
-        session,
-        INTERVENTION,
-        made,
-        trigger,
-        kind=KIND,
-        key=trigger,
-        at=at,
-        actor=actor,
-        reason=reason,
-        detail=_about(made),
-    )
-
-
-async def _tell_trader(session: AsyncSession, made: Intervention, account: Account, actor: Actor) -> None:
-    told = await reasons.opened(session, [made.message])
-    await tickets.tell(
-        session,
-        ticket_id=intervention_ticket(made.id),
-        account=account,
-        user_id=actor.user_id,
-        role=actor.role,
-        subject=_SUBJECTS[made.kind],
-        body=told[made.message],
-    )
-
-
-def _about(made: Intervention) -> dict[str, object]:
-    about: dict[str, object] = {"kind": made.kind, "account_id": made.account_id}
-    return about if made.change_minor is None else about | {"change_minor": made.change_minor, "in": made.currency}

@@ -9,10 +9,11 @@ from sqlalchemy.sql import func
 from domain import keys
 from domain.approvals import check_reason
 from domain.errors import Conflict
-from firm import challenges
+from domain.interventions import GIVEN_UP
+from firm import challenges, intervention_ends
 from store import audit, deliveries, outbox, rows
 from store.clock import market_now
-from store.models import InboxEvent, OutboxMessage
+from store.models import InboxEvent, Intervention, OutboxMessage
 
 Box = Literal["inbox", "outbox"]
 Row = InboxEvent | OutboxMessage
@@ -34,14 +35,32 @@ async def retry(session: AsyncSession, box: Box, number: int, *, actor: str, rol
 
 async def drop(session: AsyncSession, box: Box, number: int, *, actor: str, role: str, reason: str) -> None:
     """Gives a parked message up for good: its effect never happens. The row stays, with its error. `dispatched_at` only
-    says then that nobody delivers it any more. Raises BadInput, NotFound, Conflict."""
+    says then that nobody delivers it any more. An approved intervention that it carries out lapses. The platform may
+    have made an adjustment all the same: the relay asks it once more, and the intervention is done or lapses then.
+    Raises BadInput, NotFound, Conflict."""
     check_reason(reason)
+    found = await _carried_out(session, box, number)
     row = await _parked(session, box, number)
+    waits = found is not None and found.state == "approved"
+    attempts = row.attempts
     if isinstance(row, InboxEvent):
         row.handled_at = func.clock_timestamp()
+    elif waits and row.topic == outbox.ADJUST and outbox.ONLY_ASKS not in row.payload:
+        row.payload = {**row.payload, outbox.ONLY_ASKS: True}
+        row.parked_at, row.attempts, row.next_at = None, 0, func.clock_timestamp()
     else:
         row.dispatched_at = func.clock_timestamp()
-    await _note(session, row, box, "message.given_up", actor=actor, role=role, reason=reason, attempts=row.attempts)
+        if found is not None and waits:
+            await intervention_ends.lapse(session, found, GIVEN_UP, await market_now(session))
+    await _note(session, row, box, "message.given_up", actor=actor, role=role, reason=reason, attempts=attempts)
+
+
+async def _carried_out(session: AsyncSession, box: Box, number: int) -> Intervention | None:
+    """Returns the intervention that a message carries out, locked before the message is: whoever starts a workflow
+    again holds its subject first."""
+    row = await session.get(OutboxMessage, number) if box == "outbox" else None
+    found = None if row is None else await intervention_ends.of_message(session, row.key)
+    return None if found is None else found[0]
 
 
 async def _parked(session: AsyncSession, box: Box, number: int, *, takes_back: Collection[str] = ()) -> Row:

@@ -147,6 +147,7 @@ async def facts(
         other_change=await session.scalar(select(PlatformChange.id).where(*of_account, PlatformChange.id != but)),
         version_waits=await _version_waits(session, account.id),
         reset_waits=await payout_account.reset_waits(session, account.id),
+        adjustment_waits=await payout_account.adjustment_waits(session, account.id),
         symbols=await _symbols(session, account, here or {}),
         here=here,
         there=await _instruments(session, to_platform),
@@ -361,7 +362,7 @@ async def tell_trader(session: AsyncSession, change: PlatformChange) -> None:
     )
     await tickets.tell(
         session,
-        ticket_id=keys.platform_change_ticket(change.id),
+        ticket_id=keys.told_ticket(change.id),
         account=account,
         user_id=approved.user_id,
         role=approved.role,

@@ -37,11 +37,11 @@ def _roles(subject: Subject) -> frozenset[str]:
 
 
 async def remind(db: Database, *, site: str, pace: Pace, subjects: Subjects = SUBJECTS) -> int:
-    """Tells people of what has become due, and of their proposals that were rejected. Returns how many were told.
+    """Tells people of what has become due, and of what they agreed on and came to nothing. Returns how many were told.
     `site`: the address of the console."""
     async with db.transaction(FIRM) as session:
         told = await reminders.remind(session, works(subjects), site=site, pace=pace)
-        return told + await returned.tell_proposers(session, site=site)
+        return told + await returned.tell(session, site=site)
 
 
 async def keep_reminding(db: Database, stop: asyncio.Event, *, site: str, pace: Pace) -> None:

@@ -18,7 +18,7 @@ from contracts.ids import CORE_QUEUE, parts
 from domain import places
 from domain.errors import BadInput, Conflict, NotConfigured, NotFound, OutcomeUnknown, TooLarge, Unavailable
 from domain.quoting import storable_text
-from firm import interventions
+from firm import intervention_ends
 from firm.desk.in_force import in_force
 from ports.mail import MailDesk
 from ports.platform import Platforms, TradingPlatform
@@ -208,7 +208,7 @@ class OutboxDispatcher:
         if message.name in outbox.HINTS:
             return True
         async with self._db.transaction() as session:
-            if await interventions.lapse_signalled(session, message.key):
+            if await intervention_ends.settle_signalled(session, message.key):
                 return True
             if message.name == "transfer_changed":
                 return await inbox.reopen_transfer(session, str(message.payload["key"]))

@@ -33,6 +33,8 @@ GIVEN_UP: Final = OutboxMessage.parked_at.is_not(None) & OutboxMessage.dispatche
 WAITS_FOR_PERSON: Final = OutboxMessage.parked_at.is_not(None) & (
     OutboxMessage.dispatched_at.is_(None) | (OutboxMessage.topic == literal(RESET, literal_execute=True))
 )
+# In the payload of an adjustment that a person gave up: the platform is asked once more whether it was done.
+ONLY_ASKS: Final = "only_asks"
 # Signals that only ask to look at the record again. A workflow that has ended needs none; one that starts looks anyway.
 HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from domain.platform_changes import PLATFORM_CHANGE
+from domain.platform_changes import ADJUSTING, PLATFORM_CHANGE
 from store import audit, outbox
 
 KIND: Final = "platform_change"
@@ -142,6 +142,9 @@ def _switch(connection: Connection[Any], departed: Departed, shard: int, hint: H
     if found is not None and found[1] != "active":
         _refuse(connection, leaving.change_id, f"The account is {found[1]}.", at, hint)
         return
+    if _is_adjusted(connection, leaving.account_id):
+        _refuse(connection, leaving.change_id, ADJUSTING, at, hint)
+        return
     evidence = {"proof_id": proof["proof_id"], "balance_minor": leaving.balance_minor, "to": leaving.to_platform}
     if found is None or not _step(connection, leaving.change_id, "record_switched", at, evidence, hint):
         return
@@ -176,6 +179,12 @@ def _switch(connection: Connection[Any], departed: Departed, shard: int, hint: H
         """,
         (json.dumps(departed.rule_state), leaving.account_id),
     )
+
+
+def _is_adjusted(connection: Connection[Any], account_id: str) -> bool:
+    """Returns whether an approved adjustment is being carried out: the venue that the account leaves may have it."""
+    waits = "SELECT FROM interventions WHERE account_id = %s AND kind = 'adjust' AND state = 'approved'"
+    return connection.execute(waits, (account_id,)).fetchone() is not None
 
 
 def _change_place(connection: Connection[Any], leaving: Leaving, opened_at: datetime | None, at: datetime) -> None:

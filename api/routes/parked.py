@@ -53,7 +53,8 @@ async def retry_message(box: parked.Box, number: Number, once: Keyed) -> Message
 @router.post("/parked-messages/{box}/{number}/drop", dependencies=[Depends(allowed("messages.drop"))])
 async def drop_message(box: parked.Box, number: Number, body: GiveUpBody, once: Keyed) -> MessageDone:
     """Give it up for good: its effect never happens. Payouts of an account whose balance was to be reset still wait for
-    that; the reset can be tried again later."""
+    that; the reset can be tried again later. A closing or free reset of an account lapses; of an adjustment, the
+    platform is asked once more whether it was made."""
 
     async def work(session: AsyncSession) -> MessageDone:
         await giving_up.give_up(session, once, box, number, reason=body.reason)

@@ -10,6 +10,7 @@ from console.views.decision import DecisionView
 from console.views.parts import Link
 from domain.approvals import Actor
 from domain.errors import Conflict
+from domain.interventions import HAD_ENDED
 from domain.money import Money
 from firm import interventions
 from front.subjects.intervention import INTERVENTION
@@ -46,6 +47,7 @@ async def intervention(session: AsyncSession, actor: Actor, intervention_id: str
             ("Proposed", f"{row.proposed_at:%Y-%m-%d %H:%M} UTC"),
             ("Why", row.reason),
             ("Words for the trader", row.message),
+            *_why_lapsed(row),
             *(await _arithmetic(session, row) if is_open else ()),
         ),
         evidence=(Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),),
@@ -55,6 +57,12 @@ async def intervention(session: AsyncSession, actor: Actor, intervention_id: str
         refusal=refusal if is_open else "",
         timeline=step_entries(row.transitions),
     )
+
+
+def _why_lapsed(row: InterventionDetail) -> list[tuple[str, str]]:
+    if row.state != "lapsed":
+        return []
+    return [("Why it was not carried out", str(row.transitions[-1].detail.get("why", HAD_ENDED)))]
 
 
 def _title(row: InterventionDetail) -> str:

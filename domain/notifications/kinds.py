@@ -76,6 +76,7 @@ SAFETY: Final = "It protects your money if somebody else can sign in as you, so 
 WARNINGS: Final = "account.warnings"
 DEADLINE: Final = "work.deadline"
 RETURNED: Final = "work.returned"
+LAPSED: Final = "work.lapsed"
 
 KINDS: Final[tuple[Kind, ...]] = (
     Kind(
@@ -178,6 +179,15 @@ KINDS: Final[tuple[Kind, ...]] = (
             Variable("person.name", "text", "name of the person", "Ana Ruiz"),
             Variable("item", "text", "what was proposed", "version of a product", needed=True),
             Variable("link", "link", "page of the proposal", "https://firm.example/proposals/ppr_1", needed=True),
+        ),
+    ),
+    Kind(
+        LAPSED, "What you proposed or approved could not be carried out", "staff",
+        (
+            Variable("person.name", "text", "name of the person", "Ana Ruiz"),
+            Variable("item", "text", "what was approved", "Adjustment of A-10001", needed=True),
+            Variable("why", "text", "why it was not carried out", "The account had ended before.", needed=True),
+            Variable("link", "link", "page of it", "https://firm.example/interventions/itv_1", needed=True),
         ),
     ),
 )  # fmt: skip

@@ -45,6 +45,11 @@ def platform_change_block() -> Block:
     return Block(code="platform_changes", sentence=sentence, stage="request", ended_by="firm")
 
 
+def closing_block() -> Block:
+    sentence = "the account is being closed"
+    return Block(code="account_closes", sentence=sentence, stage="request", ended_by="nobody")
+
+
 def identity_block(identity: str) -> Block | None:
     """Returns the block of an identity that is not verified; None for a verified one."""
     if identity == "verified":

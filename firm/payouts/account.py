@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
+from domain.errors import Conflict
 from domain.payouts.checks import beyond_level
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
@@ -106,6 +107,27 @@ def waiting_adjustment_query(account_id: Param[str]) -> Select[tuple[int | None]
     """What an approved adjustment will add to the balance of the account, negative for what it will take."""
     waits = (Intervention.account_id == account_id, Intervention.kind == "adjust", Intervention.state == "approved")
     return select(func.sum(Intervention.change_minor)).where(*waits)
+
+
+async def adjustment_waits(session: AsyncSession, account_id: str) -> bool:
+    """Returns whether an approved adjustment of its balance is being carried out."""
+    return await session.scalar(waiting_adjustment_query(account_id)) is not None
+
+
+def approved_closing_query(account_id: Param[str]) -> Select[tuple[str]]:
+    """The approved closing of the account that is being carried out."""
+    waits = (Intervention.account_id == account_id, Intervention.kind == "close", Intervention.state == "approved")
+    return select(Intervention.id).where(*waits).limit(1)
+
+
+async def check_not_closing(session: AsyncSession, account_id: str) -> None:
+    """Raises Conflict while an approved closing of the account is being carried out."""
+    if await session.scalar(approved_closing_query(account_id)) is not None:
+        raise Conflict(
+            "The account is being closed, so no payout of it can be requested.",
+            field="account",
+            remedy="Ask support about the money of the account.",
+        )
 
 
 async def resets(session: AsyncSession, account_id: str) -> int:

@@ -15,6 +15,7 @@ from domain.payouts.amounts import split
 from domain.payouts.blocks import (
     Block,
     beneficiary_block,
+    closing_block,
     dispute_block,
     identity_block,
     open_payout_block,
@@ -29,6 +30,7 @@ from domain.proofs.sheets import RefusalPart
 from domain.rules.base import VenueCalendar
 from domain.rules.room import Room, rooms
 from firm import beneficiaries
+from firm.payouts import account as payout_account
 from firm.payouts import conversions, policies
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
@@ -96,6 +98,7 @@ class PayoutPreview(View):
 
 _IN_THE_WAY: Final = OneValueEach(
     change=changing.under_way_query(bindparam("account")),
+    closing=payout_account.approved_closing_query(bindparam("account")),
     policy=policies.newest_query(),
     disputes=as_list(disputes_query(bindparam("challenge"))),
 )
@@ -179,6 +182,8 @@ async def _blocks(
     known = await _IN_THE_WAY.read(session, account=current.account.id, challenge=current.challenge.id)
     if known.change is not None:
         found.append(platform_change_block())
+    if known.closing is not None:
+        found.append(closing_block())
     policies.take_known(session, [known.policy])
     policy, now = await policies.in_force(session), current.facts.now
     waits = "" if paid_to is None else beneficiaries.why_waits(paid_to, policy, now)

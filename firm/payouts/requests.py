@@ -55,8 +55,8 @@ async def request_payout(
     payout cycle the trader chooses, where the product has several. `beneficiary_id`: which of the trader's
     beneficiaries is paid; None: the newest.
 
-    Raises NotFound (also for another trader's account), BadInput, NoUsableRate, PayoutOpen, PlatformChanges,
-    PayoutRefused (see `firm.payouts.refusals.kept`).
+    Raises NotFound (also for another trader's account), BadInput, NoUsableRate, PayoutOpen, PlatformChanges, Conflict
+    (the account is being closed), PayoutRefused (see `firm.payouts.refusals.kept`).
     """
     account = await _lock_own(session, account_id, actor)
     if gross.currency != account.currency or gross.minor <= 0:
@@ -66,6 +66,7 @@ async def request_payout(
             remedy="Ask for more than zero, in the account's currency.",
         )
     await changing.check_not(session, account.id)
+    await payout_account.check_not_closing(session, account.id)
     terms = (await products.load(session, account.product, account.version)).payout
     await paid.lock_totals(session, terms, account.trader_id)
     current = await situation(session, account_id, cycle=cycle, requested=gross, calendars=calendars)

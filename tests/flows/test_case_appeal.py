@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firm import appeals, case_actions, cases
-from store.models import Case
+from firm import appeals, case_actions, cases, interventions
+from store.models import Case, Intervention
 from tests.challenge_world import Firm, a_firm
 from tests.convicted import accuse
 
@@ -40,3 +40,27 @@ async def test_a_granted_appeal_opens_a_new_account_of_the_phase(firm: Firm) -> 
     assert firm.venue.seats[new.login or 0].enabled and not firm.venue.seats[old.login or 0].enabled
     async with firm.db.transaction() as session:
         assert (await session.get_one(Case, case_id)).state == "overturned"
+    # the case closed it once and does not again; another reason does
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "late", "case_id": case_id})
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "funded"
+    async with firm.db.transaction() as session:
+        closing = await interventions.propose(
+            session,
+            new.id,
+            "close",
+            change=None,
+            moves_balances=True,
+            actor=ria,
+            reason="The trader asked for it.",
+            message="As you wished.",
+        )
+    async with firm.db.transaction() as session:
+        await interventions.decide(
+            session, closing.id, verb="approve", moves_balances=True, actor=rob, reason="Agreed.", key="k"
+        )
+    await firm.ends(challenge_id, "closed")
+    assert (await firm.steps("challenge", challenge_id)).count("closed_by_firm") == 2
+    assert not firm.venue.seats[new.login or 0].enabled
+    async with firm.db.transaction() as session:
+        assert (await session.get_one(Intervention, closing.id)).state == "done"

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain import keys
+from domain import keys, record_keys
 from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.money import Money
 from domain.products.product import Product
-from firm import growth
+from firm import growth, interventions, parked
 from firm.payouts.situation import Holdings, situation
 from ports.platform import PositionState
 from store import products
@@ -181,6 +181,39 @@ async def test_an_account_whose_balance_is_to_be_reset_does_not_grow(firm: Firm)
     await firm.quiet()
     await firm.market_time(after(days=33))
     await firm.until(lambda: _grown(firm, challenge_id, 2))
+
+
+async def test_an_account_with_an_approved_adjustment_does_not_grow_before_that_is_settled(firm: Firm) -> None:
+    challenge_id = await _funded(firm, of="balance")
+    await firm.earns(challenge_id, 0)
+    account = await firm.account(challenge_id)
+    ria, fay = await firm.add_user("ria", "risk"), await firm.add_user("fay", "finance")
+    async with firm.db.transaction() as session:
+        made = await interventions.propose(
+            session,
+            account.id,
+            "adjust",
+            change=Money(minor=-100, currency="USD"),
+            moves_balances=True,
+            actor=ria,
+            reason="The venue filled it twice.",
+            message="We corrected a fill.",
+        )
+        await interventions.decide(
+            session, made.id, verb="approve", moves_balances=True, actor=fay, reason="I saw it.", key="k"
+        )
+        key = record_keys.adjustment(made.id)
+        await session.execute(  # the venue refused it: a person looks at it
+            update(OutboxMessage).where(OutboxMessage.key == key).values(parked_at=after(days=31))
+        )
+    await _does_not_grow(firm, challenge_id, after(days=32))
+    async with firm.db.transaction() as session:
+        number = (await session.scalars(select(OutboxMessage.id).where(OutboxMessage.key == key))).one()
+        await parked.drop(session, "outbox", number, actor="usr_fay", role="admin", reason="The venue cannot.")
+    await firm.quiet()
+    await firm.market_time(after(days=33))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+    assert firm.venue.seats[account.login or 0].balance_minor == 10_000_000
 
 
 async def test_a_broken_account_does_not_grow(firm: Firm) -> None:

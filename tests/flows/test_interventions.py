@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from domain.approvals import Actor
 from domain.errors import Conflict, NotAllowed, SelfApproval
 from domain.interventions import Kind
 from firm import interventions
-from store.models import Intervention
+from store.models import Intervention, OutboxMessage
 from tests.challenge_world import Firm, a_firm, after
 
 
@@ -65,6 +66,25 @@ async def test_a_closing_takes_two_people_and_ends_the_challenge(firm: Firm) -> 
     await firm.ends(challenge_id, "closed")
     await _becomes(firm, made_id, "done")
     assert not firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
+
+
+async def test_a_closing_that_found_no_workflow_is_done_once_that_is_started_again(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    sam, ria = await firm.add_user("sam", "support"), await firm.add_user("ria", "risk")
+    await firm.handle(challenge_id).terminate("a drain")
+    made_id = await _proposed(firm, challenge_id, "close", sam)
+    await _approved(firm, made_id, ria)
+
+    async def parked() -> bool:
+        async with firm.db.transaction() as session:
+            found = select(OutboxMessage.id).where(OutboxMessage.parked_at.is_not(None))
+            return await session.scalar(found) is not None
+
+    await firm.until(parked)
+    await _becomes(firm, made_id, "approved")
+    await firm.redrive.step()
+    await _becomes(firm, made_id, "done")
+    assert (await firm.challenge(challenge_id)).state == "closed"
 
 
 async def test_a_free_reset_opens_the_phase_anew_and_nobody_approves_their_own(firm: Firm) -> None:

@@ -11,9 +11,10 @@ from temporalio.client import WorkflowExecutionStatus
 
 from contracts.ids import platform_change_workflow
 from domain.approvals import Actor
+from domain.platform_changes import ADJUSTING
 from firm import platform_changes
 from monitor.departures import _hint
-from store.models import Account, AccountLive, AccountPlace, PlatformChange, Ticket
+from store.models import Account, AccountLive, AccountPlace, Intervention, PlatformChange, Ticket
 from store.platform_changes import Departed, PlaceRows, apply_places, leaving
 from tests.challenge_world import START, Firm, Venue, a_firm
 from tests.integration.change_world import LACKS, live_row, two_shards
@@ -126,3 +127,21 @@ async def test_given_up_it_trades_where_it_was_and_a_late_shard_changes_nothing(
     await _becomes(firm, again, "leaving")
     _write(database_url, 0, _rows(again, refused=[(again, "The balances differ.")]))
     assert (await _becomes(firm, again, "abandoned")).why == "The balances differ."
+    # nor does an account leave whose balance is being adjusted, as an earlier release allowed
+    held, account, rosa = await _approved(firm, "dan")
+    await _becomes(firm, held, "leaving")
+    with psycopg.connect(database_url) as connection:
+        (goes,) = leaving(connection, 0)
+    async with firm.db.transaction() as session:
+        session.add(
+            Intervention(
+                id="itv_1", account_id=account.id, challenge_id=account.challenge_id, trader_id=account.trader_id,
+                kind="adjust", change_minor=100, currency="USD", reason="-", message="-", state="approved",
+                proposed_by=rosa.user_id, proposed_at=START,
+            )
+        )  # fmt: skip
+    proof = {"proof_id": "prf_3", "kind": "departure", "hash": "0" * 64}
+    _write(database_url, 0, _rows(held, departed=[Departed(goes, START, proof, [], {})]))
+    assert (await _becomes(firm, held, "abandoned")).why == ADJUSTING
+    async with firm.db.transaction() as session:
+        assert (await session.get_one(Account, account.id)).platform == "fake"

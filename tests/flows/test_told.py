@@ -206,7 +206,8 @@ async def test_what_happened_before_the_upgrade_is_told_to_nobody(firm: Firm) ->
 def test_every_event_of_a_kind_exists_and_every_kind_comes_from_somewhere() -> None:
     events = {event for kind in KINDS for event in kind.events}
     assert events <= set(business_events.BY_NAME)
-    assert {kind.name for kind in KINDS if not kind.events} == {"account.warnings", "work.deadline", "work.returned"}
+    of_work = {"work.deadline", "work.returned", "work.lapsed"}
+    assert {kind.name for kind in KINDS if not kind.events} == {"account.warnings", *of_work}
     assert len(events) == sum(len(kind.events) for kind in KINDS), "one event is one kind"
     fixed = {name for name, kind in BY_NAME.items() if kind.fixed}
     assert {"account.breached", "payout.sent", "payout.ended", "order.paid"} <= fixed

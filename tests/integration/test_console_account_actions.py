@@ -54,7 +54,7 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
         assert "Rang twice, no answer." in noted and "The login was sold" in noted
     async with world.browser(MARA) as browser:
         mine = (await browser.get(f"{page}?show=people")).text
-        assert "Trading on this account is frozen" in mine and "Frozen: trading stopped, payouts wait." in mine
+        assert "account has been frozen since" in mine and "Frozen: trading stopped, payouts wait." in mine
         assert all(text not in mine for text in ("The login was sold", "Rang twice", "Rosa", "/actions/"))
         assert (await browser.get(f"{page}/actions/freeze")).status_code == 403
     async with world.browser(SAM) as browser:  # support may freeze, and not thaw

@@ -61,6 +61,7 @@ POSSIBLE: Final = ChangeFacts(
         ({"other_change": "plc_1"}, "Change plc_1"),
         ({"version_waits": True}, "another version"),
         ({"reset_waits": True}, "brought back"),
+        ({"adjustment_waits": True}, "An approved adjustment"),
         ({"there": None}, "its symbols are not known"),
         ({"there": {}}, "west has no symbol EURUSD"),
         ({"there": {"EURUSD": ["1000", "USD"]}}, "1000 in USD at west"),
