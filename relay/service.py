@@ -252,7 +252,8 @@ async def _loop(
     notified: asyncio.Event | None = None,
 ) -> None:
     """Repeats `step`: at once while it finds work, else after `notified` or `idle_seconds`. After an error of `step`
-    the loop pauses and continues; the other loops are not affected."""
+    the loop pauses and continues: as soon as the failures allow where work is told of, else not before its usual time.
+    The other loops are not affected."""
     failures = 0
     while not stop.is_set():
         if notified is not None:
@@ -261,7 +262,10 @@ async def _loop(
             found = await step()
         except Exception as error:  # noqa: BLE001 -- one loop's failure ends neither itself nor the others
             failures += 1
-            await _pause(max(min(idle_seconds, _OUTAGE_SECONDS), _report_failure(name, error, failures)), stop, None)
+            pause = _report_failure(name, error, failures)
+            if notified is None:
+                pause = max(pause, min(idle_seconds, _OUTAGE_SECONDS))
+            await _pause(pause, stop, None)  # news does not shorten it: it may be of what failed
             continue
         if failures:
             _log.info("works again", loop=name, failures=failures)
