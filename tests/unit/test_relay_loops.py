@@ -1,4 +1,4 @@
-"""How long a loop of the relay pauses."""
+"""How long the loops of the relay pause."""
 
 import asyncio
 
@@ -28,3 +28,7 @@ async def test_an_outage_holds_up_messages_no_longer_than_it_must(
     monkeypatch.setattr(service, "_pause", pause)
     await service._loop("outbox", broken, idle_seconds, stop, news)
     assert made == pauses
+
+
+def test_ranks_take_a_twentieth_of_the_time_and_are_never_two_minutes_old() -> None:
+    assert [service.ranks_pause(seconds) for seconds in (0.0, 0.25, 2.0, 60.0)] == [5.0, 5.0, 40.0, 120.0]
