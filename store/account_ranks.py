@@ -18,6 +18,8 @@ from domain.rules.room import is_daily
 from store import products
 from store.models.ranks import LAST
 
+_LOCK: Final = 7120100  # one relay at a time: the slower one would write older figures over newer ones
+_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 # figure -> the share of it that it may move before the row is written
 _SHARES: Final = {"equity": 1000, "daily": 100, "total": 100, "closest": 100}
 _NEW: Final = ", ".join(f"{figure} = n.{figure}" for figure in _SHARES)
@@ -45,7 +47,10 @@ _REFRESH: Final = text(f"""
 
 
 async def refresh(session: AsyncSession) -> int:
-    """Brings the figures up to date that moved so far that it matters. Returns of how many accounts."""
+    """Brings the figures up to date that moved so far that it matters. Returns of how many accounts; 0 while another
+    relay does it."""
+    if not await session.scalar(_ALONE, {"key": _LOCK}):
+        return 0
     done = await session.execute(_REFRESH, {"daily": json.dumps(await _daily(session))})
     assert isinstance(done, CursorResult)
     return done.rowcount

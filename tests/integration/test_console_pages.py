@@ -160,7 +160,9 @@ async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> 
         assert (await browser.get("/accounts?sort=name")).status_code == 422
 
 
-async def test_ranks_are_written_when_a_figure_moved_so_far_that_it_matters(world: ConsoleWorld) -> None:
+async def test_ranks_are_written_when_a_figure_moved_so_far_that_it_matters_and_by_one_relay(
+    world: ConsoleWorld,
+) -> None:
     number = int(world.firm.active[2:])
 
     async def written(equity: int, rooms: int) -> int:
@@ -179,6 +181,10 @@ async def test_ranks_are_written_when_a_figure_moved_so_far_that_it_matters(worl
     async with world.db.transaction() as first:
         rank = (await first.scalars(select(AccountRank).where(AccountRank.number == number))).one()
         assert (rank.equity, rank.closest) == (10_010_001, 98)
+        await account_ranks.refresh(first)
+        assert await written(20_000_000, 500_000) == 0, "another relay is at it"
+    async with world.db.transaction() as session:
+        assert await account_ranks.refresh(session) == 1
 
 
 async def test_the_daily_order_and_the_daily_column_are_about_the_same_rules(world: ConsoleWorld) -> None:
