@@ -30,7 +30,8 @@ _BY_STATUS: Final[dict[int, type[PropOSError]]] = {
     422: BadInput,
 }
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_KEEP: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30)
+IDLE_SECONDS: Final = 30.0  # a firewall may drop a connection that was idle for long, and tell neither end
+_KEEP: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS)
 
 
 @cache

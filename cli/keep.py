@@ -43,7 +43,7 @@ def keep(data: Path | None, *, as_json: bool) -> None:
             _day(each.oldest),
             f"{each.days} days" if each.days else "for ever",
             _day(each.next_removal),
-            "yes" if each.due else "no",
+            "yes" if each.due else "no, still needed" if each.needed else "no",
         )
     show_table(table)
 
@@ -51,7 +51,7 @@ def keep(data: Path | None, *, as_json: bool) -> None:
 def _as_json(each: "Held") -> dict[str, object]:
     times = {"oldest": each.oldest, "before": each.before, "next_removal": each.next_removal}
     moments = {name: at.isoformat() if at else None for name, at in times.items()}
-    return {**dataclasses.asdict(each), **moments, "due": each.due}
+    return {**dataclasses.asdict(each), **moments}
 
 
 def _day(at: "datetime | None") -> str:

@@ -1,6 +1,7 @@
 """The relay process: loops that deliver committed messages, and continue while Temporal or a provider is down."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -64,7 +65,9 @@ _TICKETS_SECONDS: Final = 1.0  # deadlines are minutes apart
 _TICKETS_BATCH: Final = 100
 _ANSWERS_SECONDS: Final = 1.0
 _DEADLINES_SECONDS: Final = 5.0
-RANKS_SECONDS: Final = 5.0
+_RANKS_SECONDS: Final = 5.0  # the shortest pause between two rounds
+_RANKS_REST: Final = 20  # a pause is as many times as long as the round before it, so that rounds take a twentieth
+_LONGEST_RANKS_SECONDS: Final = 120.0
 _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
 
 _failures = Gauge(
@@ -109,6 +112,7 @@ class Relay:
         self._redrive = Redrive(db, client, self._singletons.known)
         self._keeper = Keeper(db, policy)
         self._webhooks, self._notifier = webhooks, notifier
+        self._ranks_took = 0.0  # seconds of the last round
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`. Rounds in progress are finished; the rest stays in the database."""
@@ -119,7 +123,7 @@ class Relay:
                 loops.create_task(_loop("tickets", self._fire_ticket_timers, _TICKETS_SECONDS, stop)),
                 loops.create_task(_loop("answers", partial(answers.let_go, self._db), _ANSWERS_SECONDS, stop)),
                 loops.create_task(_loop("deadlines", self._stamp_deadlines, _DEADLINES_SECONDS, stop)),
-                loops.create_task(_loop("ranks", self._rank_accounts, RANKS_SECONDS, stop)),
+                loops.create_task(_loop("ranks", lambda: self._rank_accounts(stop), _RANKS_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("keeper", self._keeper.step, _KEEPER_SECONDS, stop)),
                 loops.create_task(_loop("screening", self._rescreen, _SCREENING_SECONDS, stop)),
@@ -181,10 +185,13 @@ class Relay:
         async with self._db.transaction() as session:
             return await deadlines.stamp(session, limit=_TICKETS_BATCH)
 
-    async def _rank_accounts(self) -> int:
+    async def _rank_accounts(self, stop: asyncio.Event) -> int:
         """Brings up to date what the list of accounts is sorted by. All accounts that moved are in one round."""
+        await _pause(ranks_pause(self._ranks_took) - _RANKS_SECONDS, stop, None)
+        began = time.monotonic()
         async with self._db.transaction() as session:
             await account_ranks.refresh(session)
+        self._ranks_took = time.monotonic() - began
         return 0
 
     async def _rescreen(self) -> int:
@@ -239,6 +246,11 @@ class Relay:
                 self._notified[name].set()
 
 
+def ranks_pause(seconds: float) -> float:
+    """How long to wait after a round that ranked accounts and took `seconds`."""
+    return min(max(_RANKS_SECONDS, _RANKS_REST * seconds), _LONGEST_RANKS_SECONDS)
+
+
 async def _sweep_once(sweep: EventSweep) -> int:
     await sweep.step()
     return 0
@@ -252,7 +264,8 @@ async def _loop(
     notified: asyncio.Event | None = None,
 ) -> None:
     """Repeats `step`: at once while it finds work, else after `notified` or `idle_seconds`. After an error of `step`
-    the loop pauses and continues; the other loops are not affected."""
+    the loop pauses and continues: as soon as the failures allow where work is told of, else not before its usual time.
+    The other loops are not affected."""
     failures = 0
     while not stop.is_set():
         if notified is not None:
@@ -261,7 +274,10 @@ async def _loop(
             found = await step()
         except Exception as error:  # noqa: BLE001 -- one loop's failure ends neither itself nor the others
             failures += 1
-            await _pause(max(min(idle_seconds, _OUTAGE_SECONDS), _report_failure(name, error, failures)), stop, None)
+            pause = _report_failure(name, error, failures)
+            if notified is None:
+                pause = max(pause, min(idle_seconds, _OUTAGE_SECONDS))
+            await _pause(pause, stop, None)  # news does not shorten it: it may be of what failed
             continue
         if failures:
             _log.info("works again", loop=name, failures=failures)

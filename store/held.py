@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.keeping import Policy, kept_from
+from store.keeping import Policy, ended_due, kept_from, minutes_due
 from store.kept import FOR_EVER
 from store.parts import AUDIT, BARS, DEALS, HOURS, ORDER_EVENTS, SNAPSHOTS, STOP_CHANGES, TABLES, Part, Table, parts_of
 
@@ -45,8 +45,10 @@ _SIZE: Final = text("""
 class Held:
     """`rows` is the database's estimate. `oldest`: None when there is none, or nobody asks for it. `days`: how long
     rows are kept, None for ever. `before`: rows of an earlier time are removed (minute bars: made into hours). `parts`:
-    0 for a table that is not stored in parts. `next_removal`: when the oldest row is no longer kept, in the time of the
-    table: the market's, or real time. `why`: for ever."""
+    0 for a table that is not stored in parts. `due`: whether the relay has rows to remove now. `needed`: whether the
+    oldest rows of bars, deals and days stay although their time is over, as somebody may still look at them.
+    `next_removal`: when the oldest row is no longer kept, in the time of the table: the market's, or real time; None
+    while it is needed. `why`: for ever."""
 
     table: str
     parts: int
@@ -57,12 +59,9 @@ class Held:
     days: int | None
     before: datetime | None
     next_removal: datetime | None
+    due: bool
+    needed: bool
     why: str = ""
-
-    @property
-    def due(self) -> bool:
-        """Whether there are rows of a time that is no longer kept."""
-        return self.oldest is not None and self.before is not None and self.oldest < self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,7 @@ class _Asked:
     days: int | None = None
     before: datetime | None = None
     ends: datetime | None = None  # of the oldest part, where parts are dropped whole
+    due: bool = True  # whether any row may go whose time is over
 
 
 _WHOLE: Final = (BARS, HOURS)  # they lose whole parts
@@ -129,7 +129,11 @@ async def _parted(session: AsyncSession, table: Table, policy: Policy, now: date
     if table in _WHOLE and first is not None:
         ends = next((part.end for part in parts if part.end is not None and part.start <= first < part.end), None)
     before = await kept_from(session, days)
-    asked = _Asked(table.name, first, now, parts=len(parts) - 1, days=days, before=before, ends=ends)
+    if table is BARS:
+        due = await minutes_due(session, policy)
+    else:
+        due = table is HOURS or await ended_due(session, table, days)
+    asked = _Asked(table.name, first, now, parts=len(parts) - 1, days=days, before=before, ends=ends, due=due)
     return await _measured(session, asked, why=_WHY_AUDIT if table is AUDIT else "")
 
 
@@ -138,8 +142,9 @@ async def _measured(session: AsyncSession, asked: _Asked, *, why: str = "", sinc
     size, estimate = (await session.execute(_SIZE, {"name": asked.name})).one()
     rows, first = int(estimate or 0), asked.first or since
     age = 1.0 if first is None else max(1.0, (asked.now - first) / timedelta(days=1))
+    over = asked.first is not None and asked.before is not None and asked.first < asked.before
     removal = None
-    if asked.days is not None and asked.first is not None:
+    if asked.days is not None and asked.first is not None and not (over and not asked.due):
         removal = (asked.ends or asked.first) + timedelta(days=asked.days)
     return Held(
         table=asked.name,
@@ -151,6 +156,8 @@ async def _measured(session: AsyncSession, asked: _Asked, *, why: str = "", sinc
         days=asked.days,
         before=asked.before,
         next_removal=removal,
+        due=over and asked.due,
+        needed=over and not asked.due,
         why=why,
     )
 

@@ -54,7 +54,7 @@ async def roll_up(session: AsyncSession, policy: Policy) -> int:
     limit = await kept_from(session, policy.minute_bars)
     if limit is None:
         return 0
-    looked_at = list(await session.scalars(text(_LOOKED_AT), _terminal_states()))
+    looked_at = await _looked_at(session)
     found = await _oldest_day(session, limit, looked_at)
     if found is None:
         return 0
@@ -80,6 +80,18 @@ _LOOKED_AT: Final = """
      UNION SELECT d.account_id FROM disputes d WHERE d.state <> ALL(:dispute)
      UNION SELECT m.account_id FROM case_accounts m JOIN cases k ON k.id = m.case_id WHERE k.state <> ALL(:case)
 """
+
+
+async def _looked_at(session: AsyncSession) -> list[str]:
+    return list(await session.scalars(text(_LOOKED_AT), _terminal_states()))
+
+
+async def minutes_due(session: AsyncSession, policy: Policy) -> bool:
+    """Returns whether there is a day that `roll_up` would make hours of."""
+    limit = await kept_from(session, policy.minute_bars)
+    return limit is not None and await _oldest_day(session, limit, await _looked_at(session)) is not None
+
+
 _OF_THE_DAY: Final = "minute >= :start AND minute < :end AND account_id <> ALL(:kept)"
 _ROLL_UP: Final = f"""
     INSERT INTO equity_hours (account_id, hour, open_minor, high_minor, low_minor, close_minor, balance_minor)
@@ -177,6 +189,22 @@ _ENDED: Final = """
 """
 
 
+async def ended_due(session: AsyncSession, table: Table, days: Days) -> bool:
+    """Returns whether a table of deals or snapshots has old rows that nobody needs any more."""
+    limit = await kept_from(session, days)
+    if limit is None:
+        return False
+    old = f"SELECT EXISTS (SELECT FROM {table.name} WHERE {_OLD_OF_ENDED.format(column=table.column)})"
+    return bool(await session.scalar(text(old), await _values_of_ended(session, limit)))
+
+
+_OLD_OF_ENDED: Final = f"{{column}} < :limit AND account_id IN ({_ENDED})"
+
+
+async def _values_of_ended(session: AsyncSession, limit: datetime) -> dict[str, Any]:
+    return {"limit": limit, "disputable": await kept_from(session, DISPUTABLE.days), **_terminal_states()}
+
+
 async def remove_deals(session: AsyncSession, policy: Policy) -> int:
     """Removes a portion of the deals that are no longer kept, and of the orders and changes of stops of their time.
     Returns the number of rows and parts."""
@@ -193,16 +221,12 @@ async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> i
     limit = await kept_from(session, days)
     if limit is None:
         return 0
-    ended = _terminal_states()
+    values, old = await _values_of_ended(session, limit), _OLD_OF_ENDED.format(column=table.column)
     for part in await parts_of(session, table):
         if part.start >= limit:
             continue
-        gone = await _count(
-            session,
-            f"DELETE FROM {part.name} WHERE ctid IN (SELECT ctid FROM {part.name} WHERE {table.column} < :limit"
-            f" AND account_id IN ({_ENDED}) LIMIT {_AT_ONCE})",
-            {"limit": limit, "disputable": await kept_from(session, DISPUTABLE.days), **ended},
-        )
+        portion = f"SELECT ctid FROM {part.name} WHERE {old} LIMIT {_AT_ONCE}"
+        gone = await _count(session, f"DELETE FROM {part.name} WHERE ctid IN ({portion})", values)
         dropped = 0 if gone == _AT_ONCE else await _drop_if_empty(session, part, limit)
         if gone:
             await _note_removed(session, table, limit)

@@ -22,7 +22,7 @@ FOR_EVER: Final[dict[str, str]] = {
             *("statement_balances", "reconciliation_breaks", "daily_closes", "exchange_rates", "receipts", "sales"),
             *("coupon_uses", "refunds", "chargebacks", "payouts", "payout_transfers", "payout_readings"),
             *("denied_payouts", "deducted_trades", "compensations", "beneficiaries", "identity_checks"),
-            *("screenings", "screening_hits", "balance_operations"),
+            *("screenings", "screening_hits", "balance_operations", "interventions"),
         ),
         _LAW,
     ),
@@ -67,7 +67,7 @@ FOR_EVER: Final[dict[str, str]] = {
 NOT_GROWING: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            *("currencies", "ledger_accounts", "ledger_balances", "event_sources", "receipt_counters"),
+            *("account_ranks", "currencies", "ledger_accounts", "ledger_balances", "event_sources", "receipt_counters"),
             *("shards", "shard_peaks", "market_clock", "exposures", "exposure_now", "symbol_facts", "venue_clocks"),
             *(
                 "venue_checks",

@@ -69,7 +69,7 @@ def build_missing(engine: Engine) -> None:
         wanted = missing(connection)
         if not wanted or not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
             return
-        if connection.scalar(text("SELECT count(*) = 1 FROM pg_roles WHERE rolname = :owner"), {"owner": roles.OWNER}):
+        if roles.may_own(connection):
             connection.exec_driver_sql(f"SET ROLE {roles.OWNER}")
         for each in wanted:
             if _parts(connection, each.table) is None:

@@ -29,14 +29,8 @@ def become_owner(connection: Connection, app_password: str | None = None) -> boo
     Returns False, with nothing changed, when the current role may not make roles: the application then has the rights
     of this role.
     """
-    may, have = connection.execute(
-        text(
-            "SELECT (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user),"
-            " (SELECT count(*) = 2 FROM pg_roles WHERE rolname IN (:owner, :app))"
-        ),
-        {"owner": OWNER, "app": APP},
-    ).one()
-    member = have and connection.scalar(text("SELECT pg_has_role(current_user, :owner, 'SET')"), {"owner": OWNER})
+    may = connection.scalar(text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"))
+    member = may_own(connection)
     if not may and not member:
         return False
     if may:
@@ -49,6 +43,15 @@ def become_owner(connection: Connection, app_password: str | None = None) -> boo
     connection.execute(text(_GIVE_AWAY))
     connection.exec_driver_sql(f"SET LOCAL ROLE {OWNER}")
     return True
+
+
+def may_own(connection: Connection) -> bool:
+    """Returns whether both roles are there and the current role may act as the owner. Another database of the server
+    may have made the roles."""
+    there = text("SELECT count(*) = 2 FROM pg_roles WHERE rolname IN (:owner, :app)")
+    if not connection.scalar(there, {"owner": OWNER, "app": APP}):
+        return False
+    return bool(connection.scalar(text("SELECT pg_has_role(current_user, :owner, 'SET')"), {"owner": OWNER}))
 
 
 def grant(connection: Connection) -> None:

@@ -33,8 +33,8 @@ _COPIES: Final[Copies] = {
         "account_ranks",
         {},
         (
-            "jsonb_build_object('account_id', 'acc_' || n, 'number', 1000000 + n, 'equity_up', n, 'equity_down', n)"
-            " || jsonb_build_object('closest_up', n %% 5000, 'closest_down', n %% 5000)"
+            "jsonb_build_object('account_id', 'acc_' || n, 'number', 1000000 + n, 'equity', n)"
+            " || jsonb_build_object('closest', n %% 5000)"
         ),
     ),
     "payouts": (

@@ -87,7 +87,7 @@ def _written(batch: Batch) -> bytes:
         )
     )
     written: bytes = etree.tostring(document, encoding="UTF-8", xml_declaration=False)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written
+    return _DECLARATION + written
 
 
 def is_sepa(currency: str, payee: Payee) -> bool:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from cli.bench.console_fill import FIRST_NUMBER, LOGIN, PASSWORD, Size
 from cli.bench.timing import percentile, rounded
-from relay.service import RANKS_SECONDS
+from relay.service import ranks_pause
 from store import account_ranks
 from store.db import connect_async
 from store.scope import FIRM
@@ -98,9 +98,12 @@ class Crowd:
 
     async def _rank(self, ended: asyncio.Event) -> None:
         """As often as the relay does."""
-        while not await _over(ended, RANKS_SECONDS):
+        took = 0.0
+        while not await _over(ended, ranks_pause(took)):
+            began = time.perf_counter()
             async with self._app.state.deps.db.transaction(FIRM) as session:
                 await account_ranks.refresh(session)
+            took = time.perf_counter() - began
 
     async def _write(self, database_url: str, busy: Busy, ended: asyncio.Event) -> None:
         connection = await connect_async(database_url, autocommit=True)

@@ -128,7 +128,6 @@ class Rehearsal:
                 return
 
     async def step(self, until: datetime, operator: Operator) -> None:
-
         await self._advance(until)
         for _ in range(_ROUNDS):
             called = await self._traders_act()

@@ -19,6 +19,7 @@ from store import products, suspensions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, AccountLive, AccountRank, Challenge, Payout, Trader
+from store.models.ranks import LAST
 from store.read import finding, listing
 from store.read.finding import Named
 from store.read.listing import EVERYTHING, UPDATED, Asked, Condition, Filter, Listing, Order, equals, updated_since
@@ -200,12 +201,8 @@ def by_number(_descending: bool) -> list[Any]:
 
 
 def _by(figure: str, *, closest_first: bool = False) -> Order:
-    """Accounts without the figure come last, whichever way it goes."""
-
-    def keys(descending: bool) -> list[Any]:
-        return [getattr(AccountRank, f"{figure}_{'down' if descending else 'up'}"), AccountRank.number]
-
-    return Order(keys, closest_first=closest_first, joined=_ranked)
+    keys = [getattr(AccountRank, figure), AccountRank.number]
+    return Order(lambda _: keys, closest_first=closest_first, joined=_ranked, none=LAST)
 
 
 def _ranked(statement: Select[Any]) -> Select[Any]:

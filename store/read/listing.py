@@ -38,10 +38,12 @@ class Filter:
 @dataclass(frozen=True)
 class Order:
     """`keys` are unique together and never NULL. `closest_first`: the least comes first unless somebody turns it
-    around. `joined`: adds the table that has the keys, where it is another one than the list's."""
+    around. `joined`: adds the table that has the keys, where it is another one than the list's. `none`: the value of
+    the first key, beyond every other, of rows that come last in both directions."""
 
     keys: Callable[[bool], Keys]
     closest_first: bool = False
+    none: int | None = None
     joined: Callable[[Select[Any]], Select[Any]] = lambda statement: statement
 
 
@@ -153,7 +155,7 @@ async def rows(
     beside those that are asked for."""
     order, descending = order_of(listing, asked)
     wanted = order.joined(statement).where(*await conditions(session, listing, scope, asked), *also)
-    return await both_ways(session, wanted, order.keys(descending), window, descending=descending)
+    return await both_ways(session, wanted, order.keys(descending), window, descending=descending, none=order.none)
 
 
 async def totals(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Row, Select, literal, tuple_
+from sqlalchemy import BindParameter, Row, Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
@@ -127,9 +127,14 @@ def cut(
 def beside(statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True) -> Select[Any]:
     """The rows of `statement` that a page can be made of: those beyond its cursor, in the order of `keys`, and one
     more than it shows. Each part of a union is cut like this, so that no part is read to its end."""
-    values = bound_of(window, [key.type.python_type for key in keys])
-    bound = [literal(value, key.type) for value, key in zip(values, keys, strict=False)]
+    bound = _literals(window, keys)
     return cut(statement, keys, bound, size_of(window), downwards=descending is not goes_back(window))
+
+
+def _literals(window: Window, keys: Sequence[Any]) -> list[BindParameter[Any]]:
+    """The sort key at which a page begins, as values of the columns; empty for the first page."""
+    values = bound_of(window, [key.type.python_type for key in keys])
+    return [literal(value, key.type) for value, key in zip(values, keys, strict=False)]
 
 
 async def keyset(
@@ -141,11 +146,44 @@ async def keyset(
 
 
 async def both_ways(
-    session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
+    session: AsyncSession,
+    statement: Select[Any],
+    keys: Sequence[Any],
+    window: Window,
+    *,
+    descending: bool = True,
+    none: int | None = None,
 ) -> Paged:
-    """Like `keyset`, with the way back as well."""
-    wanted = beside(with_keys(statement, keys), keys, window, descending=descending)
-    return paged((await session.execute(wanted)).all(), window, len(keys))
+    """Like `keyset`, with the way back as well. `none`: the value of the first key, beyond every other, of rows that
+    come last in both directions."""
+    wanted = with_keys(statement, keys)
+    if none is not None and descending:
+        found = await _none_last(session, wanted, keys, window, none)
+    else:
+        found = (await session.execute(beside(wanted, keys, window, descending=descending))).all()
+    return paged(found, window, len(keys))
+
+
+async def _none_last(
+    session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, none: int
+) -> Sequence[Row[Any]]:
+    """The rows of a page, descending: those with a value, and when they are at their end those without. So both
+    directions read one index."""
+    bound, back = _literals(window, keys), goes_back(window)
+    parts = [keys[0] < none, keys[0] == none]
+    if back:
+        parts.reverse()
+    if bound and (bound[0].value == none) is not back:  # the page begins in the second part
+        del parts[0]
+    found = list[Row[Any]]()
+    for part in parts:
+        left = size_of(window) - len(found)
+        if left < 0:
+            break
+        wanted = cut(statement.where(part), keys, bound, left, downwards=not back)
+        found += (await session.execute(wanted)).all()
+        bound = []
+    return found
 
 
 def with_keys(statement: Select[Any], keys: Sequence[Any]) -> Select[Any]:

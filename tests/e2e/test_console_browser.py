@@ -170,6 +170,39 @@ async def test_the_account_page_draws_its_curve_and_follows_the_market(stage: St
         await expect(page.get_by_role("table", name="Equity at each daily reset")).to_be_visible()
 
 
+async def test_a_part_that_broke_looks_stale_until_it_answers_itself(stage: Stage) -> None:
+    told = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML"}
+    async with stage.page("ana@firm.example") as page:
+        live, trouble = page.locator("#live"), page.locator("#trouble")
+        await feed_heard(stage.world, -timedelta(minutes=10))  # however long the pages take
+        await page.goto("/")
+        await page.route("**/overview", lambda route: route.fulfill(status=500, headers=told, body="It broke."))
+        await expect(trouble).to_have_text("It broke.")
+        for _ in range(2):
+            async with page.expect_response("**/live") as answered:
+                pass
+            await (await answered.value).finished()
+        await _until(page, "!document.querySelector('#live.htmx-request')")
+        await expect(live).to_have_text(re.compile("^stale"))
+        await expect(live).to_have_attribute("data-stale", "yes")
+        assert await trouble.text_content() == "It broke."
+        await page.unroute("**/overview")
+        await expect(trouble).to_be_empty()
+        await expect(live).to_have_attribute("data-stale", "no")
+
+        # the queue answers that nothing is new
+        await page.goto("/queue")
+        await page.route("**/queue/changes?*", lambda route: route.fulfill(status=500, headers=told, body="It broke."))
+        await expect(trouble).to_have_text("It broke.")
+        await expect(live).to_have_text(re.compile("^stale"))
+        await page.unroute("**/queue/changes?*")
+        await page.route("**/queue/changes?*", lambda route: route.fulfill(status=204))
+        await expect(trouble).to_be_empty()
+        await expect(live).to_have_text(re.compile("^live"))
+        await expect(live).to_have_attribute("data-stale", "no")
+    stage.problems[:] = [each for each in stage.problems if "500" not in each]
+
+
 async def test_the_colours_change_at_once_and_stay(stage: Stage) -> None:
     async with stage.page("ana@firm.example", color_scheme="light") as page:
         await page.get_by_role("button", name="Dark").click()

@@ -11,7 +11,7 @@ from console.templating import POLICY
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from store import account_ranks, products
-from store.models import Account, AccountLive
+from store.models import Account, AccountLive, AccountRank
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
 from tests.integration.console_page import Page
@@ -158,6 +158,33 @@ async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> 
         first = [html[html.index("<tbody") :].split('id="A-')[1][:5] for html in (closest, widest)]
         assert first[0] != first[1]
         assert (await browser.get("/accounts?sort=name")).status_code == 422
+
+
+async def test_ranks_are_written_when_a_figure_moved_so_far_that_it_matters_and_by_one_relay(
+    world: ConsoleWorld,
+) -> None:
+    number = int(world.firm.active[2:])
+
+    async def written(equity: int, rooms: int) -> int:
+        async with world.db.transaction() as session:
+            account = (await session.scalars(select(Account).where(Account.number == number))).one()
+            live = await session.get_one(AccountLive, account.id)
+            live.equity_minor, live.batch = equity, live.batch + 1
+            live.floors = {rule: {**floor, "room_minor": rooms} for rule, floor in live.floors.items()}
+            await session.flush()
+            return await account_ranks.refresh(session)
+
+    await written(10_000_000, 500_000)
+    assert [await written(10_010_000, 505_000), await written(9_990_000, 495_000)] == [0, 0]
+    assert [await written(10_010_001, 500_000), await written(10_010_001, 494_999)] == [1, 1]
+    assert [await written(10_010_001, 99), await written(10_010_001, 98)] == [1, 1], "to the cent next to a floor"
+    async with world.db.transaction() as first:
+        rank = (await first.scalars(select(AccountRank).where(AccountRank.number == number))).one()
+        assert (rank.equity, rank.closest) == (10_010_001, 98)
+        await account_ranks.refresh(first)
+        assert await written(20_000_000, 500_000) == 0, "another relay is at it"
+    async with world.db.transaction() as session:
+        assert await account_ranks.refresh(session) == 1
 
 
 async def test_the_daily_order_and_the_daily_column_are_about_the_same_rules(world: ConsoleWorld) -> None:

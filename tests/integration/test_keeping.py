@@ -228,9 +228,16 @@ async def test_the_minutes_of_a_breach_stay_while_it_can_be_disputed_and_while_a
             curves = {name: await market.curve(session, f"acc_{name}") for name in ("ada", "bob")}
         return {name: [bar.minutes for bar in curve] for name, curve in curves.items()}
 
+    async def said() -> tuple[datetime | None, bool, bool, datetime | None]:
+        async with firm.db.transaction() as session:
+            found = {each.table: each for each in await held(session, Policy(minute_bars=30))}["equity_bars"]
+        return found.oldest, found.due, found.needed, found.next_removal
+
     kept = {"ada": [1, 1, 1, 1], "bob": [60, 60]}
     _run(firm.db.url, "UPDATE challenges SET state = 'breached' WHERE id = 'chl_ada'")
+    assert await said() == (OLD, True, False, (OLD.replace(hour=0, minute=0) + DAY if has_part else OLD) + 30 * DAY)
     assert await lengths() == kept, "the time to dispute runs"
+    assert await said() == (OLD, False, True, None), "they stay on purpose"
     _run(
         firm.db.url,
         "INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,"
@@ -249,6 +256,7 @@ async def test_the_minutes_of_a_breach_stay_while_it_can_be_disputed_and_while_a
     _run(firm.db.url, "UPDATE challenges SET state = 'failed' WHERE id = 'chl_ada'")
     assert await lengths() == kept, "the dispute is open"
     _run(firm.db.url, "UPDATE disputes SET state = 'upheld'")
+    assert (await said())[1:3] == (True, False)
     assert await lengths() == {"ada": [60, 60], "bob": [60, 60]}
     assert _run(firm.db.url, "SELECT count(*) FROM equity_bars") == [(0,)]
 
@@ -371,10 +379,17 @@ async def test_deals_go_only_when_their_challenge_ended_long_ago(firm: World) ->
         await _rounds(firm, policy)
         return [deal for (deal,) in _run(firm.db.url, "SELECT deal_id FROM deals ORDER BY 1")]
 
+    async def said() -> tuple[bool, bool]:
+        async with firm.db.transaction() as session:
+            found = {each.table: each for each in await held(session, policy)}["deals"]
+        return found.due, found.needed
+
     assert await left() == ["d0", "d1", "d9"], "both challenges are open"
+    assert await said() == (False, True)
     _run(firm.db.url, "UPDATE challenges SET state = 'failed', changed_at = %s WHERE id = 'chl_bob'", NOW - DAY)
     assert await left() == ["d0", "d1", "d9"], "it ended yesterday"
     _run(firm.db.url, "UPDATE challenges SET changed_at = %s WHERE id = 'chl_bob'", OLD)
+    assert await said() == (True, False)
     assert await left() == ["d0", "d9"], "the recent one and that of the open challenge stay"
     assert _run(firm.db.url, "SELECT account_id FROM stop_changes") == [("acc_ada",)], "stops go with the deals"
     ((before,),) = _run(firm.db.url, "SELECT before FROM removed_rows WHERE table_name = 'deals'")
@@ -518,7 +533,20 @@ def test_the_command_prints_the_report(database_url: str, tmp_path: Path) -> Non
     assert "equity_bars" in said[0]
     days = {each["table"]: each["days"] for each in json.loads(said[1])["tables"]}
     assert (days["equity_bars"], days["deals"], days["inbox"], days["audit_log"]) == (None, 700, 400, None)
-    shown = {"table", "parts", "bytes", "rows", "rows_a_day", "oldest", "days", "before", "next_removal", "due", "why"}
+    shown = {
+        "table",
+        "parts",
+        "bytes",
+        "rows",
+        "rows_a_day",
+        "oldest",
+        "days",
+        "before",
+        "next_removal",
+        "due",
+        "needed",
+        "why",
+    }
     assert {frozenset(each) for each in json.loads(said[1])["tables"]} == {frozenset(shown)}
 
 

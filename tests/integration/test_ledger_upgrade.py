@@ -156,8 +156,13 @@ def test_only_the_owner_changes_the_schema(owner_url: str, database_url: str, ea
         upgrade(servers.as_app(earlier))
 
 
+_OWNER_OF_ANOTHER: Final = (
+    "DO $$ BEGIN CREATE ROLE propos_owner NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+)
+
+
 def test_a_database_whose_role_makes_no_roles_is_upgraded_without_them(earlier: str) -> None:
-    """A plain role of a server where the two roles do not exist keeps what it owns."""
+    """A plain role of a server keeps what it owns, where another database has made the two roles as well."""
     with psycopg.connect(earlier, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS plain")
         connection.execute("CREATE ROLE plain LOGIN")
@@ -167,7 +172,14 @@ def test_a_database_whose_role_makes_no_roles_is_upgraded_without_them(earlier: 
         upgrade(plain)
         with psycopg.connect(plain) as connection:
             owner = connection.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'postings'").fetchone()
+            connection.execute("DROP INDEX ix_transitions_decided")
         assert owner == ("plain",)
+        with psycopg.connect(earlier, autocommit=True) as connection:
+            connection.execute(_OWNER_OF_ANOTHER)
+        upgrade(plain)
+        with psycopg.connect(plain) as connection:
+            built = connection.execute("SELECT to_regclass('ix_transitions_decided') IS NOT NULL").fetchone()
+        assert built == (True,)
     finally:
         with psycopg.connect(earlier, autocommit=True) as connection:
             connection.execute("DROP DATABASE plain WITH (FORCE)")

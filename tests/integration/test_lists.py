@@ -14,7 +14,19 @@ from console.pages.lists import FILES
 from domain.keys import new_id
 from domain.money import Money, from_minor
 from store import account_ranks
-from store.models import Account, AccountLive, AuditEntry, Challenge, DealRow, Payout, PhasePass, Proof, Trader
+from store.models import (
+    Account,
+    AccountLive,
+    AccountRank,
+    AuditEntry,
+    Challenge,
+    DealRow,
+    Payout,
+    PhasePass,
+    Proof,
+    Trader,
+)
+from store.models.ranks import LAST
 from tests.console_counts import differences, length
 from tests.console_firm import HOSTILE_NAME, PASSWORD
 from tests.console_history import NOW
@@ -155,6 +167,28 @@ async def test_an_account_without_room_is_never_the_closest_to_its_floor(world: 
             ended = shown.index(world.firm.breached)
             after = [row for row in re.findall(r"<tr data-row>.*?</tr>", html)[ended:] if "·" in row]
             assert ended > 0 and after == [], f"{order}: accounts with a floor close by come before those that ended"
+
+
+async def test_accounts_without_a_figure_come_last_on_every_page_forth_and_back(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        await account_ranks.refresh(session)
+        ranks = (await session.execute(select(AccountRank.closest, AccountRank.number))).tuples().all()
+    have, lack = ([each for each in ranks if (each[0] == LAST) is none] for none in (False, True))
+    assert min(len(have), len(lack)) > 1
+    wanted = [f"A-{number}" for _, number in (*sorted(have, reverse=True), *sorted(lack, reverse=True))]
+    async with world.browser("ana@firm.example") as browser:
+        for limit in (1, 2, 3):
+            path = f"/v1/accounts?sort=-closest&limit={limit}"
+            pages, back = [(await browser.get(path)).json()], list[list[str]]()
+            while cursor := pages[-1]["next_cursor"]:
+                pages.append((await browser.get(f"{path}&cursor={cursor}")).json())
+            forth = [[row["number"] for row in page["items"]] for page in pages]
+            assert [number for page in forth for number in page] == wanted
+            page = pages[-1]
+            while cursor := page["previous_cursor"]:
+                page = (await browser.get(f"{path}&cursor={cursor}")).json()
+                back.insert(0, [row["number"] for row in page["items"]])
+            assert back == forth[:-1]
 
 
 async def test_people_are_found_by_words_of_their_name_in_lists_and_in_search(world: ConsoleWorld) -> None:

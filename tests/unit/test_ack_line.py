@@ -73,6 +73,19 @@ def test_calls_share_a_connection_and_a_closed_one_is_opened_again(server: _Serv
     line.close()
 
 
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is between may have forgotten it without a word: a call on it would wait until it gives up."""
+    line = _line(server.server_port)
+    assert [line.send(body) for body in (b"1", b"2")] == [None, None]
+    monkeypatch.setattr("adapters.platforms.ack_line.IDLE_SECONDS", 0.0)
+    assert line.send(b"5") is None
+    first, second, third = (call[3] for call in server.calls)
+    assert first == second != third
+    line.close()
+
+
 def test_a_server_that_is_away_is_unavailable(server: _Server) -> None:
     line = _line(server.server_port)
     server.server_close()
