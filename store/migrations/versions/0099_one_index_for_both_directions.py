@@ -6,7 +6,7 @@ Every row whose figure moves is written to every index, so that half as many of 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0100"
+revision = "0099"
 down_revision = "0098"
 branch_labels = None
 depends_on = None
