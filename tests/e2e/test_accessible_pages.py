@@ -16,6 +16,7 @@ pytestmark = pytest.mark.timeout(1800)
 _AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 _EVERY_RULE = "axe.run(document, {resultTypes: ['violations']})"
 _COLOURS = "axe.run(document, {runOnly: ['color-contrast', 'link-in-text-block'], resultTypes: ['violations']})"
+_SHOWN = (200, 404, 422)  # no workflow has a history here, and a page whose question is missing says so
 _PRODUCTS = frozenset(product.product for product in shipped())
 
 
@@ -45,21 +46,24 @@ async def test_axe_finds_no_violation_on_any_page(stage: Stage) -> None:
             await _look(page, stage, start, found, seen)
     async with stage.page("mara@example.org") as page:
         await _look(page, stage, own, found, set())  # a trader's pages have the addresses of the firm's
-    stage.problems[:] = [each for each in stage.problems if "404 (Not Found)" not in each]  # histories of workflows
+    refused = tuple(f"status of {status} (" for status in _SHOWN[1:])
+    stage.problems[:] = [each for each in stage.problems if not any(words in each for words in refused)]
     assert found == {}
 
 
 async def _look(page: Page, stage: Stage, start: list[str], found: dict[str, list[str]], seen: set[str]) -> None:
     """Looks at each of the pages, and at those of other kinds that links lead to. `seen`: kinds that were looked at."""
-    waiting = list(start)
+    waiting, own = list(start), set(start)
     for path in waiting:
         kind = kind_of(path, _PRODUCTS)
-        if kind in seen and path not in start:
+        if path in own:
+            own.remove(path)
+        elif kind in seen:
             continue
         seen.add(kind)
-        await page.emulate_media(color_scheme="light")
+        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
         answer = await page.goto(path)
-        assert answer is not None and answer.status in (200, 404), (path, answer)
+        assert answer is not None and answer.status in _SHOWN, (path, answer)
         await page.evaluate(_AXE)
         light = await page.evaluate(_EVERY_RULE)
         await page.emulate_media(color_scheme="dark")

@@ -68,6 +68,8 @@ async def _values(session: AsyncSession) -> dict[str, str]:
         "email": "mara@example.org",
         "since": "2026-01-01",
         "closed_since": "2026-01-01",
+        "bought_since": "2026-01-01",
+        "bought_before": "2026-01-01",
         "updated_since": "2026-01-01",
     }
 
