@@ -46,7 +46,7 @@ async def _made(world: ConsoleWorld) -> SecretStr:
 async def test_the_trader_sees_it_once_and_resets_it(world: ConsoleWorld) -> None:
     page = f"/accounts/{world.firm.funded}"
     async with world.browser(MARA) as browser:
-        assert "The platform is making it." in (await browser.get(page)).text
+        assert "The platform is creating it." in (await browser.get(page)).text
         assert (await browser.post(f"{page}/sign-in")).status_code == 409
         password = (await _made(world)).get_secret_value()
         shown = (await browser.get(page)).text
@@ -60,7 +60,7 @@ async def test_the_trader_sees_it_once_and_resets_it(world: ConsoleWorld) -> Non
         after = (await browser.get(page)).text
         assert "The password was shown on" in after and "Show my login" not in after
         assert (await browser.post(f"{page}/sign-in/reset")).status_code == 303
-        assert "The platform is making it." in (await browser.get(page)).text
+        assert "The platform is creating it." in (await browser.get(page)).text
         assert (await _made(world)).get_secret_value() != password
 
 
