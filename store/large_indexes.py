@@ -54,6 +54,8 @@ def begin(connection: Connection, name: str) -> None:
         connection.exec_driver_sql(_HEAD.format(wanted=wanted))
 
 
+# the role may be that of another database of this server
+_IS_OWNERS: Final = text("SELECT tableowner = :owner FROM pg_tables WHERE schemaname = 'public' AND tablename = :table")
 _HEAD: Final = "CREATE INDEX {wanted.name} ON ONLY {wanted.table} {wanted.definition}"
 
 
@@ -69,7 +71,7 @@ def build_missing(engine: Engine) -> None:
         wanted = missing(connection)
         if not wanted or not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
             return
-        if roles.may_own(connection):
+        if roles.may_own(connection) and connection.scalar(_IS_OWNERS, {"table": LARGE[0].table, "owner": roles.OWNER}):
             connection.exec_driver_sql(f"SET ROLE {roles.OWNER}")
         for each in wanted:
             if _parts(connection, each.table) is None:
