@@ -9,7 +9,7 @@ from tests.query_costs import Copies, copy_rows
 SHORT, LONG = 12_000, 24_000  # more than a list counts
 _OLD: Final = "2013-01-01Z"
 _TIMES: Final = ("recorded_at", "updated_at", "changed_at", "occurred_at", "closed_at", "due_at", "at")
-_COPIES: Final[Copies] = {
+COPIES: Final[Copies] = {
     "traders": (
         "traders",
         {"name_words": ["k1:none"], "recorded_at": _OLD, "updated_at": _OLD},
@@ -101,4 +101,4 @@ def _spread(copies: Copies) -> Copies:
 def grow(owner_url: str, first: int, last: int) -> None:
     """Makes the rows numbered so of every list."""
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        copy_rows(connection, _spread(_COPIES), first, last)
+        copy_rows(connection, _spread(COPIES), first, last)

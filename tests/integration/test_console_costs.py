@@ -10,37 +10,13 @@ import pytest
 from store import crypto
 from tests.console_firm import KEYS
 from tests.console_world import ConsoleWorld, console_world
-from tests.query_costs import Copies, Statement, caught_statements, copy_rows, explained
+from tests.large_lists import COPIES
+from tests.query_costs import Statement, caught_statements, copy_rows, explained
 
-_OLD: Final = "2013-01-01Z"
 _SHORT, _LONG = 10_500, 42_000  # more than a page counts (10,000), and four times as much
 _ROOM: Final = 800  # rows that a page may read beyond what it read before: statistics are estimates
 _FIRM: Final = ("/", "/overview", "/queue", "/queue/changes", "/queue?kind=payout,review", "/v1/queue")
-_COPIES: Final[Copies] = {
-    "traders": (
-        "traders",
-        {"name_words": ["k1:none"], "recorded_at": _OLD, "updated_at": _OLD},
-        "jsonb_build_object('id', 'trd_' || n, 'email_index', 'none' || n)",
-    ),
-    "challenges": (
-        "challenges",
-        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
-        "jsonb_build_object('id', 'chl_' || n, 'trader_id', 'trd_' || n)",
-    ),
-    "accounts": (
-        "accounts",
-        {"status": "closed", "recorded_at": _OLD, "updated_at": _OLD},
-        (
-            "jsonb_build_object('id', 'acc_' || n, 'trader_id', 'trd_' || n, 'challenge_id', 'chl_' || n)"
-            " || jsonb_build_object('number', 1000000 + n, 'login', 800000000 + n)"
-        ),
-    ),
-    "breaches": (
-        "breaches",
-        {"occurred_at": _OLD, "status": "confirmed", "updated_at": _OLD},
-        "jsonb_build_object('id', 'brc_' || n, 'account_id', 'acc_' || n)",
-    ),
-}
+_COPIES: Final = {name: COPIES[name] for name in ("traders", "challenges", "accounts", "breaches")}
 _DEALS: Final = """
     INSERT INTO deals SELECT made.* FROM generate_series(%(first)s::int, %(last)s::int) AS n,
            LATERAL (SELECT to_jsonb(d) AS body FROM deals d WHERE deal_id NOT LIKE 'old%%' LIMIT 1) AS one,
