@@ -9,6 +9,8 @@ _HAS_FOCUS = "element => element === document.activeElement"
 
 
 async def keys(page: Page, *names: str) -> None:
+    """Presses keys one after the other, once the page listens to them."""
+    await page.wait_for_load_state()  # its scripts have run
     for name in names:
         await page.keyboard.press(name)
 

@@ -306,8 +306,9 @@ async def test_a_frozen_child_is_killed_and_started_again(data_dir: Path) -> Non
 async def test_a_child_is_kept_while_the_supervisor_cannot_write_its_files(data_dir: Path) -> None:
     """A folder under the name of a file refuses writing and removing, as a full or broken disk does."""
     data_dir.mkdir(mode=0o711)
-    fixed = data_dir / "fixed"
-    code = f"import pathlib, time; time.sleep(600 if pathlib.Path({str(fixed)!r}).exists() else 0)"
+    fixed, stays = data_dir / "fixed", data_dir / "stays"
+    code = f"import os, pathlib, time; fixed, stays = pathlib.Path({str(fixed)!r}), pathlib.Path({str(stays)!r})\n"
+    code += "if fixed.exists(): stays.write_text(str(os.getpid())); time.sleep(600)"
     supervisor = Supervisor(data_dir)
     for suffix in ("pid", "failing"):
         (data_dir / "run" / f"broken.{suffix}").mkdir()
@@ -315,7 +316,7 @@ async def test_a_child_is_kept_while_the_supervisor_cannot_write_its_files(data_
         await supervisor.start(Child("broken", lambda: python(code), always, steady_seconds=1))
         await until(lambda: supervisor.restarts("broken") >= FAILING)
         fixed.touch()
-        await until(lambda: supervisor.pid("broken") is not None)
+        await until(lambda: str(supervisor.pid("broken")) == (stays.read_text() if stays.exists() else ""))
         running = supervisor.pid("broken") or 0
         await asyncio.sleep(2)  # it counts as recovered meanwhile
         os.kill(running, signal.SIGKILL)
