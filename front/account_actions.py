@@ -85,6 +85,20 @@ class AccountNoted(View):
     account_id: str
 
 
+def acts(actor: Actor) -> bool:
+    """Whether this person's role has any action on accounts."""
+    return any(may(actor, right) for right in RIGHTS.values())
+
+
+def shortcuts(actor: Actor, *, status: str, frozen: bool) -> tuple[tuple[Name, str], ...]:
+    """Returns the actions that the page of an account names at once, each with its label. Whether one can be done now
+    is read when it is chosen."""
+    first: tuple[tuple[Name, str], ...] = (("freeze", "Freeze"),) if status == "active" else ()
+    if frozen:
+        first = (("thaw", "Thaw"),)
+    return tuple(each for each in (*first, ("message", "Message")) if may(actor, RIGHTS[each[0]]))
+
+
 async def possible(session: AsyncSession, deps: ApiDeps, account: AccountView, actor: Actor) -> tuple[Action, ...]:
     """Returns the actions on an account that this person's role allows. `account`: one that the person may see."""
     found = await account_actions.possible(

@@ -1,12 +1,13 @@
-"""Several small reads in one statement: one round trip, and all as of one moment.
+"""Statements that are put together and compiled once for the process: to build them anew takes longer than to run them.
 
-The statement is put together and compiled once for the process: to build it anew takes longer than to run it.
+Several small reads become one statement: one round trip, and all as of one moment.
 """
 
+import re
 from functools import cached_property
 from typing import Any, Final, TypeVar, Union
 
-from sqlalchemy import JSON, BindParameter, Executable, Row, Select, func, select
+from sqlalchemy import JSON, BindParameter, Executable, Row, Select, Subquery, column, func, select, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Compiled
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,8 @@ T = TypeVar("T")
 Param = Union[T, BindParameter[T]]  # noqa: UP007  # a value of a query, or the place of one that a call gives
 Rows = list[dict[str, Any]]
 _DIALECT: Final[Any] = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_PLAIN: Final[Any] = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself
+_COLON: Final = re.compile(r"(?<!:):(?=\w)")
 
 
 class _Together:
@@ -67,6 +70,14 @@ class OneFixedValueEach(OneValueEach):
     server plans it once for a connection, and can use an index of only some rows."""
 
     _in_text = True
+
+
+def fixed(query: Select[Any], name: str) -> Subquery:
+    """Returns the rows of a query in which nothing differs from call to call, to read from: its values and its tables
+    stand in the text, so no statement that is made of it goes through its parts again."""
+    compiled = query.compile(dialect=_PLAIN, compile_kwargs={"literal_binds": True})
+    columns = (column(each.key, each.type) for each in query.selected_columns)
+    return text(_COLON.sub(r"\:", str(compiled))).columns(*columns).subquery(name)
 
 
 def as_list(query: Select[Any]) -> Select[Any]:

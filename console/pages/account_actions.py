@@ -1,6 +1,6 @@
 """The actions on an account: each on a page of its own that says what it does before it is confirmed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
-from console.desk import Desk, Posted, redirect
+from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.queries import accounts
 from console.views.frame import Crumb
 from contracts.challenges import ChallengeStatus
@@ -58,28 +58,43 @@ class AccountActionPages:
         }
 
     def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/accounts/{ref}/actions", self.listed, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/actions/{name}", self.show, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/actions/{name}", self.send, methods=["POST"], response_model=None)
+
+    async def listed(self, request: Request) -> Response:
+        """The actions that this person's role allows, also those that cannot be done now: a page, or the menu of the
+        account's page."""
+        async with self._desk.visit(request) as visit:
+            account, found = await self._possible(visit)
+            page = f"/accounts/{account.number}"
+            if wants_fragment(request, "action-list"):
+                return await visit.fragment("account_actions.html", "listed", possible=found, page=page)
+            crumbs = [Crumb("Accounts", "/accounts"), Crumb(account.number, page), Crumb("Actions")]
+            return await visit.render("account_actions.html", crumbs, account=account, possible=found, page=page)
 
     async def show(self, request: Request) -> Response:
         """What the action does now, and its form; or why it cannot be done. One that is done elsewhere leads there."""
         name = request.path_params["name"]
         async with self._desk.visit(request) as visit:
-            check(visit.actor, "accounts.actions")
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            account = await read_accounts.one(visit.session, visit.scope, account_id)
-            found = await front.possible(visit.session, self._desk.deps, account, visit.actor)
+            account, found = await self._possible(visit)
             action = next((each for each in found if each.name == name), None)
             if action is None:
                 raise NotFound
             if to := await _elsewhere(visit.session, account, action):
                 return redirect(to)
-            versions = await _versions(visit.session, account_id) if name == "move" else ()
+            versions = await _versions(visit.session, account.id) if name == "move" else ()
             page = f"/accounts/{account.number}"
             crumbs = [Crumb("Accounts", "/accounts"), Crumb(account.number, page), Crumb(action.label)]
             return await visit.render(
                 "account_action.html", crumbs, account=account, action=action, versions=versions, page=page
             )
+
+    async def _possible(self, visit: Visit) -> tuple[AccountView, Sequence[Action]]:
+        check(visit.actor, "accounts.actions")
+        account_id = await accounts.id_of(visit.session, visit.scope, visit.request.path_params["ref"])
+        account = await read_accounts.one(visit.session, visit.scope, account_id)
+        return account, await front.possible(visit.session, self._desk.deps, account, visit.actor)
 
     async def send(self, request: Request) -> Response:
         name = request.path_params["name"]

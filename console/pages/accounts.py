@@ -1,6 +1,5 @@
 """Accounts: the list with live rooms, and the account page."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +19,6 @@ from console.present.curve import POINTS, RANGES, Shown, curve
 from console.queries import accounts
 from console.views.account import AccountPage
 from console.views.frame import Crumb
-from domain.account_actions import Action
 from domain.approvals import PEOPLE
 from domain.errors import BadInput
 from firm import growth, platform_changes
@@ -101,17 +99,13 @@ class AccountPages:
             extra["order_choices"] = tuple(CHOICES) if checks else ()
             extra |= await credentials.of_account(visit, self._desk, page.account)
             extra["targets"] = self._targets(visit, page)
-            extra["menu"] = await self._menu(visit, page)
+            frozen = page.frozen is not None
+            extra["menu"] = account_actions.acts(visit.actor)
+            extra["shortcuts"] = account_actions.shortcuts(visit.actor, status=page.account.status, frozen=frozen)
             extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, older=older, **extra
             )
-
-    async def _menu(self, visit: Visit, page: AccountPage) -> Sequence[Action]:
-        """The actions that this person's role allows, also those that cannot be done now."""
-        if not may(visit.actor, "accounts.actions"):
-            return ()
-        return await account_actions.possible(visit.session, self._desk.deps, page.account, visit.actor)
 
     def _targets(self, visit: Visit, page: AccountPage) -> list[str]:
         """The platforms that this person may propose for the account."""

@@ -43,7 +43,7 @@ from store.clock import WATERMARK, market_now
 from store.models import Account, ServiceDeadline, Trader, User, WorkMark
 from store.read.pages import Page, View, Window, account_number, beside, decode_cursor, keyset, not_ours
 from store.read.work_people import Deciders, involved, is_given, of_staff, role_given
-from store.together import OneFixedValueEach
+from store.together import OneFixedValueEach, fixed
 
 
 class QueueItem(View):
@@ -213,7 +213,7 @@ def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
         role_given(mark, given).label("given_role"),
     )
     rows = rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id))
-    return rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))).subquery("work")
+    return fixed(rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))), "work")
 
 
 def _within(work: Subquery, chosen: Chosen) -> Any:

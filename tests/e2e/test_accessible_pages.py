@@ -28,6 +28,7 @@ async def test_axe_finds_no_violation_on_any_page(stage: Stage) -> None:
         "/chargebacks?state=won", f"/chargebacks/{chargeback}", "/search?q=nothing", "/exposure",
         f"/queue/bulk?do=approve&item=payout/{firm.big_payout}&item=payout/{firm.payout}",
         f"/queue/bulk?do=claim&item=payout/{firm.big_payout}", f"/accounts/{firm.active}/actions/freeze",
+        f"/accounts/{firm.active}/actions",
     ]  # fmt: skip
     own = ["/", f"/accounts/{firm.funded}/payout?amount=200.00", "/api-keys?read", f"/accounts/{firm.active}"]
     found: dict[str, list[str]] = {}

@@ -32,8 +32,12 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world: ConsoleWorld) -> None:
     page = f"/accounts/{world.firm.active}"
     async with world.browser(ROSA) as browser:
-        menu = (await browser.get(page)).text
+        shown = (await browser.get(page)).text
+        assert f'href="{page}/actions/freeze"' in shown and f'hx-get="{page}/actions"' in shown
+        menu = (await browser.get(f"{page}/actions")).text
         assert f'href="{page}/actions/freeze"' in menu and "The account is not frozen." in menu
+        opened = (await browser.get(f"{page}/actions", **{"HX-Target": "action-list"})).text
+        assert opened.startswith('<ul class="menu" id="action-list">') and "The account is not frozen." in opened
         preview = (await browser.get(f"{page}/actions/freeze")).text
         assert "Freezes trading at sandbox now." in preview and "Payouts that are requested meanwhile wait." in preview
         assert "Pending orders stay: sandbox does not cancel them for us." in preview
@@ -46,7 +50,8 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
             assert answer.status_code == 303, answer.text
         frozen = (await browser.get(page)).text
         assert "Frozen by Rosa" in frozen and "The login was sold &lt;b&gt;." in frozen
-        assert "The account is frozen already." in frozen
+        assert f'href="{page}/actions/thaw"' in frozen and f'href="{page}/actions/freeze"' not in frozen
+        assert "The account is frozen already." in (await browser.get(f"{page}/actions")).text
         refused = (await browser.get(f"{page}/actions/freeze")).text
         assert 'id="why-not"' in refused
         assert (await browser.post(f"{page}/actions/note", body="Rang twice, no answer.")).status_code == 303
@@ -57,11 +62,12 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
         assert "account has been frozen since" in mine and "Frozen: trading stopped, payouts wait." in mine
         assert all(text not in mine for text in ("The login was sold", "Rang twice", "Rosa", "/actions/"))
         assert (await browser.get(f"{page}/actions/freeze")).status_code == 403
+        assert (await browser.get(f"{page}/actions")).status_code == 403
     async with world.browser(SAM) as browser:  # support may freeze, and not thaw
         assert (await browser.post(f"{page}/actions/thaw", reason="A mistake.")).status_code == 403
     async with world.browser(ROSA) as browser:
         assert (await browser.post(f"{page}/actions/thaw", reason="A mistake.")).status_code == 303
-        assert "frozen already" not in (await browser.get(page)).text
+        assert "frozen already" not in (await browser.get(f"{page}/actions")).text
     async with world.db.transaction() as session:
         freezes = list(await session.scalars(select(AccountFreeze)))
         topics = list(await session.scalars(select(OutboxMessage.topic).where(OutboxMessage.topic.like("venue.%"))))
@@ -76,12 +82,13 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
 async def test_each_role_is_offered_its_own_actions_and_dead_ones_say_why(world: ConsoleWorld) -> None:
     page, over = f"/accounts/{world.firm.active}", f"/accounts/{world.firm.breached}"
     async with world.browser(FINN) as browser:
-        text = (await browser.get(page)).text
+        assert "/actions/freeze" not in (await browser.get(page)).text
+        text = (await browser.get(f"{page}/actions")).text
         assert "Refund the fee" in text and "/actions/freeze" not in text
         assert (await browser.get(f"{page}/actions/freeze")).status_code == 404
         assert (await browser.post(f"{page}/actions/freeze", reason="because")).status_code == 403
     async with world.browser(UMA) as browser:
-        assert "/actions/" not in (await browser.get(page)).text
+        assert "/actions" not in (await browser.get(page)).text
         assert (await browser.post(f"{page}/actions/note", body="hello")).status_code == 403
     async with world.browser(ROSA) as browser:
         ended = (await browser.get(f"{over}/actions/freeze")).text
