@@ -22,6 +22,10 @@ class Scope:
     def staff(self) -> bool:
         return self.trader_id is None
 
+    def sees(self, trader_id: str) -> bool:
+        """Whether rows of this trader are among them."""
+        return self.trader_id is None or self.trader_id == trader_id
+
     def own(self, column: Any) -> ColumnElement[bool]:
         """Returns the SQL condition on a trader id column."""
         if self.trader_id is None:

@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href, page_of_id
@@ -18,7 +17,7 @@ from console.views.parts import Entry, Link
 from domain.approvals import Actor
 from domain.money import Money
 from domain.venue_accounts import LIMIT_WORDS
-from store.models import Trader
+from store.models import Challenge, Trader
 from store.read import (
     accounts,
     breaches,
@@ -61,7 +60,7 @@ async def page(
     `older`: the cursor of an earlier page of them."""
     live = await live_parts(session, scope, account_id)
     account = live.account
-    challenge = await challenges.one(session, scope, account.challenge_id)
+    phases = await challenges.phase_accounts(session, await session.get_one(Challenge, account.challenge_id))
     happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE, cursor=older), kind=shown)
     paid = (await payouts.page(session, scope, Window(limit=20), account_id=account_id)).items
     asked = (await tickets.page(session, scope, Window(limit=20), account_id=account_id)).items
@@ -81,7 +80,7 @@ async def page(
         gates=await gates.list_gates(session, scope, account_id),
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
-            for row in challenge.accounts
+            for row in phases
             if row.account_id != account_id
         ],
         payouts=[parts.payout_line(row) for row in paid],
@@ -147,7 +146,7 @@ async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> Ac
     breach = broken[0] if broken else None
     return AccountPage(
         account=account,
-        identity=await session.scalar(select(Trader.identity).where(Trader.id == account.trader_id)) or "unverified",
+        identity=(await session.get_one(Trader, account.trader_id)).identity,
         reset_words=reset_words(account),
         gauges=gauges(account, breach),
         breach=breach,

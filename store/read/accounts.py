@@ -248,8 +248,8 @@ async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked
 @read_once
 async def visible_account(session: AsyncSession, scope: Scope, account_id: str) -> Account:
     """Returns the account if `scope` may see it. Raises NotFound."""
-    found = await session.scalar(select(Account).where(Account.id == account_id, scope.own(Account.trader_id)))
-    if found is None:
+    found = await session.get(Account, account_id)
+    if found is None or not scope.sees(found.trader_id):
         raise NotFound
     return found
 

@@ -24,13 +24,16 @@ class AccountAction(View):
     appeal_state: str | None
 
 
+async def _appeal_days(session: AsyncSession) -> int:
+    newest = select(SurveillancePolicyRow.body).order_by(SurveillancePolicyRow.number.desc()).limit(1)
+    body = await session.scalar(newest)
+    return (SurveillancePolicy() if body is None else SurveillancePolicy.model_validate(body)).appeal_days
+
+
 async def of_account(session: AsyncSession, account_id: str) -> tuple[AccountAction, ...]:
     """Returns the actions of cases that blame this account, or blamed it before an appeal; newest first. The caller has
     made sure that the account may be seen."""
-    newest = select(SurveillancePolicyRow.body).order_by(SurveillancePolicyRow.number.desc()).limit(1)
-    body = await session.scalar(newest)
-    days = (SurveillancePolicy() if body is None else SurveillancePolicy.model_validate(body)).appeal_days
-    rows = await session.execute(
+    found = await session.execute(
         select(CaseAction, CaseAccount.blamed, Dispute.id, Dispute.state)
         .join(CaseAccount, CaseAccount.case_id == CaseAction.case_id)
         .join(Account, Account.id == CaseAccount.account_id)
@@ -38,6 +41,8 @@ async def of_account(session: AsyncSession, account_id: str) -> tuple[AccountAct
         .where(CaseAccount.account_id == account_id, CaseAction.state.in_(("approved", "overturned")))
         .order_by(CaseAction.closed_at.desc(), CaseAction.id)
     )
+    rows = found.all()
+    days = await _appeal_days(session) if rows else 0
     return tuple(
         AccountAction(
             id=made.id,

@@ -159,34 +159,39 @@ async def page(session: AsyncSession, scope: Scope, window: Window, asked: Asked
     return Page[ChallengeRow](items=items, next_cursor=found.next_cursor, previous_cursor=found.previous_cursor)
 
 
+async def phase_accounts(session: AsyncSession, challenge: Challenge) -> tuple[PhaseAccount, ...]:
+    """Returns the accounts of a challenge, the oldest first. The caller has checked that it may be seen."""
+    terms = await products.load(session, challenge.product, challenge.version)
+    accounts = await session.scalars(
+        select(Account).where(Account.challenge_id == challenge.id).order_by(Account.phase_index, Account.attempt)
+    )
+    return tuple(
+        PhaseAccount(
+            account_id=account.id,
+            number=account_number(account.number),
+            platform=account.platform,
+            phase_index=account.phase_index,
+            attempt=account.attempt,
+            phase_name=terms.phase(account.phase_index).name,
+            status=account.status,
+            opened_at=account.opened_at,
+            ended_at=account.ended_at,
+        )
+        for account in accounts
+    )
+
+
 async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> ChallengeView:
     """Raises NotFound."""
     row = (await session.execute(_statement(scope).where(Challenge.id == challenge_id))).one_or_none()
     if row is None:
         raise NotFound
     challenge: Challenge = row.Challenge
-    terms = await products.load(session, challenge.product, challenge.version)
-    accounts = await session.scalars(
-        select(Account).where(Account.challenge_id == challenge_id).order_by(Account.phase_index, Account.attempt)
-    )
     newest = select(Chargeback.state).where(Chargeback.challenge_id == challenge_id)
     newest = newest.order_by(Chargeback.opened_at.desc(), Chargeback.id).limit(1)
     return ChallengeView(
         **_fields(challenge, row.trader_name, row.product_name),
-        accounts=tuple(
-            PhaseAccount(
-                account_id=account.id,
-                number=account_number(account.number),
-                platform=account.platform,
-                phase_index=account.phase_index,
-                attempt=account.attempt,
-                phase_name=terms.phase(account.phase_index).name,
-                status=account.status,
-                opened_at=account.opened_at,
-                ended_at=account.ended_at,
-            )
-            for account in accounts
-        ),
+        accounts=await phase_accounts(session, challenge),
         chargeback=await session.scalar(newest),
         suspended=await suspensions.binds(session, challenge_id),
         transitions=await history.transitions(session, scope, "challenge", challenge_id),
