@@ -20,7 +20,8 @@ from store import audit
 from store.clock import market_now
 from store.models import User, WorkLook, WorkMark
 from store.read import queue
-from store.read.queue import QueueItem, Waiting
+from store.read.queue import QueueItem
+from store.read.waiting import Waiting
 from store.service_time import service_now
 
 LONGEST_ASIDE: Final = timedelta(days=30)

@@ -76,7 +76,7 @@ def fixed(query: Select[Any], name: str) -> Subquery:
     """Returns the rows of a query in which nothing differs from call to call, to read from: its values and its tables
     stand in the text, so no statement that is made of it goes through its parts again."""
     compiled = query.compile(dialect=_PLAIN, compile_kwargs={"literal_binds": True})
-    columns = (column(each.key, each.type) for each in query.selected_columns)
+    columns = (column(str(each.key), each.type) for each in query.selected_columns)
     return text(_COLON.sub(r"\:", str(compiled))).columns(*columns).subquery(name)
 
 

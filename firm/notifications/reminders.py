@@ -25,7 +25,8 @@ from store.clock import market_now
 from store.models import User, WorkReminder
 from store.read import queue
 from store.read.pages import Window
-from store.read.queue import DueItem, Waiting
+from store.read.queue import DueItem
+from store.read.waiting import Waiting
 
 _LOCK: Final = 7120089
 _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:key)")

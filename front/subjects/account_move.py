@@ -11,8 +11,8 @@ from front.subjects.product_version import DECIDE, PROPOSE, READ
 from front.subjects.subject import Decision, Subject, Taken, Verb
 from store.models import AccountMove
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 
 class Moving(View):

@@ -11,8 +11,8 @@ from firm import beneficiaries
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Beneficiary
 from store.read.pages import View
-from store.read.queue import Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Waiting, waiting_rows
 
 _DECIDE: Final = Right("beneficiaries.decide", DECIDERS["beneficiary"])
 

@@ -16,8 +16,8 @@ from store import case_evidence
 from store.models import Alert, Case, CaseAccount, CaseAction
 from store.read import cases
 from store.read.pages import View
-from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, by_calendar, waiting_rows
 from store.scope import Scope
 
 _RAISED: Final = ", raised to admin"

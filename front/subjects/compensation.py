@@ -12,8 +12,8 @@ from firm import compensations
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Compensation
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _DECIDE: Final = Right("compensations.decide", DECIDERS["compensation"])
 _PROPOSE: Final = Right("compensations.propose", compensations.PROPOSERS)

@@ -15,8 +15,8 @@ from front.fields import DisputeDecisionBody
 from front.subjects.subject import Right, Subject, Verb, Workflow
 from store.models import Dispute
 from store.read import disputes
-from store.read.queue import Waiting, waiting_rows
 from store.read.search import Findable
+from store.read.waiting import Waiting, waiting_rows
 from store.scope import Scope
 
 _DECIDE: Final = Right("disputes.decide", DECIDERS["dispute"])

@@ -11,7 +11,7 @@ from firm import people
 from firm.identity_checks import identity_waits
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.read.pages import View
-from store.read.queue import Waiting, by_calendar, waiting_rows
+from store.read.waiting import Waiting, by_calendar, waiting_rows
 
 _DECIDE: Final = Right("traders.decide_identity", DECIDERS["identity"])
 

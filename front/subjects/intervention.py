@@ -13,8 +13,8 @@ from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Intervention
 from store.read.interventions import LABELS
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _DECIDE: Final = Right("interventions.decide", DECIDERS["intervention"])
 _PROPOSE: Final = Right("interventions.propose", PROPOSERS)

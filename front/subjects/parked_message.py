@@ -10,7 +10,7 @@ from domain.approvals import STAFF
 from front.subjects.subject import Right, Subject
 from store import outbox
 from store.models import InboxEvent, OutboxMessage
-from store.read.queue import Row, Waiting, waiting_rows
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _READ: Final = Right("queue.read", STAFF)
 _TARGET: Final = timedelta(hours=1)

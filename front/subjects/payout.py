@@ -15,8 +15,8 @@ from front.fields import SendAgainBody
 from front.subjects.subject import BulkItem, Right, Subject, Verb, Workflow
 from store.models import MarketClock, Payout
 from store.read import payouts
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable
+from store.read.waiting import Row, Waiting, waiting_rows
 from store.scope import Scope
 
 _DECIDE: Final = Right("payouts.decide", DECIDERS["payout"])

@@ -11,8 +11,8 @@ from firm import platform_changes
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import PlatformChange
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 READ: Final = Right("platform_changes.read", STAFF)
 PROPOSE: Final = Right("platform_changes.propose", DECIDERS["platform_change"])

@@ -11,8 +11,8 @@ from firm.products import proposals
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import ProductProposal
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 READ: Final = Right("versions.read", STAFF)
 DECIDE: Final = Right("versions.decide", DECIDERS["product_version"])

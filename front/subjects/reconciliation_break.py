@@ -15,8 +15,8 @@ from firm.reconciliation import deciding
 from front.subjects.subject import BulkItem, Decision, Right, Subject, Taken, Verb
 from store.models import ReconciliationBreak
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _DECIDE: Final = Right("breaks.decide", DECIDERS["break"])
 _AGAIN: Final = Right("breaks.again", again_at_platform.MAY)

@@ -18,8 +18,8 @@ from front.subjects.subject import BulkItem, Decision, Right, Subject, Taken, Ve
 from store.models import Review
 from store.read import reviews as read
 from store.read.pages import View
-from store.read.queue import Row, Waiting, by_calendar, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, by_calendar, waiting_rows
 
 _DECIDE: Final = Right("reviews.decide", DECIDERS["review"])
 _CLOSE: Final = Right("reviews.close", DECIDERS["review"])

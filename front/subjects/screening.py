@@ -13,8 +13,8 @@ from firm import screening
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import ScreeningHit
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _DECIDE: Final = Right("sanctions.decide", DECIDERS["sanction_hit"])
 _WORDS: Final[dict[str, str]] = {str(name): words for name, words in LISTS.items()}

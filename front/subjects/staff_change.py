@@ -11,8 +11,8 @@ from firm import staff
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import StaffChange
 from store.read.pages import View
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 
 _DECIDE: Final = Right("staff_changes.decide", DECIDERS["staff_change"])
 

@@ -14,8 +14,8 @@ from domain.money import Money
 from domain.states import StateMachine
 from domain.step_up import ActionClass
 from front.fields import DecisionBody
-from store.read.queue import Waiting
 from store.read.search import Findable
+from store.read.waiting import Waiting
 from store.scope import Scope
 
 

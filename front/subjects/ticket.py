@@ -9,8 +9,8 @@ from sqlalchemy import Select
 from domain.approvals import PEOPLE
 from front.subjects.subject import Right, Subject
 from store.models import Ticket
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable
+from store.read.waiting import Row, Waiting, waiting_rows
 
 
 def _rows() -> Select[Any]:

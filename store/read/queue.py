@@ -5,28 +5,26 @@ in no list and no count but those of what is put aside. It comes back two hours 
 its deadline or its state changes.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 from sqlalchemy import (
-    Boolean,
     DateTime,
     Integer,
     Interval,
     Select,
     String,
     Subquery,
-    Text,
     and_,
+    bindparam,
     case,
     cast,
     exists,
     func,
     literal,
-    null,
     or_,
     select,
     true,
@@ -34,14 +32,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
-from sqlalchemy.types import BigInteger
 
 from domain.approvals import Actor
 from domain.money import Money
 from domain.work_queue import SOON
 from store.clock import WATERMARK, market_now
-from store.models import Account, ServiceDeadline, Trader, User, WorkMark
-from store.read.pages import Page, View, Window, account_number, beside, decode_cursor, keyset, not_ours
+from store.models import Account, Trader, User, WorkMark
+from store.read.pages import (
+    Page,
+    View,
+    Window,
+    account_number,
+    bound_of,
+    cut,
+    goes_back,
+    not_ours,
+    paged,
+    size_of,
+    with_keys,
+)
+from store.read.waiting import Row, Waiting
 from store.read.work_people import Deciders, involved, is_given, of_staff, role_given
 from store.together import OneFixedValueEach, fixed
 
@@ -97,96 +107,22 @@ class Chosen:
 ALL: Final = Chosen()
 
 
-@dataclass(frozen=True)
-class Row:
-    """What the words of an item are made of."""
-
-    amount: Money | None
-    note: str | None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """How one kind of work waits.
-
-    `rows` returns a SELECT made by `waiting_rows`, the same one each time. `target`: how long an item without a
-    deadline may wait. It orders the list and nothing else: nothing happens when it passes. `words` returns the heading
-    of an item; the trader and the account number follow it.
-    """
-
-    rows: Callable[[], Select[Any]]
-    target: timedelta
-    words: Callable[[Row], str]
-
-
 Kinds = Mapping[str, Waiting]
+T = TypeVar("T")
 
 _MOMENT: Final = DateTime(timezone=True)
 _LAST_YEAR: Final = 9_000  # of a cursor: later times cannot be added to
-_NO_TIME: Final = cast(null(), _MOMENT)
-_NO_TEXT: Final = cast(null(), String)
-_ONE: Final = literal(1, Integer)
+_Deciders = tuple[tuple[str, frozenset[str]], ...]
 
 
-def waiting_rows(
-    *,
-    subject_id: Any,
-    state: Any,
-    since: Any,
-    deadline: Any = _NO_TIME,
-    account_id: Any = _NO_TEXT,
-    trader_id: Any = _NO_TEXT,
-    amount_minor: Any = None,
-    currency: Any = _NO_TEXT,
-    note: Any = _NO_TEXT,
-    asked_by: Any = _NO_TEXT,
-    round_now: Any = None,
-    returned: Any = None,
-    alike: Any = _ONE,
-    holder_id: Any = _NO_TEXT,
-    held_until: Any = _NO_TIME,
-) -> Select[Any]:
-    """A SELECT of the columns that every kind of work has; the caller adds its joins and conditions.
-
-    `asked_by`: the user who asked for it. `round_now`: decisions of other rounds no longer count. `returned`: it came
-    back after a decision. `alike`: of how many this row is made. `holder_id`, `held_until`: a claim that the kind
-    keeps itself.
-    """
-    return select(
-        cast(subject_id, String).label("subject_id"),
-        state.label("state"),
-        since.label("since"),
-        deadline.label("deadline"),
-        account_id.label("account_id"),
-        trader_id.label("trader_id"),
-        (cast(null(), BigInteger) if amount_minor is None else amount_minor).label("amount_minor"),
-        currency.label("currency"),
-        cast(note, Text).label("note"),
-        asked_by.label("asked_by"),
-        (cast(null(), Integer) if round_now is None else round_now).label("round"),
-        (cast(literal(False), Boolean) if returned is None else returned).label("returned"),
-        cast(alike, Integer).label("alike"),
-        holder_id.label("own_holder_id"),
-        held_until.label("own_held_until"),
-    )
-
-
-def by_calendar(kind: str, subject_id: Any, first: Any = None) -> Any:
-    """The deadline that the firm's calendar gives a decision of this kind, in wall time. NULL until the relay has seen
-    that it waits. `first` goes before it where it is not NULL."""
-    stamped = (
-        select(ServiceDeadline.due_at)
-        .where(
-            ServiceDeadline.kind == kind, ServiceDeadline.subject_id == subject_id, ServiceDeadline.ended_at.is_(None)
-        )
-        .scalar_subquery()
-    )
-    return stamped if first is None else func.coalesce(first, stamped)
+def _fixed(mapping: Mapping[str, T]) -> tuple[tuple[str, T], ...]:
+    """The same as the key of a statement that is kept."""
+    return tuple(mapping.items())
 
 
 def _work(kinds: Kinds) -> Subquery:
     """The items of these kinds with their claims, and whether each is put aside."""
-    return _work_of(tuple(kinds.items()))
+    return _work_of(_fixed(kinds))
 
 
 @lru_cache(maxsize=64)
@@ -216,21 +152,32 @@ def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
     return fixed(rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))), "work")
 
 
-def _within(work: Subquery, chosen: Chosen) -> Any:
-    """Whether an item belongs to the part that is asked for."""
-    if chosen.part == "aside":
+_USER_ID: Final = bindparam("asks_user_id", type_=String)
+_ROLE: Final = bindparam("asks_role", type_=String)
+_PERSON_ID: Final = bindparam("asks_person_id", type_=String)
+
+
+def _values(actor: Actor | None) -> dict[str, str]:
+    """The parameters of `_within`."""
+    if actor is None:
+        return {}
+    return {_USER_ID.key: actor.user_id, _ROLE.key: actor.role, _PERSON_ID.key: actor.person_id}
+
+
+def _within(work: Subquery, part: Part, decides: frozenset[str], deciders: _Deciders) -> Any:
+    """Whether an item belongs to the part that is asked for. Who asks is a parameter."""
+    if part == "aside":
         return work.c.aside
-    if chosen.part == "returned":
+    if part == "returned":
         return and_(~work.c.aside, work.c.returned)
-    if chosen.part == "" or chosen.actor is None:
+    if part == "":
         return ~work.c.aside
-    actor, given = chosen.actor, is_given(work, chosen.deciders)
-    theirs = func.coalesce(or_(work.c.escalated_id == actor.user_id, work.c.escalated_role == actor.role), False)
-    if chosen.part == "made":
-        given_away = and_(given, func.coalesce(work.c.escalated_by == actor.user_id, False), ~theirs)
-        return and_(~work.c.aside, or_(involved(work, actor.person_id), given_away))
-    decides = work.c.kind.in_(sorted(chosen.decides))
-    return and_(~work.c.aside, decides, ~involved(work, actor.person_id), or_(~given, theirs))
+    given = is_given(work, dict(deciders))
+    theirs = func.coalesce(or_(work.c.escalated_id == _USER_ID, work.c.escalated_role == _ROLE), False)
+    if part == "made":
+        given_away = and_(given, func.coalesce(work.c.escalated_by == _USER_ID, False), ~theirs)
+        return and_(~work.c.aside, or_(involved(work, _PERSON_ID), given_away))
+    return and_(~work.c.aside, work.c.kind.in_(sorted(decides)), ~involved(work, _PERSON_ID), or_(~given, theirs))
 
 
 def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
@@ -246,27 +193,63 @@ async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chos
     Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
     pages continue in the same order.
     """
-    work = _work(kinds)
-    as_of = _as_of(window.cursor) or await market_now(session)
-    wanted = select(work).where(_within(work, chosen))
-    part = beside(wanted, _order(work, as_of), window, descending=False).subquery("part")  # names of these alone
-    rows, cursor = await keyset(session, _named(part), _order(part, as_of), window, descending=False)
-    items = tuple(_item(row._asdict(), kinds) for row in rows)
-    return Page[QueueItem](items=items, next_cursor=cursor)
+    bound = bound_of(window, _KEYS)
+    if bound and bound[0].year > _LAST_YEAR:
+        raise not_ours()
+    way: Way = "first" if not bound else "newer" if goes_back(window) else "older"
+    part = "" if chosen.actor is None and chosen.part in ("mine", "made") else chosen.part
+    statement = _page(_fixed(kinds), part, chosen.decides, _fixed(chosen.deciders), way, size_of(window))
+    values = {_AS_OF.key: bound[0] if bound else await market_now(session), **_values(chosen.actor)}
+    values |= {f"{_BOUND}{number}": value for number, value in enumerate(bound)}
+    found = paged((await session.execute(statement, values)).all(), window, len(_KEYS))
+    items = tuple(_item(row._asdict(), kinds) for row in found.rows)
+    return Page[QueueItem](items=items, next_cursor=found.next_cursor)
 
 
-def _order(work: Subquery, as_of: datetime) -> list[Any]:
-    close = case((work.c.deadline <= as_of + SOON, 0), else_=1)
-    moment = cast(literal(as_of, _MOMENT), _MOMENT)
-    return [moment, cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
+_KEYS: Final = (datetime, int, datetime, str, str)  # what `_order` sorts by
+_BOUND: Final = "bound_"  # begins the names of the parameters for the key at which a page begins
+_AS_OF: Final = bindparam("as_of", type_=_MOMENT)
+Way = Literal["first", "older", "newer"]
+
+
+@lru_cache(maxsize=256)
+def _page(
+    kinds: tuple[tuple[str, Waiting], ...],
+    part: Part,
+    decides: frozenset[str],
+    deciders: _Deciders,
+    way: Way,
+    limit: int,
+) -> Select[Any]:
+    """Put together once: it holds no value of a request."""
+    work = _work_of(kinds)
+    wanted = select(work).where(_within(work, part, decides, deciders))
+    shown = _cut(wanted, _order(work), way, limit).subquery("part")  # names of these alone
+    order = _order(shown)
+    return _cut(with_keys(_named(shown), order), order, way, limit)
+
+
+def _cut(rows: Select[Any], order: Sequence[Any], way: Way, limit: int) -> Select[Any]:
+    begins = () if way == "first" else order
+    bound = [bindparam(f"{_BOUND}{number}", type_=key.type) for number, key in enumerate(begins)]
+    return cut(rows, order, bound, limit, downwards=way == "newer")
+
+
+def _order(work: Subquery) -> list[Any]:
+    close = case((work.c.deadline <= cast(_AS_OF, _MOMENT) + literal(SOON, Interval()), 0), else_=1)
+    return [cast(_AS_OF, _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
 
 
 async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: str) -> QueueItem | None:
     """One item of a kind, also when it is put aside; None when it does not wait."""
-    kinds = {name: waiting}
-    work = _work(kinds)
-    row = (await session.execute(_named(work).where(work.c.subject_id == subject_id))).one_or_none()
-    return None if row is None else _item(row._asdict(), kinds)
+    row = (await session.execute(_one(name, waiting), {"subject_id": subject_id})).one_or_none()
+    return None if row is None else _item(row._asdict(), {name: waiting})
+
+
+@cache
+def _one(name: str, waiting: Waiting) -> Select[Any]:
+    work = _work({name: waiting})
+    return _named(work).where(work.c.subject_id == bindparam("subject_id", type_=String))
 
 
 def _named(work: Subquery) -> Select[Any]:
@@ -283,16 +266,6 @@ def _named(work: Subquery) -> Select[Any]:
         .outerjoin(User, User.id == work.c.holder_id)
         .outerjoin(given, given.id == work.c.escalated_id)
     )
-
-
-def _as_of(cursor: str | None) -> datetime | None:
-    """The market time of the first page; raises BadInput for a cursor that is not ours."""
-    if cursor is None:
-        return None
-    as_of: datetime = decode_cursor(cursor, (datetime, int, datetime, str, str))[0]
-    if as_of.year > _LAST_YEAR:
-        raise not_ours()
-    return as_of
 
 
 def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
@@ -321,7 +294,7 @@ async def counts(
 ) -> dict[str, int]:
     """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind. `snoozed`: with
     those that are put aside."""
-    found = await _counting(tuple(kinds.items()), at_most, snoozed).read(session)
+    found = await _counting(_fixed(kinds), at_most, snoozed).read(session)
     return {name: int(count) for name, count in zip(kinds, found, strict=True)}
 
 
@@ -333,7 +306,7 @@ def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None, snooz
 
 def _count(kind: Kinds, at_most: int | None, snoozed: bool) -> Select[Any]:
     work = _work(kind)
-    rows = select(work.c.subject_id).where(true() if snoozed else _within(work, ALL)).limit(at_most)
+    rows = select(work.c.subject_id).where(true() if snoozed else ~work.c.aside).limit(at_most)
     return select(func.count()).select_from(rows.subquery())
 
 
@@ -341,11 +314,19 @@ async def table(
     session: AsyncSession, kinds: Kinds, chosen: Chosen, parts: Sequence[Part] = PARTS
 ) -> dict[str, dict[Part, int]]:
     """How many items of each kind wait in each part, for the person in `chosen`; every kind is in it."""
-    work = _work(kinds)
-    numbers = (func.count().filter(_within(work, replace(chosen, part=part))) for part in parts)
-    rows = await session.execute(select(work.c.kind, *numbers).group_by(work.c.kind))
+    statement = _table(_fixed(kinds), tuple(parts), chosen.decides, _fixed(chosen.deciders))
+    rows = await session.execute(statement, _values(chosen.actor))
     found = {str(kind): dict(zip(parts, map(int, of_part), strict=True)) for kind, *of_part in rows}
     return {kind: found.get(kind, dict.fromkeys(parts, 0)) for kind in kinds}
+
+
+@lru_cache(maxsize=64)
+def _table(
+    kinds: tuple[tuple[str, Waiting], ...], parts: tuple[Part, ...], decides: frozenset[str], deciders: _Deciders
+) -> Select[Any]:
+    work = _work_of(kinds)
+    numbers = (func.count().filter(_within(work, part, decides, deciders)) for part in parts)
+    return select(work.c.kind, *numbers).group_by(work.c.kind)
 
 
 class DueItem(NamedTuple):
@@ -366,7 +347,7 @@ async def due_before(session: AsyncSession, kinds: Kinds, moment: datetime) -> l
     work, who = _work(kinds), ("holder_id", "escalated_id", "given_role")
     rows = await session.execute(
         select(*(getattr(work.c, name) for name in ("kind", "subject_id", "deadline", *who)))
-        .where(_within(work, ALL), work.c.deadline <= moment)
+        .where(~work.c.aside, work.c.deadline <= moment)
         .order_by(work.c.deadline.desc(), work.c.kind, work.c.subject_id)
         .limit(_MOST_DUE)
     )

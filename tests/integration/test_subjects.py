@@ -16,8 +16,8 @@ from front.subjects.table import SUBJECTS
 from store.models import Decision as DecisionRow
 from store.models import Trader
 from store.read.pages import View, encode_cursor
-from store.read.queue import Row, Waiting, waiting_rows
 from store.read.search import Findable, to_staff
+from store.read.waiting import Row, Waiting, waiting_rows
 from tests.console_world import Browser, ConsoleWorld, console_world
 
 _CALL: Final = Right("calls.decide", frozenset({"support"}))

@@ -4,7 +4,7 @@ from domain.surveillance.casework import FAMILIES
 from domain.surveillance.names import PATTERN_NAMES, family_name, pattern_name
 from front.subjects.case import CASE
 from store.read.named import written
-from store.read.queue import Row
+from store.read.waiting import Row
 from surveillance.registry import pattern_types
 
 
