@@ -240,6 +240,10 @@ class Product(Terms):
 
     def canonical(self) -> str:
         """Returns the terms as canonical JSON: this text is hashed and stored."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     @cached_property
@@ -248,7 +252,8 @@ class Product(Terms):
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
     def __copy__(self) -> Self:
-        """Returns a copy without the hash: `model_copy` may change its terms."""
+        """Returns a copy without text and hash: `model_copy` may change its terms."""
         made = super().__copy__()
-        made.__dict__.pop("content_hash", None)
+        for name in ("_text", "content_hash"):
+            made.__dict__.pop(name, None)
         return made

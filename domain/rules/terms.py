@@ -50,8 +50,8 @@ class Terms(BaseModel):
         data: dict[str, Any] = serialize(self)
         if info.context == WHOLE:
             return data
-        for name in _later_fields(type(self)):
-            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+        for name, default in _later_fields(type(self)):
+            if getattr(self, name) == default:
                 data.pop(name, None)
         return data
 
@@ -83,8 +83,10 @@ def _without_serializer(schema: Any) -> Any:
 
 
 @cache
-def _later_fields(kind: type[Terms]) -> tuple[str, ...]:
-    return tuple(name for name, field in kind.model_fields.items() if LATER in field.metadata)
+def _later_fields(kind: type[Terms]) -> tuple[tuple[str, Any], ...]:
+    """Returns (name, default) of each."""
+    later = ((name, field) for name, field in kind.model_fields.items() if LATER in field.metadata)
+    return tuple((name, field.get_default(call_default_factory=True)) for name, field in later)
 
 
 SizeType = Literal[

@@ -6,8 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from relay.running import running
 from tests import servers
 from tests.architecture.source import ROOT
 from tests.challenge_world import KEYS
+from tests.command_line import propos
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, Provider, Venue
 
@@ -88,10 +87,7 @@ class Firm:
             "PROPOS_PAYLOAD_KEYS": KEYS,
         }
         for arguments in commands():
-            argv = [sys.executable, "-P", "-m", "cli.main", *arguments]
-            done = await asyncio.to_thread(
-                subprocess.run, argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120
-            )
+            done = await asyncio.to_thread(propos, *arguments, env=env)
             assert done.returncode == 0, done.stderr
 
 

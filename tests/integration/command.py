@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +10,7 @@ from sqlalchemy import select
 from store import audit_chain, identity
 from store.db import Database
 from store.models import AuditEntry
+from tests.command_line import propos
 
 KEYS: Final = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 NAME: Final = "Farid Nasser"
@@ -31,14 +30,7 @@ class Firm:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """What `propos …` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            env=self._env,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = propos(*arguments, env=self._env)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr

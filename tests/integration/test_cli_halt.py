@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from domain.approvals import Role
 from store import crypto, identity
 from store.db import Database
+from tests.command_line import propos as run
 from tests.contract.sandbox_process import SECRET, TOKEN
 from tests.contract.sandbox_thread import SandboxThread, sandbox_thread
 from tests.integration.command import KEYS
@@ -48,27 +47,8 @@ async def test_the_second_person_carries_it_out(
     environment["PROPOS_OPEN_PARENTS"] = "1"
 
     def propos(login: str, *more: str, code: int = 0) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "cli.main",
-            "platform",
-            "halt",
-            "sandbox",
-            "--as",
-            login,
-            "--reason",
-            "Broken.",
-        ]
-        done = subprocess.run(
-            [*command, *more],
-            env=environment,
-            input=f"{PASSWORD}\n",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = ("platform", "halt", "sandbox", "--as", login, "--reason", "Broken.")
+        done = run(*command, *more, env=environment, given=f"{PASSWORD}\n")
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

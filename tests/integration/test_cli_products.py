@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +23,7 @@ from store.db import Database
 from store.models import User
 from store.read.drafts import ImpactView
 from store.read.drafts import impacts as read_impacts
+from tests.command_line import propos
 from tests.hostile_yaml import BOMB
 from tests.integration.recorded_feed import START, falling, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
@@ -41,15 +40,7 @@ class Firm:
 
     def run(self, *arguments: str, code: int = 0, password: str = PASSWORD) -> str:
         """What `propos …` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            env=self._env,
-            input=password + "\n",
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        done = propos(*arguments, env=self._env, given=f"{password}\n")
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr

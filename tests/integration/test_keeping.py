@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -35,6 +33,7 @@ from store.read import impact, market
 from store.read.pages import Window
 from tests import servers
 from tests.challenge_world import KEYS
+from tests.command_line import propos
 from tests.integration.earlier_database import upgrade_to, with_rows
 from tests.integration.scripted_venue import WHEN
 from tests.payout_world import World, a_firm
@@ -524,12 +523,7 @@ async def test_the_report_says_what_is_due_and_which_table_lacks_a_part(firm: Wo
 def test_the_command_prints_the_report(database_url: str, tmp_path: Path) -> None:
     env = dict(os.environ) | {"DATABASE_URL": database_url, "PROPOS_PAYLOAD_KEYS": KEYS, "PROPOS_DATA": str(tmp_path)}
     env |= {"PROPOS_KEEP_MINUTE_BARS_DAYS": "forever", "PROPOS_KEEP_DEALS_DAYS": "700", "COLUMNS": "200"}
-    said = [
-        subprocess.run(
-            [sys.executable, "-m", "cli.main", "keep", *options], env=env, capture_output=True, text=True, check=True
-        ).stdout
-        for options in ((), ("--json",))
-    ]
+    said = [propos("keep", *options, env=env).stdout for options in ((), ("--json",))]
     assert "equity_bars" in said[0]
     days = {each["table"]: each["days"] for each in json.loads(said[1])["tables"]}
     assert (days["equity_bars"], days["deals"], days["inbox"], days["audit_log"]) == (None, 700, 400, None)

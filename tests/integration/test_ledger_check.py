@@ -1,9 +1,6 @@
 """`propos ledger check` finds every fault that somebody with all rights on the database can make."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
@@ -16,6 +13,7 @@ from domain.ledger import fee_paid, payout_reserved, payout_sent, payout_settled
 from domain.money import Money
 from store import ledger, ledger_periods
 from tests import servers
+from tests.command_line import propos
 from tests.payout_world import START, World, a_firm
 
 FEE: Final = fee_paid("chl_1", Money(minor=54_000, currency="USD"), "fakepay")
@@ -45,14 +43,7 @@ async def firm(database_url: str) -> AsyncIterator[World]:
 
 
 def _propos(*arguments: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "ledger", *arguments, "--json"],
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = propos("ledger", *arguments, "--json")
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout or "{}")
 

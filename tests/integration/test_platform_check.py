@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -26,6 +24,7 @@ from ports.platform import AccountSnapshot
 from ports.venue import Cursor, Fact, Message, VenueTime
 from settings import load
 from tests import toy_server as toy_module
+from tests.command_line import propos
 from tests.contract.sandbox_process import TOKEN
 from tests.contract.sandbox_thread import sandbox_thread
 from tests.toy_server import PASSWORD, ToyServer, toy_server
@@ -252,10 +251,8 @@ async def test_the_sandbox_passes_and_has_no_feed(monkeypatch: pytest.MonkeyPatc
 async def _propos(*words: str) -> tuple[int, Any]:
     """Returns exit code and JSON of a command."""
     environment = os.environ | {"PYTHONPATH": str(THIRD_PARTY)}
-    command = [sys.executable, "-m", "cli.main", "platform", *words, "--json"]
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.PIPE)
-    printed, _ = await process.communicate()
-    return process.returncode or 0, json.loads(printed)
+    done = await asyncio.to_thread(propos, "platform", *words, "--json", env=environment)
+    return done.returncode, json.loads(done.stdout)
 
 
 async def test_the_command_says_what_failed_and_what_was_skipped(toy: ToyServer) -> None:

@@ -23,6 +23,7 @@ from cli.stack.probes import answers_at, free_ports, serves
 from cli.stack.processes import Recorded, end_leftovers, read_record, record, running, start_mark
 from cli.stack.supervisor import FAILING, STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
 from domain.errors import Unavailable
+from tests.command_line import propos
 from tests.free_ports import free_port_environment
 from tests.integration.earlier_database import upgrade_to, with_rows
 
@@ -30,18 +31,6 @@ pytestmark = pytest.mark.timeout(1800)  # a whole firm starts and stops, also on
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
 PARTS = ("postgres", "temporal", "sandbox", "worker", "monitor", "relay", "api")
 OPEN_PARENTS = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
-
-
-def propos(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROPOS, *arguments],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 def processes_on(folder: Path) -> list[str]:

@@ -4,8 +4,6 @@ import asyncio
 import base64
 import errno
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,23 +29,14 @@ from store.db import Database
 from store.key_check import check_keys
 from store.migrate import current, newest, upgrade
 from tests import servers
+from tests.command_line import propos as run
 from tests.free_ports import free_port_environment
 from workflows.monitor_shard import MonitorShardWorkflow
-
-PROPOS = [sys.executable, "-P", "-m", "cli.main"]
 
 
 def propos(*arguments: str, **more: str) -> tuple[int, list[str]]:
     """Returns the exit code and the lines that say what went wrong."""
-    done = subprocess.run(
-        [*PROPOS, *arguments],
-        env=free_port_environment() | more,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    done = run(*arguments, env=free_port_environment() | more)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()
 

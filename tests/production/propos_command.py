@@ -6,14 +6,14 @@ import subprocess
 import sys
 from typing import Any, Final
 
+from tests.command_line import propos as run
+
 PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
 
 
 def propos(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "TEMPORAL_"))}
-    return subprocess.run(
-        [*PROPOS, *arguments], env=kept | more, capture_output=True, text=True, timeout=600, check=False
-    )
+    return run(*arguments, env=kept | more)
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

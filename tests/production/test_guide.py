@@ -22,6 +22,7 @@ from cli.stack.probes import free_ports
 from settings import load
 from tests import servers
 from tests.architecture.source import ROOT
+from tests.command_line import propos
 from tests.contract.sandbox_process import TOKEN, running_sandbox
 
 _GUIDE: Final = (ROOT / "docs/production.md").read_text()
@@ -47,9 +48,7 @@ def _exported() -> set[str]:
 
 
 def _run(arguments: list[str], env: dict[str, str], folder: Path) -> str:
-    done = subprocess.run(
-        [*_PROPOS, *arguments], env=env, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False
-    )
+    done = propos(*arguments, env=env, cwd=folder)
     wrong = [line for line in done.stdout.splitlines() if "wrong" in line]  # what the doctor found
     assert done.returncode == 0, f"propos {shlex.join(arguments)}\n{wrong}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -72,9 +71,8 @@ def _wait_until_ready(url: str, running: list[subprocess.Popen[bytes]]) -> None:
 
 def _wait_until_well(env: dict[str, str], folder: Path) -> None:
     """On a slow machine the first prices are judged long after the firm answers."""
-    doctor = [*_PROPOS, "doctor", "--json"]
     deadline = time.monotonic() + _PATIENCE
-    while subprocess.run(doctor, env=env, cwd=folder, capture_output=True, check=False).returncode:
+    while propos("doctor", "--json", env=env, cwd=folder).returncode:
         if time.monotonic() > deadline:
             return  # the command itself says what is wrong
         time.sleep(0.5)
@@ -153,17 +151,17 @@ def test_nothing_starts_without_a_platform_and_the_variable_is_named(tmp_path: P
     env = plain | {"PROPOS_DATA": str(tmp_path), "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     env |= {"TEMPORAL_ADDRESS": "127.0.0.1:1", "PROPOS_PAYLOAD_KEYS": "k1:" + "A" * 43 + "="}
     for name in _STAYS:
-        done = subprocess.run([*_PROPOS, name], env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = propos(name, env=env)
         assert done.returncode == 1, name
         assert re.search(r"^  Set PROPOS_(PLATFORMS|ACQUIRERS)__", done.stderr, re.MULTILINE), done.stderr
         assert "Traceback" not in done.stderr
 
 
 def test_secrets_are_never_written_over(tmp_path: Path) -> None:
-    arguments = [*_PROPOS, "init", "--public-url", "https://desk.example.com", "--out", str(tmp_path)]
-    assert subprocess.run(arguments, capture_output=True, check=False).returncode == 0
+    arguments = ("init", "--public-url", "https://desk.example.com", "--out", str(tmp_path))
+    assert propos(*arguments).returncode == 0
     before = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
-    again = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    again = propos(*arguments)
     assert again.returncode == 1
     assert "Nothing was changed" in again.stderr
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == before
@@ -172,7 +170,6 @@ def test_secrets_are_never_written_over(tmp_path: Path) -> None:
 
 def test_nothing_is_half_done_beside_settings_of_an_earlier_version(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROPOS_PAYLOAD_KEYS=k1:old\n")
-    arguments = [*_PROPOS, "init", "--public-url", "https://desk.example.com", "--out", str(tmp_path)]
-    refused = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    refused = propos("init", "--public-url", "https://desk.example.com", "--out", str(tmp_path))
     assert (refused.returncode, "Nothing was changed" in refused.stderr) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == [".env"]

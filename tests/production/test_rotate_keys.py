@@ -26,6 +26,7 @@ from store.identity import add_user, hash_password, sign_in
 from store.models import Trader
 from tests import servers
 from tests.architecture.source import ROOT
+from tests.command_line import propos
 from tests.integration.scripted_venue import WHEN
 
 _RUNBOOK = ROOT / "docs" / "runbooks" / "rotate-keys.md"
@@ -61,8 +62,7 @@ class Firm:
             return subprocess.Popen(argv, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        argv = [sys.executable, "-P", "-m", "cli.main", *arguments]
-        done = subprocess.run(argv, env=self._env, capture_output=True, text=True, timeout=180, check=False, cwd=ROOT)
+        done = propos(*arguments, env=self._env)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if "--json" in arguments else done.stdout + done.stderr
 
@@ -211,8 +211,7 @@ def test_a_step_that_is_skipped_is_refused_with_the_reason(firm: Firm) -> None:
 def test_keys_of_the_environment_are_printed_and_the_digests_stay(database_url: str) -> None:
     key = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
     env = dict(os.environ) | {"PROPOS_PAYLOAD_KEYS": f"k1:{key}", "DATABASE_URL": database_url}
-    argv = [sys.executable, "-P", "-m", "cli.main", "keys", "add"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    done = propos("keys", "add", env=env)
     ring = re.search(r"^Set PROPOS_PAYLOAD_KEYS=(.*)$", done.stdout, re.MULTILINE)
     digest_key = re.search(r"^Set PROPOS_DIGEST_KEY=(.*)$", done.stdout, re.MULTILINE)
     assert ring is not None and digest_key is not None

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from cli.secret_file import ensure_secrets
 from cli.simulated import stripe_endpoints
 from domain.errors import BadInput, NotConfigured
 from settings import load
+from tests.command_line import propos
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 SANDBOX = {
@@ -318,8 +317,7 @@ def test_a_child_process_is_given_what_the_adapters_need(monkeypatch: pytest.Mon
 
 def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     environment = dict(os.environ) | TOY | {"PYTHONPATH": str(THIRD_PARTY), "PROPOS_PLATFORMS__TOY__MANAGER": "ten"}
-    command = [sys.executable, "-P", "-m", "cli.main", "doctor", "--data", str(tmp_path), "--json"]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    answer = propos("doctor", "--data", str(tmp_path), "--json", env=environment)
     checks = {check["name"]: check for check in json.loads(answer.stdout)["checks"]}
     assert (checks["adapters"]["status"], checks["adapters"]["remedy"]) == (
         "wrong",

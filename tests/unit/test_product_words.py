@@ -89,18 +89,17 @@ def _others(value: Any, annotation: Any) -> Iterator[Any]:
         yield from (*choices, *_TEXTS)
 
 
-def _changed(product: Product, path: Path, value: Any) -> Product | None:
-    """`product` with another value at `path`; None when it is refused."""
-    terms = product.model_dump(mode="python")
-    place: Any = terms
+def _changed(terms: dict[str, Any], path: Path, value: Any) -> Product | None:
+    """The product of these terms with another value at `path`; None when it is refused."""
+    changed = place = dict(terms)
     *way, last = path
     for step in way:
-        if isinstance(place[step], tuple):
-            place[step] = list(place[step])
+        inner = place[step]
+        place[step] = dict(inner) if isinstance(inner, dict) else list(inner)
         place = place[step]
     place[last] = value
     try:
-        return Product.model_validate(terms)
+        return Product.model_validate(changed)
     except ValidationError:
         return None
 
@@ -126,10 +125,11 @@ def _binds(product: Product, path: Path) -> bool:
 @pytest.mark.parametrize("product", SHIPPED.values(), ids=SHIPPED)
 def test_nothing_that_binds_is_unsaid(product: Product) -> None:
     told, silent, tried, moved = body(product), [], 0, 0
+    terms = product.model_dump(mode="python")
     for path, value, annotation in _leaves(product):
         if not _binds(product, path):
             continue
-        others = [_changed(product, path, other) for other in _others(value, annotation)]
+        others = [_changed(terms, path, other) for other in _others(value, annotation)]
         possible = [other for other in others if other is not None and other.canonical() != product.canonical()]
         silent += [f"{'.'.join(map(str, path))}: {value!r}" for other in possible if body(other) == told][:1]
         if value is not None and value != () and len(list(_literals(annotation))) != 1 and path[-1] != "type":
