@@ -293,6 +293,7 @@ _UNDER: Final = {
     "/passes": "/accounts",
     "/deals": "/accounts",
     "/ledger": "/payouts",
+    "/decisions": "/reports",
     "/cases": "/risk",
     "/checkout": "/buy",
     "/compare": "/buy",

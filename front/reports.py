@@ -12,7 +12,8 @@ from firm.service import policy
 from front.exports import Format, csv_of, json_of, log_export
 from front.once import Once
 from store.clock import market_now
-from store.read.decision_times import KINDS, DecisionTimes, decision_times
+from store.read.decided import KINDS
+from store.read.decision_times import DecisionTimes, decision_times
 from store.read.owed import OwedDay, days
 from store.read.pass_rates import PassRates, pass_rates
 from store.read.revenue import Revenue, revenue

@@ -259,6 +259,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/reports/revenue", None, "reports.read"),
     ("GET", "/v1/reports/decision-times", None, "reports.read"),
     ("GET", "/v1/reports/owed", None, "reports.read"),
+    ("GET", "/v1/decisions?decided_since=2026-01-01", None, "reports.read"),
     ("GET", "/v1/breaks", None, "breaks.read"),
     ("GET", f"/v1/breaks/{BREAK}", None, "breaks.read"),
     ("POST", f"/v1/breaks/{BREAK}/match", REASON, "breaks.decide"),

@@ -18,7 +18,8 @@ COPIES: Final[Copies] = {
     "trader_words": ("trader_words", {}, "jsonb_build_object('word', 'k1:none' || n %% 50, 'trader_id', 'trd_' || n)"),
     "challenges": (
         "challenges",
-        {"state": "closed", "checkout_id": None, "recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
+        {"state": "closed", "checkout_id": None, "bought_at": _OLD}
+        | {"recorded_at": _OLD, "changed_at": _OLD, "updated_at": _OLD},
         "jsonb_build_object('id', 'chl_' || n, 'trader_id', 'trd_' || n)",
     ),
     "accounts": (
@@ -79,6 +80,11 @@ COPIES: Final[Copies] = {
         "breaches",
         {"occurred_at": _OLD, "balance_minor": 0},
         "jsonb_build_object('id', 'psg_' || n, 'account_id', 'acc_' || n)",
+    ),
+    "transitions": (
+        "transitions",
+        {"subject_kind": "payout", "trigger": "payout_rejected", "occurred_at": _OLD},
+        "jsonb_build_object('id', 1000000 + n, 'key', 'old' || n, 'subject_id', 'pay_' || n)",
     ),
     "tickets": (
         "tickets",

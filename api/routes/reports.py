@@ -1,4 +1,4 @@
-"""Reports: sums over months of the firm's zone. The console's pages show the same numbers."""
+"""Reports: sums over months of the firm's zone, and the decisions that they count. The console shows the same."""
 
 from typing import Annotated
 
@@ -7,13 +7,18 @@ from fastapi import APIRouter, Depends, Query
 from domain.reports.months import PATTERN
 from front import reports
 from front.auth import Deps, allowed
-from store.read.decision_times import DecisionTimes, Kind, decision_times
+from front.fields import window
+from front.lists import asked_of
+from store.read import decided
+from store.read.decided import Kind
+from store.read.decision_times import DecisionTimes, decision_times
+from store.read.listing import Asked
 from store.read.owed import OwedDay
-from store.read.pages import View
+from store.read.pages import Page, View, Window
 from store.read.pass_rates import PassRates, pass_rates
 from store.read.revenue import Revenue, revenue
 
-router = APIRouter(prefix="/v1/reports", tags=["reports"])
+router = APIRouter(prefix="/v1", tags=["reports"])
 From = Annotated[
     str | None, Query(pattern=PATTERN, description="The first month, such as 2026-01. Without: twelve months.")
 ]
@@ -29,7 +34,7 @@ class OwedDays(View):
     next_cursor: None = None
 
 
-@router.get("/pass-rates", dependencies=[Depends(allowed(reports.RIGHT))])
+@router.get("/reports/pass-rates", dependencies=[Depends(allowed(reports.RIGHT))])
 async def report_pass_rates(
     deps: Deps, from_month: From = None, to_month: To = None, product: Product = None
 ) -> PassRates:
@@ -40,7 +45,7 @@ async def report_pass_rates(
         return await pass_rates(session, asked, product or "")
 
 
-@router.get("/revenue", dependencies=[Depends(allowed(reports.RIGHT))])
+@router.get("/reports/revenue", dependencies=[Depends(allowed(reports.RIGHT))])
 async def report_revenue(
     deps: Deps, from_month: From = None, to_month: To = None, currency: Currency = None
 ) -> Revenue:
@@ -50,7 +55,7 @@ async def report_revenue(
         return await revenue(session, asked, reports.currency_of(currency or ""))
 
 
-@router.get("/decision-times", dependencies=[Depends(allowed(reports.RIGHT))])
+@router.get("/reports/decision-times", dependencies=[Depends(allowed(reports.RIGHT))])
 async def report_decision_times(
     deps: Deps, from_month: From = None, to_month: To = None, kind: Kind | None = None
 ) -> DecisionTimes:
@@ -61,9 +66,20 @@ async def report_decision_times(
         return await decision_times(session, asked, kind or "")
 
 
-@router.get("/owed", dependencies=[Depends(allowed(reports.RIGHT))])
+@router.get("/reports/owed", dependencies=[Depends(allowed(reports.RIGHT))])
 async def report_owed(deps: Deps) -> OwedDays:
     """What the firm would have owed at the end of each day. `GET /v1/liability` says what it would owe now, by
     product."""
     async with deps.db.transaction() as session:
         return OwedDays(items=await reports.owed_days(session))
+
+
+@router.get("/decisions", dependencies=[Depends(allowed(reports.RIGHT))])
+async def list_decisions(
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    asked: Annotated[Asked, Depends(asked_of(decided.DECISIONS))],
+) -> Page[decided.DecidedView]:
+    """The decisions that the report counts, newest first. Needs `decided_since`."""
+    async with deps.db.transaction() as session:
+        return await decided.page(session, page, asked)

@@ -159,15 +159,17 @@ def _is_number(part: str) -> bool:
 
 
 def _shown(request: Request) -> Shown:
-    """The range, or the part of it that was zoomed in on (`from` and `to`, in seconds), as wide as the picture."""
+    """The range, or the part of it that was zoomed in on (`from` and `to`, in seconds), as wide as the picture;
+    `before` which second, where a part of it is there already."""
     asked = request.query_params
-    given = {name: asked.get(name, "") for name in ("from", "to", "width")}
+    moments = ("from", "to", "before")
+    given = {name: asked.get(name, "") for name in (*moments, "width")}
     for name, text in given.items():
         if text and not (text.isdecimal() and len(text) <= 10):
             raise BadInput(f"{name} is no number.", field=name, remedy="Give whole seconds, or whole pixels.")
-    since, until = (datetime.fromtimestamp(int(given[name]), UTC) if given[name] else None for name in ("from", "to"))
+    since, until, before = (datetime.fromtimestamp(int(given[name]), UTC) if given[name] else None for name in moments)
     width = min(max(int(given["width"] or POINTS), _NARROWEST), POINTS)
-    return Shown(_range(request), since, until, width)
+    return Shown(_range(request), since, until, before, width)
 
 
 def _range(request: Request) -> str:

@@ -26,6 +26,7 @@ from store.read import (
     cases,
     challenges,
     deals,
+    decided,
     entries,
     listing,
     named,
@@ -95,6 +96,10 @@ async def _entries(session: AsyncSession, _: Actor, window: Window, asked: Asked
     return await entries.page(session, window, asked)
 
 
+async def _decisions(session: AsyncSession, _: Actor, window: Window, asked: Asked) -> Page[Any]:
+    return await decided.page(session, window, asked)
+
+
 async def _cases(session: AsyncSession, _: Actor, window: Window, asked: Asked) -> Page[Any]:
     return await cases.page(session, window, asked)
 
@@ -115,6 +120,15 @@ LISTS: Final = (
         (Crumb("Payouts", "/payouts"),),
         ("layer",),
     ),
+    Shown(
+        decided.DECISIONS,
+        "/decisions",
+        "decisions",
+        "reports.read",
+        _decisions,
+        (Crumb("Reports", "/reports"), Crumb("Decisions", "/reports/decision-times")),
+        ("kind", "outcome"),
+    ),
     Shown(cases.CASES, "/cases", "cases", "cases.read", _cases, (Crumb("Risk", "/risk"),), ("state",)),
 )
 FILES: Final[dict[str, tuple[Listing, str, Read]]] = {
@@ -123,6 +137,7 @@ FILES: Final[dict[str, tuple[Listing, str, Read]]] = {
     "/payouts": (payouts.PAYOUTS, "payouts.read", _payouts),
     "/tickets": (tickets.TICKETS, "tickets.read", _tickets),
 }
+_ABOUT: Final = {entries.ENTRIES.name: "reference", decided.DECISIONS.name: "subject_id"}  # leads to another page
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -176,7 +191,8 @@ async def _rendered(visit: Visit, shown: Shown, asked: Asked, cursor: str | None
     exports = visit.scope.staff
     choices = choices_of(shown.listing, asked, *shown.choices)
     table = table_of(shown.path, shown.noun, shown.listing, asked, cursor, page, totals, choices, exports=exports)
-    pages = {row.reference: page_of_id(row.reference) for row in page.items} if shown.listing is entries.ENTRIES else {}
+    about = _ABOUT.get(shown.listing.name)
+    pages = {getattr(row, about): page_of_id(getattr(row, about)) for row in page.items} if about else {}
     told = [row.sentence for row in page.items] if shown.listing is cases.CASES else []
     names = await named.in_texts(visit.session, told)
     crumbs = [*shown.above, Crumb(shown.noun.capitalize())]

@@ -16,7 +16,8 @@ from domain.reports.months import Months
 from firm import liability
 from front import permissions, reports
 from front.exports import Format
-from store.read.decision_times import KINDS, DecisionTimes
+from store.read.decided import KINDS
+from store.read.decision_times import DecisionTimes
 from store.read.pass_rates import PassRates
 from store.read.revenue import Revenue
 

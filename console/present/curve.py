@@ -18,7 +18,7 @@ from domain.money import exponent
 from store.read import accounts, breaches, market
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
-from store.read.market import BarView, DayView, DealView
+from store.read.market import BarView, DayView, Mark
 from store.read.pages import Window
 from store.scope import Scope
 
@@ -42,12 +42,13 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """What of an account's curve is drawn: one of RANGES, or `since` to `until` of it. `width`: of the picture, in
-    pixels."""
+    """What of an account's curve is drawn: one of RANGES, or `since` to `until` of it. `before`: the part before this
+    moment. `width`: of the picture, in pixels."""
 
     name: str
     since: datetime | None = None
     until: datetime | None = None
+    before: datetime | None = None
     width: int = POINTS
 
 
@@ -62,36 +63,44 @@ async def curve(session: AsyncSession, scope: Scope, account_id: str, shown: Sho
     gap. Raises NotFound.
 
     Per step the equity at its close with the low and high inside it; each rule's floor as it stood; resets, deals and
-    breaches as marks.
+    breaches as marks. A part of the curve is made of a limited number of bars, the newest first: `earlier` says before
+    which second the part before it ends, null for the first one. Breaches come with the newest part.
     """
     account = await accounts.one(session, scope, account_id)
     end = account.ended_at or account.market_time
     until = min(end, shown.until) if shown.until else end
     since = shown.since or (end - _SPANS[shown.name] if shown.name in _SPANS else account.opened_at)
     step = 1 if since is None else step_minutes(max(since, account.opened_at or since), until, shown.width)
-    upto = until if shown.until else None
-    bars = await market.curve(session, account_id, since=since, until=upto, step=step)
+    upto, older = until if shown.until else None, shown.before is not None
+    if shown.before is not None:
+        until, upto = shown.before - _MINUTE, shown.before
+    bars, earlier = await market.curve(session, account_id, since=since, until=upto, step=step)
     days = await market.days(session, account_id)
-    deals = (await market.deals(session, account_id, Window(limit=_MARKS), since=since, until=upto)).items
-    broken = (await breaches.page(session, scope, Window(limit=20), account_id=account_id)).items
+    deals = await market.marks(session, account_id, _MARKS, since=earlier or since, until=upto)
+    broken = await breaches.page(session, scope, Window(limit=20), account_id=account_id)
     balance = account.balance_minor
-    if not bars and since is not None and balance is not None and not account.open_positions:
+    if not bars and since is not None and balance is not None and not account.open_positions and not older:
         found = [_still(at, balance) for at in sorted({max(since, account.opened_at or since), until})]
     else:
-        found = points(bars, until, shown.width)
-    return columns(account, with_resets(found, (day.reset_at for day in days)), days, deals, broken)
+        found = points(bars, until, shown.width, goes_on=older)
+    found = with_resets(found, (day.reset_at for day in days), shown.before)
+    data = columns(account, found, days, deals, () if older else broken.items)
+    return data | {"earlier": None if earlier is None else _seconds(earlier)}
 
 
-def points(bars: Sequence[BarView], until: datetime, count: int) -> list[Point]:
+def points(bars: Sequence[BarView], until: datetime, count: int, *, goes_on: bool = False) -> list[Point]:
     """Returns few points of bars, no low or high lost, with gaps where nothing is known: `count`, and at most as many
-    again for gaps. The last one is at `until` if the account has no positions by then."""
+    again for gaps. The last one is at `until` if the account has no positions by then. `goes_on`: other bars follow, a
+    minute after `until`."""
     found: list[Point] = []
     size = max(1, -(-len(bars) // max(1, count)))
     runs = list(_runs(bars)) if size == 1 else _merged_runs(list(_runs(bars)), size)
     for number, run in enumerate(runs):
         groups = [run[index : index + size] for index in range(0, len(run), size)]
         found += [_merged(group) for group in groups]
-        found += _between(run[-1], runs[number + 1][0].minute - _MINUTE if number + 1 < len(runs) else until)
+        upto = runs[number + 1][0].minute - _MINUTE if number + 1 < len(runs) else until
+        if not goes_on or number + 1 < len(runs) or _apart(run[-1], until + _MINUTE):
+            found += _between(run[-1], upto)
     if found and found[0].at > bars[0].minute:  # the picture, and each floor in it, begins with the first tick
         first = bars[0]
         found.insert(0, Point(first.minute, first.low_minor, first.close_minor, first.high_minor, first.balance_minor))
@@ -109,15 +118,16 @@ def _merged_runs(runs: Sequence[Sequence[BarView]], size: int) -> list[Sequence[
     return list(found)
 
 
-def with_resets(found: Sequence[Point], resets: Iterable[datetime]) -> list[Point]:
-    """Adds a point at each reset between others, where floors make their step."""
+def with_resets(found: Sequence[Point], resets: Iterable[datetime], before: datetime | None = None) -> list[Point]:
+    """Adds a point at each reset between others, where floors make their step. `before`: where other points follow."""
     times = [point.at for point in found]
     added = []
     for reset in resets:
         index = bisect_right(times, reset)
-        if 0 < index < len(times) and times[index - 1] != reset:
-            before = found[index - 1]
-            added.append(Point(reset, before.close, before.close, before.close, before.balance))
+        between = 0 < index < len(times) or (index > 0 and before is not None and reset < before)
+        if between and times[index - 1] != reset:
+            last = found[index - 1]
+            added.append(Point(reset, last.close, last.close, last.close, last.balance))
     return sorted([*found, *added], key=lambda point: point.at)
 
 
@@ -125,12 +135,16 @@ def _runs(bars: Sequence[BarView]) -> Iterator[Sequence[BarView]]:
     """Yields the bars in parts that nothing is missing in."""
     begin = 0
     for index in range(1, len(bars)):
-        before = bars[index - 1]
-        if bars[index].minute - before.minute > before.minutes * _MINUTE + _GAP:
+        if _apart(bars[index - 1], bars[index].minute):
             yield bars[begin:index]
             begin = index
     if bars:
         yield bars[begin:]
+
+
+def _apart(bar: BarView, following: datetime) -> bool:
+    """Whether something is missing between a bar and the one that begins at `following`."""
+    return following - bar.minute > bar.minutes * _MINUTE + _GAP
 
 
 def _merged(group: Sequence[BarView]) -> Point:
@@ -157,7 +171,7 @@ def columns(
     account: AccountView,
     found: Sequence[Point],
     days: Sequence[DayView],
-    deals: Sequence[DealView],
+    deals: Sequence[Mark],
     broken: Sequence[BreachView],
 ) -> dict[str, Any]:
     scale: int = 10 ** exponent(account.currency)

@@ -1,7 +1,7 @@
 """Reports in words, and their plots: what `static/plots.js` draws. The tables beside the plots have every number."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -12,7 +12,8 @@ from domain.money import Money, exponent, from_minor
 from domain.reports.months import Months
 from domain.reports.shares import share
 from firm.liability import LiabilityView
-from store.read.decision_times import KINDS, DecisionTimes, Kind
+from store.read.decided import KINDS, Kind
+from store.read.decision_times import DecisionTimeRow, DecisionTimes
 from store.read.owed import OwedDay
 from store.read.pass_rates import PassRates, RateRow
 from store.read.revenue import Revenue, RevenueRow
@@ -56,10 +57,10 @@ class Plot:
         return any(any(each.early) for each in self.series)
 
 
-def part_of(part: int, whole: int) -> str:
-    """ "31 of 120, 25.8 %"; a dash for a share of nothing."""
+def of_whole(part: int, whole: int) -> str:
+    """ "of 120, 25.8 %", which stands behind the part; empty for a share of nothing."""
     found = share(part, whole)
-    return "–" if found is None else f"{part:,} of {whole:,}, {percent(found * 100, 1)}"
+    return "" if found is None else f"of {whole:,}, {percent(found * 100, 1)}"
 
 
 def took(seconds: int | None) -> str:
@@ -74,12 +75,27 @@ def took(seconds: int | None) -> str:
     return f"{days} d {rest} h" if rest else f"{days} d"
 
 
-def bought_href(asked: Months, month: str | None) -> str:
-    """The list of the purchases of a month; None: of all months of the report."""
+def purchases_href(asked: Months, row: RateRow, only: str, outcome: str = "") -> str:
+    """The list of the purchases that a number of a row counts. `only`: the product that the report is limited to;
+    `outcome`: what became of them; empty for all that were bought."""
+    given = {"paid_purchase": "yes", **_moments(asked, row.month, "bought"), "sold_product": row.product or only}
+    version = "" if row.version is None else str(row.version)
+    return _list("/challenges", {**given, "sold_version": version, "outcome": outcome})
+
+
+def decisions_href(asked: Months, row: DecisionTimeRow, outcome: str) -> str:
+    """The list of the decisions that a number of a row counts."""
+    return _list("/decisions", {"kind": row.kind, **_moments(asked, row.month, "decided"), "outcome": outcome})
+
+
+def _moments(asked: Months, month: str | None, what: str) -> dict[str, str]:
+    """When a month begins and is over; None: all months of the report."""
     begins, over = (asked.since, asked.until) if month is None else asked.bounds(month)
-    given = {"bought_since": begins, "bought_before": over}
-    moments = {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in given.items()}
-    return f"/challenges?{urlencode({'paid_purchase': 'yes', **moments})}"
+    return {f"{what}_since": f"{begins:%Y-%m-%dT%H:%M:%SZ}", f"{what}_before": f"{over:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _list(path: str, given: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
 
 
 def still_open(row: RateRow) -> str:

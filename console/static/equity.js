@@ -202,21 +202,39 @@ function describe(curve, data, at) {
   return parts.join("  ·  ");
 }
 
-async function load(holder, from, to) {
+/** One part of a range, the newest one without `before`; null if it could not be loaded. */
+async function load(holder, range, before) {
   const address = new URL(holder.dataset.curve, document.baseURI);
-  address.searchParams.set("width", String(Math.max(200, Math.round(holder.clientWidth))));
-  if (from !== undefined) {
-    address.searchParams.set("from", String(Math.floor(from)));
-    address.searchParams.set("to", String(Math.ceil(to)));
+  const width = Math.max(200, Math.round(holder.clientWidth));
+  const given = { width, from: Math.floor(range.from), to: Math.ceil(range.to), before };
+  for (const [name, value] of Object.entries(given)) {
+    if (Number.isFinite(value)) address.searchParams.set(name, String(value));
   }
   const answer = await fetch(address, { headers: { Accept: "application/json" } });
   return answer.ok ? answer.json() : null;
 }
 
+function joined(older, newer) {
+  const columns = ["at", "equity", "low", "high", "balance", "resets", "deals"];
+  const together = Object.fromEntries(columns.map((name) => [name, [...older[name], ...newer[name]]]));
+  const floors = newer.floors.map((floor, index) => ({ ...floor, values: [...older.floors[index].values, ...floor.values] }));
+  return { ...newer, ...together, floors, earlier: older.earlier };
+}
+
+/** A curve of very many minutes comes in parts: `show` gets it with each older one, and says whether to go on. */
+async function loadEarlier(holder, range, curve, show) {
+  for (let known = curve; known.earlier !== null; ) {
+    const older = await load(holder, range, known.earlier);
+    if (older === null) return;
+    known = joined(older, known);
+    if (!show(known)) return;
+  }
+}
+
 export async function drawEquity(holder) {
   const note = holder.parentElement.querySelector(".note");
   note.dataset.idle = note.textContent;
-  const whole = await load(holder);
+  let whole = await load(holder, {});
   if (whole === null) {
     note.textContent = "The curve could not be loaded. Reload the page; the table below reads the same data.";
     return;
@@ -234,15 +252,23 @@ export async function drawEquity(holder) {
     plot.over.addEventListener("dblclick", all);
     holder.dataset.drawn = String(curve.at.length);
   };
-  const all = () => {
-    curve = whole;
+  const show = (found) => {
+    curve = found;
     draw();
   };
+  const all = () => show(whole);
   const zoom = async (from, to) => {
-    const [first, last] = [whole.at[0], whole.at.at(-1)];
-    const part = to - from < 180 ? null : await load(holder, Math.max(first, from), Math.min(last, to));
-    if (part !== null && part.at.length > 1) curve = part;
-    draw();
+    const range = { from: Math.max(whole.at[0], from), to: Math.min(whole.at.at(-1), to) };
+    const part = to - from < 180 ? null : await load(holder, range);
+    if (part === null || part.at.length < 2) return draw();
+    let seen = part;
+    show(part);
+    return loadEarlier(holder, range, part, (more) => {
+      if (curve !== seen) return false; // another range is looked at
+      seen = more;
+      show(more);
+      return true;
+    });
   };
   const keys = {
     "+": (min, max) => zoom(min + (max - min) / 4, max - (max - min) / 4),
@@ -264,6 +290,12 @@ export async function drawEquity(holder) {
     act(plot.scales.x.min, plot.scales.x.max);
   });
   draw();
+  loadEarlier(holder, {}, whole, (more) => {
+    const seen = curve === whole;
+    whole = more;
+    if (seen) all();
+    return true;
+  });
   document.addEventListener("propos:theme", draw);
   new ResizeObserver(() => plot.setSize({ width: holder.clientWidth, height: 320 })).observe(holder);
 }

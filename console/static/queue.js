@@ -57,6 +57,15 @@ function merge(template) {
   news.textContent = added ? `Show ${added} new` : "";
 }
 
+/** Where list and item are not side by side, the item that was opened comes into view, and has the focus that its row
+ *  no longer can have. */
+function reveal(panel) {
+  const { top } = panel.getBoundingClientRect();
+  if (top < 0 || top > window.innerHeight / 2) panel.scrollIntoView({ block: "start" });
+  const row = document.activeElement;
+  if (row === document.body || row.offsetParent === null) panel.querySelector("h2 a")?.focus({ preventScroll: true });
+}
+
 export function watchQueue() {
   document.addEventListener(
     "toggle",
@@ -74,7 +83,10 @@ export function watchQueue() {
     else picked.delete(box.value);
     showPicked();
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  const apart = window.matchMedia("(max-width: 1100px)");
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const opened = event.detail.elt.id === "work" && event.detail.elt.hasAttribute("data-open");
+    if (opened && apart.matches) reveal(document.getElementById("panel"));
     const template = document.getElementById("work-fresh");
     if (template) merge(template);
     showPicked();

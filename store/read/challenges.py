@@ -10,7 +10,7 @@ from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from store import products, suspensions
 from store.models import Account, Challenge, Chargeback, ProductVersion, Trader, Transition
-from store.read import history, listing
+from store.read import history, listing, purchases
 from store.read.finding import Named
 from store.read.history import TransitionView
 from store.read.listing import (
@@ -128,6 +128,7 @@ def _is_paid_purchase(value: str) -> Any:
     return found if value == "yes" else not_(found)
 
 
+_BOUGHT: Final = ("bought_since",)
 CHALLENGES: Final = Listing(
     name="challenges",
     rows=Challenge,
@@ -139,6 +140,9 @@ CHALLENGES: Final = Listing(
         "bought_since": Filter("Bought since", since(Challenge.bought_at, "bought_since")),
         "bought_before": Filter("Bought before", before(Challenge.bought_at, "bought_before")),
         "paid_purchase": Filter("Paid purchases", _is_paid_purchase, ("yes", "no")),
+        "outcome": Filter("Outcome of the purchase", purchases.has_outcome, tuple(purchases.OUTCOMES), needs=_BOUGHT),
+        "sold_product": Filter("Sold as product", purchases.sold_as("product"), needs=_BOUGHT),
+        "sold_version": Filter("Sold as version", purchases.sold_as("version"), needs=_BOUGHT),
         "updated_since": updated_since(Challenge.updated_at),
     },
     orders={

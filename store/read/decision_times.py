@@ -1,7 +1,7 @@
 """How long people took to decide, whether in time, and what was overturned later, by month. For staff."""
 
 from decimal import Decimal
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,47 +9,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.reports.months import Months
 from domain.reports.shares import share
 from store.models.challenges import DECIDED
+from store.read.decided import OF_STEP, OUTCOMES, Kind
 from store.read.pages import View
 
-Kind = Literal["payout", "dispute", "appeal", "case"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-
-# Of a payout the first decision counts: a later round follows a transfer that failed. Its row keeps the date of the
-# last round only, so the date of the first is known while there was no second. What nobody had to decide is left out.
+_COUNTED: Final = ", ".join(f"{condition} AS {name}" for name, condition in OUTCOMES.items())
+_COUNTS: Final = ", ".join(f"count(*) FILTER (WHERE {name}) AS {name}" for name in OUTCOMES)
 _MONTHS: Final = text(f"""
     WITH steps AS MATERIALIZED (
         SELECT subject_kind, subject_id, id, trigger, occurred_at FROM transitions
          WHERE {DECIDED} AND occurred_at >= :since AND occurred_at < :until
-    ), decided AS (
-        SELECT 'payout' AS kind, s.occurred_at AS at, p.requested_at AS since,
-               CASE WHEN p.round = 1 THEN p.decide_by END AS due,
-               s.trigger = 'decision_timed_out' AS missed, s.trigger = 'payout_rejected' AS could,
-               s.trigger = 'payout_rejected' AND EXISTS (
-                   SELECT FROM payouts o WHERE o.challenge_id = p.challenge_id AND o.state = 'paid'
-                      AND o.requested_at > p.requested_at) AS overturned
-          FROM steps s JOIN payouts p ON p.id = s.subject_id
-         WHERE s.subject_kind = 'payout' AND NOT (s.trigger = 'approvals_complete' AND p.approvers_needed = 0)
-           AND NOT EXISTS (SELECT FROM transitions t WHERE t.subject_kind = 'payout' AND t.subject_id = p.id
-                              AND t.id < s.id AND {DECIDED})
-         UNION ALL
-        SELECT CASE WHEN d.instance = 1 AND d.case_id IS NULL THEN 'dispute' ELSE 'appeal' END, s.occurred_at,
-               d.opened_at, d.decide_by, false, true, s.trigger = 'reinstatement_granted'
-          FROM steps s JOIN disputes d ON d.id = s.subject_id WHERE s.subject_kind = 'dispute'
-         UNION ALL
-        SELECT 'case', s.occurred_at, c.opened_at, c.hold_until, false,
-               s.trigger NOT IN ('suspicion_cleared', 'left_inconclusive'), c.state = 'overturned'
-          FROM steps s JOIN cases c ON c.id = s.subject_id WHERE s.subject_kind = 'case'
+    ), counted AS (
+        SELECT made.kind, transitions.occurred_at AS at, made.since, {_COUNTED}
+          FROM steps AS transitions CROSS JOIN LATERAL ({OF_STEP}) AS made
     ), timed AS (
         SELECT *, to_char(at AT TIME ZONE :zone, 'YYYY-MM') AS month,
                CAST(extract(epoch FROM at - since) AS bigint) AS took
-          FROM decided WHERE CAST(:kind AS text) = '' OR kind = :kind
+          FROM counted WHERE CAST(:kind AS text) = '' OR kind = :kind
     )
-    SELECT kind, month, count(*) FILTER (WHERE NOT missed) AS decided, count(*) FILTER (WHERE missed) AS timed_out,
-           percentile_disc(0.5) WITHIN GROUP (ORDER BY took) FILTER (WHERE NOT missed) AS median_seconds,
-           percentile_disc(0.9) WITHIN GROUP (ORDER BY took) FILTER (WHERE NOT missed) AS p90_seconds,
-           count(*) FILTER (WHERE due IS NOT NULL OR missed) AS with_deadline,
-           count(*) FILTER (WHERE at <= due AND NOT missed) AS within_deadline,
-           count(*) FILTER (WHERE could) AS could_be_overturned, count(*) FILTER (WHERE overturned) AS overturned
+    SELECT kind, month, {_COUNTS},
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY took) FILTER (WHERE decided) AS median_seconds,
+           percentile_disc(0.9) WITHIN GROUP (ORDER BY took) FILTER (WHERE decided) AS p90_seconds
       FROM timed
      GROUP BY GROUPING SETS ((kind, month), (kind))
      ORDER BY kind, month NULLS LAST

@@ -27,12 +27,14 @@ Keys = Sequence[Any]
 @dataclass(frozen=True)
 class Filter:
     """`where` returns the condition for a value, and raises BadInput for one that cannot be. `values`: all that there
-    are, where they are known. `private`: a value is personal data, and no matter for a log."""
+    are, where they are known. `private`: a value is personal data, and no matter for a log. `needs`: the filters that
+    must be given with it: no index answers it, so that they say how much is looked through."""
 
     label: str
     where: Callable[[str], Condition]
     values: tuple[str, ...] = ()
     private: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Sum:
 class Listing:
     """`name` is that of its page, its files and its entries in the audit log. `rows`: the model. `owner`: its trader's
     id; None for a list that only staff reads. `order`: the one without a choice. `finds` returns the conditions of a
-    search, any of which is enough; `searches` says in words what it looks for."""
+    search, any of which is enough; `searches` says in words what it looks for. `only`: which rows of the model are
+    rows of the list. `needs`: as that of a filter, whatever is asked for."""
 
     name: str
     rows: Any
@@ -71,6 +74,8 @@ class Listing:
     finds: Callable[[Named], list[Condition]]
     searches: str
     sums: tuple[Sum, ...] = ()
+    only: tuple[Condition, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,14 @@ class Totals(View):
 async def conditions(session: AsyncSession, listing: Listing, scope: Scope, asked: Asked) -> list[Condition]:
     """Raises BadInput, naming the field, for what the list does not offer."""
     found = [scope.own(listing.owner)] if listing.owner is not None else []
-    for name, value in asked.filters.items():
-        if value:
-            found.append(_filtered(listing, name, value))
+    found += listing.only
+    given = {name: value for name, value in asked.filters.items() if value}
+    found += [_filtered(listing, name, value) for name, value in given.items()]
+    for asks in (listing, *(listing.filters[name] for name in given)):
+        if lacks := [name for name in asks.needs if name not in given]:
+            raise BadInput(
+                f"{lacks[0]} is missing.", field=lacks[0], remedy=f"Give {' and '.join(asks.needs)} as well."
+            )
     if text := asked.search.strip():
         found.append(or_(false(), *listing.finds(await named(session, scope, text[:LONGEST]))))
     return found

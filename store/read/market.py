@@ -3,16 +3,19 @@
 Callers check first that the account may be seen.
 """
 
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Integer, Row, Select, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import DailySnapshot, DealRow
 from store.read.bars import ALL
 from store.read.pages import Page, View, Window, keyset
+
+READ: Final = 10_000  # bars that one part of a curve is made of
+_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)  # bars of several minutes are cut from here
 
 
 class DealView(View):
@@ -109,6 +112,20 @@ async def bars(
     return Page[BarView](items=tuple(_bar(row) for row in rows), next_cursor=cursor)
 
 
+class Bars(NamedTuple):
+    """`bars`: oldest first. `earlier`: those before them begin before this moment; None if there are no more."""
+
+    bars: tuple[BarView, ...]
+    earlier: datetime | None
+
+
+class Mark(NamedTuple):
+    """A fill as a mark of a curve: `entry` is in or out."""
+
+    at: datetime
+    entry: str
+
+
 async def curve(
     session: AsyncSession,
     account_id: str,
@@ -116,30 +133,61 @@ async def curve(
     since: datetime | None = None,
     until: datetime | None = None,
     step: int = 1,
-) -> tuple[BarView, ...]:
-    """Returns every bar from `since` (inclusive) to `until` (exclusive), oldest first. `step`: in minutes; more than
-    one makes one bar of all that begin within as many, from the first to the end of the last."""
-    if step <= 1:
-        rows = await session.execute(_bars(account_id, since, until).order_by(ALL.c.minute))
-        return tuple(_bar(row) for row in rows)
-    bars = _bars(account_id, since, until).subquery("seen")
-    group = func.floor(func.extract("epoch", bars.c.minute) / (60 * step))
-
-    def last(column: Any) -> Any:
-        return func.array_agg(aggregate_order_by(column, bars.c.minute.desc()))[1]
-
-    span = func.extract("epoch", func.max(bars.c.minute) - func.min(bars.c.minute)) / 60
-    merged = select(
-        func.min(bars.c.minute).label("minute"),
-        cast(span + last(bars.c.minutes), Integer).label("minutes"),
-        func.array_agg(aggregate_order_by(bars.c.open_minor, bars.c.minute.asc()))[1].label("open_minor"),
-        func.max(bars.c.high_minor).label("high_minor"),
-        func.min(bars.c.low_minor).label("low_minor"),
-        last(bars.c.close_minor).label("close_minor"),
-        last(bars.c.balance_minor).label("balance_minor"),
+) -> Bars:
+    """Returns the bars from `since` (inclusive) to `until` (exclusive), the newest READ of them: whoever wants all asks
+    again until `earlier`. `step`: in minutes; more than one makes one bar of all that begin within as many, from the
+    first to the end of the last."""
+    newest = _bars(account_id, since, until).order_by(ALL.c.minute.desc()).limit(READ)
+    seen = newest.cte("seen").prefix_with("MATERIALIZED")
+    group = func.date_bin(timedelta(minutes=max(1, step)), seen.c.minute, _BEGINNING)
+    runs = (
+        select(
+            func.count().label("read"),
+            func.min(seen.c.minute).label("first"),
+            func.max(seen.c.minute).label("last"),
+            func.max(seen.c.high_minor).label("high_minor"),
+            func.min(seen.c.low_minor).label("low_minor"),
+        )
+        .group_by(group)
+        .subquery("runs")
     )
-    rows = await session.execute(merged.group_by(group).order_by(group))
-    return tuple(_bar(row) for row in rows)
+    opens, closes = seen.alias("opens"), seen.alias("closes")
+    span = func.extract("epoch", runs.c.last - runs.c.first) / 60
+    merged = (
+        select(
+            runs.c.read,
+            runs.c.first.label("minute"),
+            cast(span + closes.c.minutes, Integer).label("minutes"),
+            opens.c.open_minor,
+            runs.c.high_minor,
+            runs.c.low_minor,
+            closes.c.close_minor,
+            closes.c.balance_minor,
+        )
+        .join(opens, opens.c.minute == runs.c.first)
+        .join(closes, closes.c.minute == runs.c.last)
+        .order_by(runs.c.first)
+    )
+    rows = (await session.execute(merged)).all()
+    found = tuple(_bar(row) for row in rows)
+    if sum(row.read for row in rows) < READ:
+        return Bars(found, None)
+    whole = found[1:] if step > 1 and len(found) > 1 else found  # more may belong to the first one
+    return Bars(whole, whole[0].minute)
+
+
+async def marks(
+    session: AsyncSession, account_id: str, most: int, *, since: datetime | None = None, until: datetime | None = None
+) -> Sequence[Mark]:
+    """Returns the newest fills of a time, at most `most`, newest first. `since` and `until` are inclusive."""
+    account = select(literal(account_id)).scalar_subquery()
+    statement = select(DealRow.at, DealRow.entry).where(DealRow.account_id == account)
+    if since is not None:
+        statement = statement.where(DealRow.at >= since)
+    if until is not None:
+        statement = statement.where(DealRow.at <= until)
+    rows = await session.execute(statement.order_by(DealRow.at.desc()).limit(most))
+    return [Mark(row.at, row.entry) for row in rows]
 
 
 def _bars(account_id: str, since: datetime | None, until: datetime | None) -> Select[Any]:

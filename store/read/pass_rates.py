@@ -10,42 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.reports.months import Months
 from domain.reports.shares import Alike, Fates, fates, grouped, share
 from store.read.pages import View
+from store.read.purchases import FATE, SOLD
 
-# A purchase goes on in what is bought for it later: a reset, a buyback, the activation. The last of them says how it
-# stands now. What is put together is what went the same way, so rows do not grow with the number of purchases.
-_ALIKE: Final = text("""
-    WITH RECURSIVE chain AS (
-        SELECT c.id AS root, c.id, c.bought_at, c.state, 0 AS step,
-               coalesce(s.product, c.product) AS product, coalesce(s.version, c.version) AS version
-          FROM challenges c CROSS JOIN LATERAL (
-               SELECT FROM transitions t WHERE t.subject_kind = 'challenge' AND t.subject_id = c.id
+# What is put together is what went the same way, so rows do not grow with the number of purchases.
+_ALIKE: Final = text(f"""
+    SELECT to_char(bought.bought_at AT TIME ZONE :zone, 'YYYY-MM') AS month, sold.product, sold.version, went.passed,
+           went.funded, went.paid, went.ended, count(*) AS purchases
+      FROM challenges bought CROSS JOIN LATERAL (
+               SELECT FROM transitions t WHERE t.subject_kind = 'challenge' AND t.subject_id = bought.id
                   AND t.trigger = 'payment_settled' LIMIT 1) AS settled
-          LEFT JOIN sales s ON s.challenge_id = c.id
-         WHERE c.bought_at >= :since AND c.bought_at < :until AND c.replaces IS NULL
-           AND (CAST(:product AS text) = '' OR coalesce(s.product, c.product) = :product)
-         UNION ALL
-        SELECT chain.root, c.id, chain.bought_at, c.state, chain.step + 1, chain.product, chain.version
-          FROM chain JOIN challenges c ON c.replaces = chain.id CROSS JOIN LATERAL (
-               SELECT FROM transitions t WHERE t.subject_kind = 'challenge' AND t.subject_id = c.id
-                  AND t.trigger = 'payment_settled' LIMIT 1) AS settled
-    ), purchases AS (
-        SELECT chain.bought_at, chain.product, chain.version, max(coalesce(went.passed, 0)) AS passed,
-               bool_or(went.funded) AS funded, bool_or(went.paid) AS paid,
-               (array_agg(chain.state ORDER BY chain.step DESC, chain.id DESC))[1] AS state
-          FROM chain CROSS JOIN LATERAL (
-               SELECT (SELECT max(p.phase_index) FROM phase_passes p WHERE p.challenge_id = chain.id) AS passed,
-                      EXISTS (SELECT FROM transitions t WHERE t.subject_kind = 'challenge' AND t.subject_id = chain.id
-                                 AND t.trigger = 'funding_started') AS funded,
-                      EXISTS (SELECT FROM payouts p WHERE p.challenge_id = chain.id AND p.state = 'paid') AS paid
-               ) AS went
-         GROUP BY chain.root, chain.bought_at, chain.product, chain.version
-    )
-    SELECT to_char(bought_at AT TIME ZONE :zone, 'YYYY-MM') AS month, product, version, passed, funded, paid,
-           CASE WHEN state IN ('breached', 'failed') THEN 'breached'
-                WHEN state = 'expired' THEN 'expired'
-                WHEN state IN ('closed', 'refunded', 'charged_back', 'cancelled') THEN 'otherwise'
-                ELSE '' END AS ended, count(*) AS purchases
-      FROM purchases
+           CROSS JOIN LATERAL ({SOLD.format(challenge="bought")}) AS sold
+           CROSS JOIN LATERAL ({FATE.format(id="bought.id", state="bought.state")}) AS went
+     WHERE bought.bought_at >= :since AND bought.bought_at < :until AND bought.replaces IS NULL
+       AND (CAST(:product AS text) = '' OR sold.product = :product)
      GROUP BY 1, 2, 3, 4, 5, 6, 7
      ORDER BY 1, 2, 3, 4, 5, 6, 7
 """)

@@ -12,6 +12,7 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from store import account_ranks, products
 from store.models import Account, AccountLive, AccountRank
+from store.read import market
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
 from tests.integration.console_page import Page
@@ -243,6 +244,28 @@ async def test_the_curve_is_columns_of_one_length(world: ConsoleWorld) -> None:
         assert curve["at"] == sorted(set(curve["at"])) and len(curve["resets"]) == 3
         broken = (await browser.get(f"/accounts/{world.firm.breached}/curve.json?range=1d")).json()
         assert [mark["rule"] for mark in broken["breaches"]] == ["daily loss"]
+
+
+async def test_a_long_curve_comes_in_parts_that_lose_nothing(
+    world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/accounts/{world.firm.active}/curve.json?range=phase&width=200"
+    async with world.browser("ana@firm.example") as browser:
+        whole = (await browser.get(path)).json()
+        monkeypatch.setattr(market, "READ", 500)
+        parts = [(await browser.get(path)).json()]
+        while (earlier := parts[0]["earlier"]) is not None:
+            parts.insert(0, (await browser.get(f"{path}&before={earlier}")).json())
+    joined = {
+        name: [each for part in parts for each in part[name]] for name in ("at", "low", "high", "resets", "breaches")
+    }
+    assert whole["earlier"] is None and len(parts) > 2
+    assert joined["at"] == sorted(set(joined["at"]))
+    assert (joined["at"][0], joined["at"][-1]) == (whole["at"][0], whole["at"][-1])
+    for name, extreme in (("low", min), ("high", max)):
+        assert extreme(v for v in joined[name] if v is not None) == extreme(v for v in whole[name] if v is not None)
+    assert (joined["resets"], joined["breaches"]) == (whole["resets"], whole["breaches"])
+    assert {len(part["low"]) for part in parts} == {len(part["floors"][0]["values"]) for part in parts}
 
 
 async def test_a_proof_sheet_is_recomputed_when_it_is_read(world: ConsoleWorld) -> None:

@@ -11,7 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import store.read
 from store.models import LedgerTransaction, Trader, User
-from store.read import accounts, breaches, cases, challenges, deals, entries, listing, passes, payouts, people, tickets
+from store.read import (
+    accounts,
+    breaches,
+    cases,
+    challenges,
+    deals,
+    decided,
+    entries,
+    listing,
+    passes,
+    payouts,
+    people,
+    tickets,
+)
 from store.read.listing import Asked, Listing
 from store.read.pages import Window
 from store.scope import FIRM
@@ -31,6 +44,7 @@ _LISTS: Final[tuple[tuple[Listing, _Page], ...]] = (
     (entries.ENTRIES, entries.page),
     (cases.CASES, cases.page),
     (passes.PASSES, passes.page),
+    (decided.DECISIONS, decided.page),
 )
 _GROWING: Final = tuple(each.rows.__tablename__ for each, _ in _LISTS)
 _ROOM: Final = 600  # rows that a page may read beyond what it read before: statistics are estimates
@@ -70,19 +84,25 @@ async def _values(session: AsyncSession) -> dict[str, str]:
         "closed_since": "2026-01-01",
         "bought_since": "2026-01-01",
         "bought_before": "2026-01-01",
+        "sold_product": "two-step",
+        "sold_version": "1",
+        "decided_since": "2026-01-01",
+        "decided_before": "2026-02-01",
         "updated_since": "2026-01-01",
     }
 
 
 def _questions(offered: Listing, values: dict[str, str]) -> Iterator[Asked]:
+    always = {name: values[name] for name in offered.needs}
     for order in offered.orders:
-        yield Asked(order=order)
-        yield Asked(order=f"-{order}")
+        yield Asked(always, order=order)
+        yield Asked(always, order=f"-{order}")
     for name, each in offered.filters.items():
+        needed = always | {name: values[name] for name in each.needs}
         for value in each.values or (("fees",) if (offered.name, name) == ("ledger", "account") else (values[name],)):
-            yield Asked({name: value})
+            yield Asked(needed | {name: value})
         for order in offered.orders:
-            yield Asked({name: value}, order=order)
+            yield Asked(needed | {name: value}, order=order)
 
 
 async def _statements(world: ConsoleWorld) -> tuple[list[Statement], dict[str, str]]:

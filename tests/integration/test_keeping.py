@@ -224,7 +224,7 @@ async def test_the_minutes_of_a_breach_stay_while_it_can_be_disputed_and_while_a
     async def lengths() -> dict[str, list[int]]:
         await _rounds(firm, Policy(minute_bars=30))
         async with firm.db.transaction() as session:
-            curves = {name: await market.curve(session, f"acc_{name}") for name in ("ada", "bob")}
+            curves = {name: (await market.curve(session, f"acc_{name}")).bars for name in ("ada", "bob")}
         return {name: [bar.minutes for bar in curve] for name, curve in curves.items()}
 
     async def said() -> tuple[datetime | None, bool, bool, datetime | None]:
@@ -310,9 +310,9 @@ async def test_a_part_that_somebody_reads_is_dropped_in_a_later_round(firm: Worl
     _run(firm.db.url, "UPDATE market_clock SET watermark = %s", NOW)
     _bars(firm.db.url, "acc_ada", OLD, FIGURES)
     async with firm.db.transaction() as reader:
-        assert len(await market.curve(reader, "acc_ada")) == 4
+        assert len((await market.curve(reader, "acc_ada")).bars) == 4
         await Keeper(firm.db, Policy(minute_bars=30)).step()
-        assert len(await market.curve(reader, "acc_ada")) == 4
+        assert len((await market.curve(reader, "acc_ada")).bars) == 4
     await _rounds(firm, Policy(minute_bars=30))
     assert _run(firm.db.url, _HOURS) == HOURS
 
@@ -325,7 +325,7 @@ async def test_readers_see_hours_before_minutes(firm: World) -> None:
     _bars(firm.db.url, "acc_ada", NOW, [(6, 6, 6, 6, 103)])
     await _rounds(firm, Policy(minute_bars=30))
     async with firm.db.transaction() as session:
-        curve = await market.curve(session, "acc_ada")
+        curve = (await market.curve(session, "acc_ada")).bars
         first = await market.bars(session, "acc_ada", Window(limit=2))
         second = await market.bars(session, "acc_ada", Window(limit=2, cursor=first.next_cursor))
         life = await impact.life(session, await session.get_one(Account, "acc_ada"))

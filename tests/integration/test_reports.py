@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from store.read.decision_times import decision_times
 from store.read.owed import days
 from store.read.pass_rates import pass_rates
 from store.read.revenue import revenue
+from tests.console_counts import length
 from tests.console_history import NOW
 from tests.console_payments import charge_back, send_and_return
 from tests.console_world import ConsoleWorld, console_world
@@ -100,6 +102,12 @@ async def test_purchases_are_counted_in_the_month_in_which_they_were_bought(worl
         page = (await browser.get("/reports/pass-rates")).text
         assert any(row.startswith(f"All {found.total.bought} ") for row in rows_of(page)), rows_of(page)
         assert re.search(r"both rates: \d+ of \d+ open", page), "the month is too young to judge"
+        shown = re.findall(r'href="(/challenges[^"]+)" data-count="(\d+)"', page)
+        outcomes = {outcome for href, _ in shown for outcome in re.findall(r"outcome=(\w+)", href)}
+        assert outcomes == {"breached", "in_evaluation"}, "what is nothing leads nowhere"
+        assert any("sold_version=1" in href for href, _ in shown)
+        for href, count in shown:
+            assert await length(browser.http, unescape(href)) == int(count), href
         empty = (await browser.get("/reports/pass-rates?from_month=2001-01&to_month=2001-02")).text
         assert "Nothing was sold in these months" in empty and "data-plot" not in empty
 
@@ -123,8 +131,22 @@ async def test_decisions_have_their_time_and_say_whether_they_were_in_time(world
     assert (total.decided, total.timed_out, total.with_deadline, total.within_deadline) == (2, 0, 2, 2)
     assert abs((total.median_seconds or 0) - waited[0]) <= 60 and total.within_share == Decimal(1)
     assert (total.could_be_overturned, total.overturned) == (1, 0)
-    assert "2 of 2, 100.0 %" in page and "0 of 1, 0.0 %" in page
+    told_in_page = " ".join(rows_of(page))
+    assert "2 of 2, 100.0 %" in told_in_page and "0 of 1, 0.0 %" in told_in_page
     assert told == json.loads(found.model_dump_json())
+    async with world.browser("finn@firm.example") as finn:
+        shown = {
+            unescape(href): int(count)
+            for href, count in re.findall(r'href="(/decisions[^"]+)" data-count="(\d+)"', page)
+        }
+        assert sorted(shown.values()) == [2, 2, 2, 2], "decided and in time, in this month and in all"
+        for href, count in shown.items():
+            assert await length(finn.http, href) == count
+            listed = (await finn.get(f"/v1{href}")).json()["items"]
+            assert {each["subject_id"] for each in listed} == {world.firm.payout, world.firm.big_payout}
+        assert (await finn.get("/decisions")).status_code == (await finn.get("/v1/decisions")).status_code == 422
+        without = (await finn.get("/v1/challenges?outcome=paid")).json()
+        assert (without["errors"][0]["field"] if "errors" in without else without["field"]) == "bought_since"
 
 
 async def test_files_have_the_rows_of_the_report_and_are_logged(world: ConsoleWorld) -> None:

@@ -59,7 +59,7 @@ _ACTIONS: Final = {
     "/notifications/choices": "choose_channels", "/notifications/read": "mark_notifications",
     "/notifications/{id}/open": "mark_notification",
     "/accounts/{ref}/actions/{name}": "freeze_account",  # each of its actions is a verb of its own in the API
-    "/passes/export": "list_passes", "/queue/bulk": "decide_bulk",
+    "/decisions/export": "list_decisions", "/passes/export": "list_passes", "/queue/bulk": "decide_bulk",
     "/queue/{kind}/{id}/claim": "claim_work", "/queue/{kind}/{id}/take-over": "claim_work",
     "/queue/{kind}/{id}/release": "release_work", "/queue/{kind}/{id}/snooze": "snooze_work",
     "/queue/{kind}/{id}/wake": "wake_work", "/queue/{kind}/{id}/escalate": "escalate_work",
@@ -105,6 +105,7 @@ _PAGES: Final = {
     "/my/details": "get_trader", "/my/messages": "list_tickets",
     "/notifications": "list_notifications", "/notifications/choices": "list_choices",
     "/notifications/previews": "list_kinds", "/notifications/previews/{kind}": "preview_kind",
+    "/decisions": "list_decisions",
     "/passes": "list_passes", "/queue/bulk": "preview_bulk", "/reconciliation/unreconciled": "list_unreconciled",
 }  # fmt: skip
 # What only a page can be, and why.

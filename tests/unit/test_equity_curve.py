@@ -82,3 +82,12 @@ def test_one_point_stands_for_as_many_minutes_as_a_pixel_needs() -> None:
     assert step_minutes(minute(0), minute(100_000), 1000) == 100
     assert step_minutes(minute(0), minute(100_001), 1000) == 101
     assert step_minutes(minute(5), minute(0), 0) == 1
+
+
+def test_a_part_of_the_curve_goes_on_into_the_part_after_it() -> None:
+    quiet, missing, flat = [bar(0, 95, 100)], [bar(0, 95, 100)], [bar(0, 100, 100)]
+    assert points(quiet, minute(3), 1500, goes_on=True) == [Point(minute(0), 95, 95, 95, 100)]
+    assert [point.close for point in points(missing, minute(600), 1500, goes_on=True)] == [95, None]
+    assert points(flat, minute(599), 1500, goes_on=True) == [still(0, 100), still(599, 100)], "until the next bar"
+    at_reset = with_resets(points(missing, minute(600), 1500, goes_on=True), [minute(300), minute(700)], minute(601))
+    assert [point.at for point in at_reset] == [minute(0), minute(1), minute(300)], "the next part has the later one"

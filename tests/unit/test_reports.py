@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from console.present.reports import part_of, still_open, took
+from console.present.reports import of_whole, still_open, took
 from domain.errors import BadInput
 from domain.reports.months import months
 from domain.reports.shares import Alike, early, fates, share
@@ -46,8 +46,8 @@ def test_a_share_stands_on_its_number() -> None:
     assert share(31, 120) == Decimal("0.2583")
     assert share(1, 3) == Decimal("0.3333") and share(1, 6) == Decimal("0.1667") and share(0, 7) == 0
     assert share(0, 0) is None
-    assert part_of(31, 120) == "31 of 120, 25.8 %" and part_of(0, 0) == "–"
-    assert part_of(1_200, 2_400) == "1,200 of 2,400, 50.0 %"
+    assert of_whole(31, 120) == "of 120, 25.8 %" and of_whole(0, 0) == ""
+    assert of_whole(1_200, 2_400) == "of 2,400, 50.0 %"
 
 
 def test_a_rate_is_early_while_a_tenth_can_still_change_it() -> None:
