@@ -191,7 +191,7 @@ def _refund(facts: AccountFacts) -> Action:
     )
 
 
-_TWO_PEOPLE: Final = "One person proposes it, and a second person approves it. The trader is told in your words."
+_TWO_PEOPLE: Final = "A second person must approve it. The trader gets the message that you write."
 
 
 def _adjust(facts: AccountFacts) -> Action:
@@ -205,7 +205,7 @@ def _adjust(facts: AccountFacts) -> Action:
         (
             f"Changes the balance at {facts.platform}, which is {facts.balance} now, with an equity of {facts.equity}.",
             f"The rules judge the new balance at once: a credit can reach the profit target.{room}",
-            "It counts as profit or loss of the account, also for payouts, and of no trading day.",
+            "It counts as profit or loss of the account, also for payouts, but not as a trading day.",
             _TWO_PEOPLE,
         ),
         facts.by_hand["adjust"],

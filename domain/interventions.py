@@ -6,14 +6,14 @@ same phase anew without a fee.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from domain.adjustments import Adjusted
 from domain.approvals import DECIDERS
 from domain.errors import BadInput
 from domain.money import Money
-from domain.rules.room import Room
 from domain.states import StateMachine
 from domain.wording import name
 
@@ -148,16 +148,16 @@ def signed(amount: Money, direction: Direction) -> Money:
     return amount if direction == "credit" else Money(minor=-amount.minor, currency=amount.currency)
 
 
-def check_change(change: Money, balance: Money, after: Iterable[Room]) -> None:
-    """Refuses an adjustment that would break a rule by itself. `after`: the room to every level once it is made. Raises
-    BadInput."""
+def check_change(ahead: Adjusted) -> None:
+    """Refuses an adjustment that would break a rule by itself. Raises BadInput."""
+    change = ahead.change
     if not change.minor:
-        raise BadInput("An adjustment is more than nothing.", field="amount", remedy="Give a positive amount.")
-    if balance.minor + change.minor <= 0:
+        raise BadInput("An adjustment cannot be zero.", field="amount", remedy="Give a positive amount.")
+    if ahead.balance_after.minor <= 0:
         raise BadInput(
-            f"The balance is {balance}; nothing would be left.", field="amount", remedy="Give a smaller amount."
+            f"The balance is {ahead.balance}; nothing would be left.", field="amount", remedy="Give a smaller amount."
         )
-    for room in after:
+    for room in ahead.after:
         if change.minor < 0 and room.limited and room.is_none:
             raise BadInput(
                 f"The account would break {name(room.spec.rule_id)} by this adjustment alone.",

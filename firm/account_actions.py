@@ -144,8 +144,8 @@ async def _tightest(session: AsyncSession, account: Account, live: AccountLive |
     """Returns the rule with the least room now and this room; None when nothing limits the account."""
     if live is None:
         return None
-    _, rooms = await interventions.rooms_after(session, account, Money(minor=0, currency=account.currency))
-    limited = [each for each in rooms if each.limited]
+    unchanged = await interventions.adjustment(session, account, Money(minor=0, currency=account.currency))
+    limited = [each for each in unchanged.before if each.limited]
     if not limited:
         return None
     least = min(limited, key=lambda each: each.room_minor)

@@ -13,6 +13,7 @@ from contracts.ids import challenge_workflow
 from contracts.messages import ChallengeStart, ClosedByFirm, PhaseGivenAnew
 from domain import interventions as rules
 from domain import record_keys
+from domain.adjustments import Adjusted, adjusted
 from domain.approvals import Actor, check_may_withdraw, check_other_person, check_reason
 from domain.errors import BadInput, Conflict, NotAllowed, NotFound
 from domain.interventions import INTERVENTION, TRIGGERS, WITHDRAWN, InterventionFacts, Kind, Verb
@@ -21,7 +22,6 @@ from domain.lifecycle import CHALLENGE
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
 from domain.rules.floors import Mark
-from domain.rules.room import Room, rooms
 from domain.rules.state import from_json
 from firm import account_waits, challenges, messages, orders, people
 from firm import decide as guard
@@ -206,24 +206,38 @@ async def give_anew(
     await done(session, made, now)
 
 
-async def rooms_after(session: AsyncSession, account: Account, change: Money) -> tuple[Money, tuple[Room, ...]]:
-    """Returns the balance on record, and the room to every level once it has changed by so much. Raises Conflict when
-    the balance is not known."""
+async def adjustment(session: AsyncSession, account: Account, change: Money) -> Adjusted:
+    """Returns what a change of the balance on record would do to it and to the room to every level. Raises BadInput for
+    another currency, Conflict when the balance is not known."""
+    if change.currency != account.currency:
+        raise BadInput(f"The account is in {account.currency}.", field="amount", remedy="Give an amount in it.")
     live = await session.get(AccountLive, account.id, populate_existing=True)
     if live is None:
         raise Conflict("The balance of the account is not known yet.", remedy="Try again in a minute.")
     challenge = await session.get_one(Challenge, account.challenge_id)
     product = await challenges.terms(session, challenge)
     terms = phase_terms(product, account.phase_index, initial_minor=account.initial_minor)
-    mark = Mark(live.balance_minor + change.minor, live.equity_minor + change.minor, 0, live.at)
-    balance = Money(minor=live.balance_minor, currency=account.currency)
-    return balance, rooms(from_json(terms.specs, live.rule_state["rules"]), mark)
+    mark = Mark(live.balance_minor, live.equity_minor, 0, live.at)
+    return adjusted(from_json(terms.specs, live.rule_state["rules"]), mark, change)
+
+
+async def ahead(
+    session: AsyncSession, account: Account, change: Money, *, moves_balances: bool
+) -> tuple[Adjusted, str]:
+    """Returns what an adjustment would do now, and why it could not be proposed: a sentence, empty when it could.
+    Nothing is locked. Raises BadInput for another currency, Conflict when the balance is not known."""
+    found = await adjustment(session, account, change)
+    challenge = await session.get_one(Challenge, account.challenge_id)
+    why = rules.why_not("adjust", await facts(session, challenge, account, moves_balances=moves_balances))
+    try:
+        rules.check_change(found)
+    except BadInput as refused:
+        return found, why or f"{refused.message} {refused.remedy}"
+    return found, why
 
 
 async def _check_change(session: AsyncSession, account: Account, change: Money) -> None:
-    if change.currency != account.currency:
-        raise BadInput(f"The account is in {account.currency}.", field="amount", remedy="Give an amount in it.")
-    rules.check_change(change, *await rooms_after(session, account, change))
+    rules.check_change(await adjustment(session, account, change))
 
 
 def _check(kind: str, found: InterventionFacts) -> None:

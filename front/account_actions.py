@@ -10,7 +10,9 @@ from domain.account_actions import Action, Name
 from domain.approvals import Actor
 from domain.errors import NotFound
 from domain.interventions import Direction, Kind, signed
+from domain.money import Money
 from firm import account_actions, account_notes, freezes, interventions
+from firm.payouts.preview import RoomChange, room_change
 from front.credentials import can_reset
 from front.deps import ApiDeps
 from front.fields import Input, Reason, positive_money
@@ -70,6 +72,28 @@ class AdjustmentBody(InterventionBody):
 
     amount: str
     direction: Direction
+
+
+class AdjustmentAsked(Input):
+    """As in a proposal."""
+
+    amount: str
+    direction: Direction
+
+
+class AdjustmentAhead(View):
+    """What an adjustment would do to the account as it is now. `sentences` say the same in words; `refusal` says why
+    it could not be proposed: empty when it could."""
+
+    currency: str
+    change_minor: int
+    balance_minor: int
+    balance_after_minor: int
+    equity_minor: int
+    equity_after_minor: int
+    rooms: tuple[RoomChange, ...]
+    sentences: tuple[str, ...]
+    refusal: str
 
 
 class Frozen(View):
@@ -145,9 +169,7 @@ async def intervene(
     account = await session.get(Account, account_id)
     if account is None:
         raise NotFound
-    change = None
-    if isinstance(body, AdjustmentBody):
-        change = signed(positive_money(body.amount, account.currency), body.direction)
+    change = _change_of(account, body) if isinstance(body, AdjustmentBody) else None
     made = await interventions.propose(
         session,
         account_id,
@@ -159,3 +181,32 @@ async def intervene(
         message=body.message,
     )
     return stepped(made)
+
+
+async def adjustment_ahead(
+    session: AsyncSession, deps: ApiDeps, account_id: str, asked: AdjustmentAsked
+) -> AdjustmentAhead:
+    """Returns what an adjustment would do. Nothing is recorded. Raises NotFound; BadInput for what is no amount;
+    Conflict while the balance is not known."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound
+    moves_balances = _can(deps, account.platform).moves_balances
+    ahead, refusal = await interventions.ahead(
+        session, account, _change_of(account, asked), moves_balances=moves_balances
+    )
+    return AdjustmentAhead(
+        currency=account.currency,
+        change_minor=ahead.change.minor,
+        balance_minor=ahead.balance.minor,
+        balance_after_minor=ahead.balance_after.minor,
+        equity_minor=ahead.equity.minor,
+        equity_after_minor=ahead.equity_after.minor,
+        rooms=tuple(room_change(old, new) for old, new in zip(ahead.before, ahead.after, strict=True)),
+        sentences=ahead.sentences,
+        refusal=refusal,
+    )
+
+
+def _change_of(account: Account, asked: AdjustmentAsked | AdjustmentBody) -> Money:
+    return signed(positive_money(asked.amount, account.currency), asked.direction)

@@ -154,6 +154,12 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         ADJUSTS,
         "interventions.propose",
     ),
+    (
+        "POST",
+        "/v1/accounts/{acc}/adjustments/simulate",
+        {"amount": "1.00", "direction": "debit"},
+        "interventions.propose",
+    ),
     ("POST", "/v1/accounts/{acc}/closings", INTERVENES, "interventions.propose"),
     ("POST", "/v1/accounts/{acc}/free-resets", INTERVENES, "interventions.propose"),
     ("GET", "/v1/interventions", None, "interventions.read"),

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.interventions import INTERVENTION, Kind
 from front import account_actions as front
-from front.account_actions import AdjustmentBody, InterventionBody
+from front.account_actions import AdjustmentAhead, AdjustmentAsked, AdjustmentBody, InterventionBody
 from front.auth import Deps, allowed
 from front.fields import AccountId, InterventionId, one_of, window
 from front.once import Keyed, Once
@@ -32,6 +32,13 @@ async def propose_adjustment(account_id: AccountId, body: AdjustmentBody, once: 
     """Propose to correct the balance of an account at its platform. It counts as profit or loss once a second person
     has approved it."""
     return await _propose(once, deps, account_id, "adjust", body)
+
+
+@router.post("/accounts/{account_id}/adjustments/simulate", dependencies=_PROPOSE)
+async def simulate_adjustment(account_id: AccountId, body: AdjustmentAsked, deps: Deps) -> AdjustmentAhead:
+    """Returns the balance and the room to every level that an adjustment would lead to. Nothing is recorded."""
+    async with deps.db.transaction() as session:
+        return await front.adjustment_ahead(session, deps, account_id, body)
 
 
 @router.post("/accounts/{account_id}/closings", status_code=201, dependencies=_PROPOSE)

@@ -16,14 +16,15 @@ from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.account_actions import Action
-from domain.errors import BadInput, NotFound
-from domain.interventions import Kind
+from domain.errors import BadInput, Conflict, NotFound
+from domain.interventions import Direction, Kind
 from domain.lifecycle import CHALLENGE
 from domain.wording import instant
 from firm import account_actions, account_notes, challenges, tickets
 from firm.products import version_moves
 from front import account_actions as front
-from front.account_actions import AdjustmentBody, InterventionBody
+from front.account_actions import AdjustmentAsked, AdjustmentBody, InterventionBody
+from front.fields import ungrouped
 from front.permissions import check
 from front.subjects.intervention import InterventionStep
 from store.models import Account
@@ -84,10 +85,21 @@ class AccountActionPages:
             if to := await _elsewhere(visit.session, account, action):
                 return redirect(to)
             versions = await _versions(visit.session, account.id) if name == "move" else ()
+            asked, ahead, wrong = dict(request.query_params), None, ""
+            if name == "adjust" and not action.why_not and asked.get("amount"):
+                ahead, wrong = await self._ahead(visit.session, account.id, asked)
             page = f"/accounts/{account.number}"
             crumbs = [Crumb("Accounts", "/accounts"), Crumb(account.number, page), Crumb(action.label)]
             return await visit.render(
-                "account_action.html", crumbs, account=account, action=action, versions=versions, page=page
+                "account_action.html",
+                crumbs,
+                account=account,
+                action=action,
+                versions=versions,
+                page=page,
+                asked=asked,
+                ahead=ahead,
+                wrong=wrong,
             )
 
     async def _possible(self, visit: Visit) -> tuple[AccountView, Sequence[Action]]:
@@ -95,6 +107,17 @@ class AccountActionPages:
         account_id = await accounts.id_of(visit.session, visit.scope, visit.request.path_params["ref"])
         account = await read_accounts.one(visit.session, visit.scope, account_id)
         return account, await front.possible(visit.session, self._desk.deps, account, visit.actor)
+
+    async def _ahead(
+        self, session: AsyncSession, account_id: str, asked: Mapping[str, str]
+    ) -> tuple[front.AdjustmentAhead | None, str]:
+        """What an adjustment would do; or what is wrong with the amount, as a sentence."""
+        try:
+            body = AdjustmentAsked(amount=ungrouped(asked["amount"].strip()), direction=_direction(asked))
+            ahead = await front.adjustment_ahead(session, self._desk.deps, account_id, body)
+        except (BadInput, Conflict) as refused:
+            return None, f"{refused.message} {refused.remedy}"
+        return (None, ahead.refusal) if ahead.refusal else (ahead, "")
 
     async def send(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -209,14 +232,11 @@ class AccountActionPages:
         return redirect(href("account_move", made.id), "ok", "Proposed. A second person must approve it.")
 
     async def _adjust(self, posted: Posted, account: AccountView) -> Response:
-        chosen = posted.form.text("direction")
-        if chosen not in ("credit", "debit"):
-            raise BadInput("Choose whether it is added or taken.", field="direction", remedy="Choose one of the two.")
         body = AdjustmentBody(
             reason=_reason(posted),
             message=_message_of(posted),
-            amount=posted.form.needed("amount", longest=40),
-            direction="credit" if chosen == "credit" else "debit",
+            amount=ungrouped(posted.form.needed("amount", longest=40)),
+            direction=_direction({"direction": posted.form.text("direction")}),
         )
         return await self._intervene(posted, account, "adjust", body)
 
@@ -251,6 +271,13 @@ async def _elsewhere(session: AsyncSession, account: AccountView, action: Action
 
 async def _versions(session: AsyncSession, account_id: str) -> tuple[int, ...]:
     return await account_actions.later_versions(session, await session.get_one(Account, account_id))
+
+
+def _direction(asked: Mapping[str, str]) -> Direction:
+    chosen = asked.get("direction")
+    if chosen not in ("credit", "debit"):
+        raise BadInput("Choose credit or debit.", field="direction", remedy="Choose one of the two.")
+    return "credit" if chosen == "credit" else "debit"
 
 
 def _reason(posted: Posted) -> str:

@@ -8,6 +8,7 @@ from console.present.decisions import choice, decision_rows, step_entries
 from console.present.refusals import may
 from console.views.decision import DecisionView
 from console.views.parts import Link
+from domain.adjustments import Adjusted
 from domain.approvals import Actor
 from domain.errors import Conflict
 from domain.interventions import HAD_ENDED
@@ -33,12 +34,14 @@ async def intervention(session: AsyncSession, actor: Actor, intervention_id: str
     if not own and not refusal and actor.person_id == row.proposer_person:
         refusal = "You proposed this; somebody else must decide it."
     verbs = ("withdraw",) if own else ("approve", "reject")
+    ahead = await _figures(session, row) if is_open else None
     return DecisionView(
         kind="intervention",
         subject_id=row.id,
         title=f"{_title(row)}, {row.account_number}",
         state=row.state,
         effect=_EFFECTS[row.kind] if is_open else f"It is {words(row.state)}.",
+        effects=ahead.sentences if ahead is not None and row.kind == "adjust" else (),
         account_number=row.account_number,
         trader_id=row.trader_id,
         trader=row.trader_name,
@@ -46,9 +49,9 @@ async def intervention(session: AsyncSession, actor: Actor, intervention_id: str
             ("Proposed by", row.proposed_by_name),
             ("Proposed", f"{row.proposed_at:%Y-%m-%d %H:%M} UTC"),
             ("Why", row.reason),
-            ("Words for the trader", row.message),
+            ("Message to the trader", row.message),
             *_why_lapsed(row),
-            *(await _arithmetic(session, row) if is_open else ()),
+            *_balance(row, ahead),
         ),
         evidence=(Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),),
         decisions=made,
@@ -71,23 +74,17 @@ def _title(row: InterventionDetail) -> str:
     return f"{LABELS[row.kind]} of {plain_money(Money(minor=row.change_minor, currency=row.currency))}"
 
 
-async def _arithmetic(session: AsyncSession, row: InterventionDetail) -> list[tuple[str, str]]:
-    """The balance, and after an adjustment what it becomes and the room to every limit."""
+def _balance(row: InterventionDetail, ahead: Adjusted | None) -> list[tuple[str, str]]:
+    return [] if ahead is None or row.kind == "adjust" else [("Balance", plain_money(ahead.balance))]
+
+
+async def _figures(session: AsyncSession, row: InterventionDetail) -> Adjusted | None:
+    """What an adjustment would do to the account as it is now; of another kind, the account as it is. None while its
+    balance is not known."""
     account = await session.get_one(Account, row.account_id)
-    change = Money(minor=row.change_minor or 0, currency=row.currency)
     try:
-        balance, rooms = await interventions.rooms_after(session, account, change)
-    except Conflict:
-        return []
-    if row.change_minor is None:
-        return [("Balance", plain_money(balance))]
-    after = Money(minor=balance.minor + change.minor, currency=row.currency)
-    left = [
-        (
-            f"Room under {words(room.spec.rule_id)} afterwards",
-            plain_money(Money(minor=room.room_minor, currency=row.currency)),
+        return await interventions.adjustment(
+            session, account, Money(minor=row.change_minor or 0, currency=row.currency)
         )
-        for room in rooms
-        if room.limited
-    ]
-    return [("Balance now", plain_money(balance)), ("Balance afterwards", plain_money(after)), *left]
+    except Conflict:
+        return None

@@ -94,6 +94,7 @@ class DecisionView:
     state: str
     effect: str
     choices: Sequence[Choice]
+    effects: Sequence[str] = ()  # the same in figures, a sentence each
     refusal: str = ""
     closed: str = ""
     due: datetime | None = None

@@ -154,7 +154,7 @@ async def preview(
         paid_currency=currency,
         rate=_rate_view(exchanged),
         most_minor=current.most.minor,
-        rooms=tuple(_change(old, new) for old, new in zip(before, after, strict=True)),
+        rooms=tuple(room_change(old, new) for old, new in zip(before, after, strict=True)),
         least_room_minor=min(room.room_minor for room in after),
         refusals=tuple(part.sentence for part in reasons),
         refusal_figures=reasons,
@@ -193,7 +193,7 @@ async def _blocks(
     return (*found, *(block for block in others if block is not None))
 
 
-def _change(before: Room, after: Room) -> RoomChange:
+def room_change(before: Room, after: Room) -> RoomChange:
     return RoomChange(
         rule_id=before.spec.key,
         floor_minor=before.floor_minor,

@@ -159,7 +159,14 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
     async with world.browser(SAM) as browser:
         preview = (await browser.get(f"{page}/actions/adjust")).text
         assert "Changes the balance at sandbox" in preview and "The least room is" in preview
-        assert Page(preview).forbidden == []
+        assert Page(preview).forbidden == [] and "<textarea" not in preview, "the amount comes first"
+        ahead = (await browser.get(f"{page}/actions/adjust?direction=debit&amount=12.50")).text
+        assert "The balance goes from 103,462.91 USD to 103,450.41 USD." in ahead
+        assert "Daily loss: the room goes from 5,527.07 USD to 5,514.57 USD; the floor stays at 98,089.44 USD." in ahead
+        assert "<textarea" in ahead and Page(ahead).forbidden == []
+        for amount, why in (("all", "amount"), ("9,000.00", "would break"), ("10000000", "nothing would be left")):
+            refused = (await browser.get(f"{page}/actions/adjust?direction=debit&amount={amount}")).text
+            assert 'role="alert"' in refused and why in refused and "<textarea" not in refused
         closing = (await browser.get(f"{page}/actions/close")).text
         assert "Ends the challenge for good." in closing and "Nothing is refunded by this." in closing
         again = (await browser.get(f"{page}/actions/reset")).text
@@ -171,7 +178,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
             assert answer.status_code == 303, answer.text
         item = answer.headers["location"]
         shown = (await browser.get(item)).text
-        assert "12.50 USD" in shown and "Balance afterwards" in shown and "Filled twice." in shown
+        assert "12.50 USD" in shown and "The balance goes from" in shown and "Filled twice." in shown
         refused = (await browser.get(f"{page}/actions/close")).text
         assert "waits for its second person" in refused
     async with world.browser(MARA) as browser:

@@ -26,6 +26,7 @@ _UNKEYED: Final = {
     "/v1/traders/{trader_id}/checkout/preview": "changes nothing",
     "/v1/queue/bulk/preview": "changes nothing",
     "/v1/checkout/preview": "changes nothing", "/v1/orders/check": "changes nothing",
+    "/v1/accounts/{account_id}/adjustments/simulate": "changes nothing",
     "/v1/accounts/{account_id}/payouts/simulate": "changes nothing", "/v1/exposure/what-if": "changes nothing",
     "/v1/accounts/{account_id}/credentials/show": "the answer must not be stored",
     "/v1/traders/{trader_id}/identity-check": "answers the open check",
