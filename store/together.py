@@ -33,12 +33,16 @@ class _Together:
 
     @cached_property
     def _compiled(self) -> Compiled:
-        return select(*self._columns()).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": self._in_text})
+        dialect = _PLAIN if self._in_text else _DIALECT
+        return select(*self._columns()).compile(dialect=dialect, compile_kwargs={"literal_binds": self._in_text})
 
     async def _one(self, session: AsyncSession, values: dict[str, Any]) -> Row[Any]:
         await session.flush()
         statement: Executable = self._compiled  # type: ignore[assignment]  # a connection runs it as it is
-        return (await (await session.connection()).execute(statement, values)).one()
+        connection = await session.connection()
+        if self._in_text:  # the driver looks for no places of values in it, which takes longer the longer it is
+            return (await connection.execute(statement, execution_options={"no_parameters": True})).one()
+        return (await connection.execute(statement, values)).one()
 
 
 class ManyRows(_Together):
