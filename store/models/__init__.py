@@ -12,17 +12,7 @@ from store.models.base import Base
 
 if TYPE_CHECKING:
     from store.models.account_work import AccountFreeze, AccountNote, Intervention
-    from store.models.cases import (
-        Compensation,
-        Decision,
-        DecisionRequestRow,
-        Dispute,
-        DisputePack,
-        DisputePolicyRow,
-        DisputeWords,
-        Ticket,
-        TicketMessage,
-    )
+    from store.models.cases import Compensation, Dispute, DisputePack, DisputePolicyRow, DisputeWords
     from store.models.casework import (
         Alert,
         Case,
@@ -39,6 +29,7 @@ if TYPE_CHECKING:
     from store.models.certificates import Certificate
     from store.models.challenges import Account, Challenge, ProductVersion, ScalingRow, Transition
     from store.models.currencies import CurrencyRow
+    from store.models.decisions import Decision, DecisionRequestRow
     from store.models.desk import TicketFill, TicketLook, TicketMacro, TicketMerge, TicketRating
     from store.models.exposure import (
         ExposureMinute,
@@ -63,7 +54,6 @@ if TYPE_CHECKING:
     from store.models.live import (
         AccountLive,
         BalanceOperationRow,
-        Breach,
         DailyClose,
         DailySnapshot,
         DealRow,
@@ -72,11 +62,9 @@ if TYPE_CHECKING:
         GateStanding,
         HistoryPoint,
         HourBar,
-        MarketClock,
         NewsRelease,
         Offence,
         PhasePass,
-        Proof,
         Review,
         Shard,
         ShardMove,
@@ -85,6 +73,7 @@ if TYPE_CHECKING:
     )
     from store.models.mail import MailAddress, OutgoingMailRow
     from store.models.mail_in import IncomingMailRow, MailAttachment, MailAttachmentPart, MailReference
+    from store.models.market import MarketClock
     from store.models.money import (
         Chargeback,
         ExchangeRate,
@@ -137,6 +126,7 @@ if TYPE_CHECKING:
         WebhookSecret,
         WebhookTry,
     )
+    from store.models.proofs import Breach, Proof
     from store.models.publishing import AccountMove, AccountMoveRow, DraftImpact, ProductDraft, ProductProposal
     from store.models.queue import SavedFilter, WorkLook, WorkMark
     from store.models.ranks import AccountRank
@@ -161,6 +151,7 @@ if TYPE_CHECKING:
         TicketTimer,
     )
     from store.models.ticket_desks import DeskArticleRow, DeskTicketRow, TicketDeskRow
+    from store.models.tickets import Ticket, TicketMessage
     from store.models.trading import OrderEvent, StopChange, SymbolFacts
     from store.models.venues import Credential, PlatformStop, VenueClockRow
     from store.models.watch import CorrectionRow, WarningRow

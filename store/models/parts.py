@@ -7,10 +7,7 @@ from typing import Final
 
 _CLASSES: Final = {
     "account_work": "AccountFreeze AccountNote Intervention",
-    "cases": (
-        "Compensation Decision DecisionRequestRow Dispute DisputePack DisputePolicyRow DisputeWords "
-        "Ticket TicketMessage"
-    ),
+    "cases": "Compensation Dispute DisputePack DisputePolicyRow DisputeWords",
     "casework": (
         "Alert Case CaseAccount CaseAction CaseAlert CaseNote DeductedTrade DeniedPayout "
         "SurveillanceCursor SurveillancePolicyRow SurveillanceProposal"
@@ -18,6 +15,7 @@ _CLASSES: Final = {
     "certificates": "Certificate",
     "challenges": "Account Challenge ProductVersion ScalingRow Transition",
     "currencies": "CurrencyRow",
+    "decisions": "Decision DecisionRequestRow",
     "desk": "TicketFill TicketLook TicketMacro TicketMerge TicketRating",
     "exposure": "ExposureMinute ExposureNow ExposurePolicyRow ExposureStanding TraderCluster WhatIf WhatIfAnswer",
     "factors": (
@@ -25,12 +23,13 @@ _CLASSES: Final = {
         "ProviderVisit RecoveryCode StepUp"
     ),
     "live": (
-        "AccountLive BalanceOperationRow Breach DailyClose DailySnapshot DealRow EquityBar Exposure "
-        "GateStanding HistoryPoint HourBar MarketClock NewsRelease Offence PhasePass Proof Review Shard "
-        "ShardMove ShardMoveAccount ShardPeaks"
+        "AccountLive BalanceOperationRow DailyClose DailySnapshot DealRow EquityBar Exposure GateStanding "
+        "HistoryPoint HourBar NewsRelease Offence PhasePass Review Shard ShardMove ShardMoveAccount "
+        "ShardPeaks"
     ),
     "mail": "MailAddress OutgoingMailRow",
     "mail_in": "IncomingMailRow MailAttachment MailAttachmentPart MailReference",
+    "market": "MarketClock",
     "money": (
         "Chargeback ExchangeRate LedgerAccountRow LedgerBalance LedgerPeriod LedgerTransaction Payout "
         "PayoutPolicyRow PayoutReading PayoutTransfer Posting ProviderEntryRow RefundRow Suspension"
@@ -45,6 +44,7 @@ _CLASSES: Final = {
     "programs": (
         "ApiKey BusinessEvent EventSource RateBucket WebhookDelivery WebhookEndpoint WebhookSecret WebhookTry"
     ),
+    "proofs": "Breach Proof",
     "publishing": "AccountMove AccountMoveRow DraftImpact ProductDraft ProductProposal",
     "queue": "SavedFilter WorkLook WorkMark",
     "ranks": "AccountRank",
@@ -56,35 +56,39 @@ _CLASSES: Final = {
     "selling": "CouponRow CouponUse Receipt ReceiptCounter Sale",
     "service": "ServiceDeadline ServicePolicyRow ServiceTime TicketClock TicketClockEvent TicketTimer",
     "ticket_desks": "DeskArticleRow DeskTicketRow TicketDeskRow",
+    "tickets": "Ticket TicketMessage",
     "trading": "OrderEvent StopChange SymbolFacts",
     "venues": "Credential PlatformStop VenueClockRow",
     "watch": "CorrectionRow WarningRow",
 }
 _REFERS: Final = {
     "account_work": "challenges people",
-    "cases": "casework challenges live money people selling",
+    "cases": "casework challenges decisions people proofs selling",
     "casework": "challenges money people",
     "certificates": "people",
     "challenges": "people publishing",
-    "desk": "cases people",
+    "decisions": "people",
+    "desk": "people tickets",
     "exposure": "people",
     "factors": "people",
-    "live": "challenges",
-    "mail": "cases",
-    "mail_in": "cases",
-    "money": "account_work challenges currencies live people",
+    "live": "challenges proofs",
+    "mail": "tickets",
+    "mail_in": "tickets",
+    "money": "account_work challenges currencies people proofs",
     "notifications": "people",
     "people": "currencies",
-    "places": "challenges live people",
+    "places": "challenges people proofs",
     "programs": "people",
+    "proofs": "challenges",
     "publishing": "challenges people",
     "queue": "people",
     "ranks": "challenges",
     "reconciliation": "challenges money people",
     "screening": "people",
     "selling": "challenges people",
-    "service": "cases people",
-    "ticket_desks": "cases people",
+    "service": "people tickets",
+    "ticket_desks": "people tickets",
+    "tickets": "challenges money people",
     "trading": "challenges",
     "venues": "challenges people",
     "watch": "challenges",
