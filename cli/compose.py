@@ -15,7 +15,6 @@ from settings_keeping import Forever
 from store import db
 from store.crypto import FieldKeys, install
 from store.db import Database, Limits
-from store.keeping import Policy
 from store.key_rotation import connection_name
 from store.scope import FIRM, Scope
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from activities.deps import Deps
+    from store.keeping import Policy
 
 
 def build_database(settings: Settings, *, pool_size: int = 10, scope: Scope = FIRM) -> Database:
@@ -92,8 +92,9 @@ def webhook_rules(settings: Settings) -> WebhookRules:
     return WebhookRules(hosts=hosts, loopback=settings.webhook_loopback)
 
 
-def keeping_policy(settings: Settings) -> Policy:
+def keeping_policy(settings: Settings) -> "Policy":
     """How long the rows of each growing table are kept."""
+    from store.keeping import Policy
 
     def days(setting: int | Forever) -> int | None:
         return None if setting == "forever" else setting

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import sys
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -353,6 +352,8 @@ def evaluate(
 @app.command()
 def version() -> None:
     """Print the version."""
+    from importlib.metadata import version as installed_version
+
     typer.echo(f"propos {installed_version('propos')}")
 
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from domain.approvals import Actor
 from domain.chargebacks import lost_time
 from domain.errors import BadInput, Conflict, ExtensionRefused, NotAllowed, OrderRefused, RefundTooLarge
 from domain.fees import ACTIVATION_DAYS, OrderKind
 from domain.money import Money, is_known, price_step
-from domain.products.phase import Phase
 from domain.selling.price import NO_PRICE
 from domain.states import StateMachine
 from domain.wording import instant, name, times
+
+if TYPE_CHECKING:  # only annotations need it: commands that ask for a state would wait for every type of rule
+    from domain.products.phase import Phase
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
@@ -155,7 +157,7 @@ def check_may_extend(actor: Actor, trader_id: str) -> None:
         raise NotAllowed("Only the trader, support or admin can ask for more time.")
 
 
-def check_extendable(state: str, phase: Phase, granted: int, now: datetime, deadline: datetime | None) -> int:
+def check_extendable(state: str, phase: "Phase", granted: int, now: datetime, deadline: datetime | None) -> int:
     """Returns the days that are added to the phase. `granted`: the number of earlier extensions. `deadline`: the end of
     the phase without this extension. Raises ExtensionRefused."""
     if not CHALLENGE.allows(state, "extension_granted"):
@@ -193,7 +195,7 @@ def check_orderable(kind: OrderKind, state: str, price_minor: int | None) -> int
     return price_minor
 
 
-def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:
+def may_retake(phase: "Phase", balance_minor: int, initial_minor: int, *, breached: bool) -> bool:
     """Whether an account without open positions may restart its phase at the end of its time: in profit, no rule
     broken."""
     return phase.free_retake and balance_minor > initial_minor and not breached

@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store import crypto
 from store.crypto import BlindIndex, BlindWords, Encrypted, FieldKeys, Undecipherable
 from store.db import allow_long_job
-from store.models import Base
+from store.models import every_table
 
 UNNAMED: Final = ""  # the key of a blind index that is older than the names
 BATCH: Final = 200
@@ -83,7 +83,7 @@ async def rings_in_use(session: AsyncSession) -> list[tuple[str, ...]]:
 @cache
 def tables() -> tuple[Table, ...]:
     """Returns every table with an encrypted column."""
-    return tuple(table for table in Base.metadata.sorted_tables if _columns(table, Encrypted))
+    return tuple(table for table in every_table().sorted_tables if _columns(table, Encrypted))
 
 
 async def usage(session: AsyncSession) -> list[Use]:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from store import crypto
-from store.models import AuditEntry, Compensation, Decision, DisputeWords, SealedReason
+from store.models import AuditEntry, SealedReason
 
 SEAL: Final = "sealed "
 _SEALED: Final = re.compile(rf"{SEAL}([0-9a-f]{{64}})")
@@ -85,6 +85,8 @@ async def opened(session: AsyncSession, stored: Iterable[str]) -> dict[str, str]
 
 async def _of_disputes(session: AsyncSession, stored: Iterable[str]) -> dict[str, str]:
     """Returns the texts of reasons that earlier versions kept with decisions about disputes and compensations."""
+    from store.models import Decision, DisputeWords  # they refer to half of the tables
+
     rows = await session.execute(
         select(Decision.reason, DisputeWords.reason.label("text"))
         .join(DisputeWords, DisputeWords.decision_id == Decision.id)
@@ -95,6 +97,8 @@ async def _of_disputes(session: AsyncSession, stored: Iterable[str]) -> dict[str
 
 async def _of_proposals(session: AsyncSession, stored: Iterable[str]) -> dict[str, str]:
     """Returns the texts of reasons that earlier versions kept with proposals of compensations."""
+    from store.models import Compensation
+
     rows = await session.execute(
         select(AuditEntry.reason, Compensation.reason.label("text"))
         .join(Compensation, Compensation.id == AuditEntry.subject_id)

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 app = typer.Typer(help="Measure the engine on this machine and compare it with baselines.", no_args_is_help=True)
 
@@ -253,6 +251,9 @@ def bench_start(
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     """Shows a progress bar; yields the function to call with the name of each step."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description:<60}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=steps)

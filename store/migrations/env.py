@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from store.models import Base
+from store.models import every_table
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+context.configure(connection=connection, target_metadata=every_table(), compare_type=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -183,15 +183,6 @@ class ExchangeRate(Base):
     recorded_at: Mapped[Recorded]
 
 
-class CurrencyRow(Base):
-    """A currency of the books and the number of its decimal digits, from domain/currencies.py."""
-
-    __tablename__ = "currencies"
-
-    code: Mapped[str] = mapped_column(String(4), primary_key=True)
-    digits: Mapped[int] = mapped_column(SmallInteger)
-
-
 class LedgerAccountRow(Base):
     """An account of the books, from domain/chart.py. The database opens those of a new connection itself."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from domain.errors import Conflict, IdempotencyMismatch, NotFound, RefusedForGood, Unavailable
 from ports.acquirer import Acquirer, Checkout, CheckoutOrder, Evidence
-from tests.contract.faults import HAPPENS, RAISES, Fault, Suite, check_class, needs
+from tests.contract.faults import HAPPENS, RAISES, Fault, Suite, check_class
 
 RETURN_URL: Final = "https://firm.example/back"
 EVIDENCE: Final = Evidence(
@@ -160,8 +160,8 @@ class AcquirerContract(Suite):
         if call == "create_checkout":
             assert await world.made(it.key) == 1
 
+    @pytest.mark.needs("refund")
     async def test_no_more_goes_back_than_was_paid(self, world: AcquirerWorld) -> None:
-        needs(self, "refund")
         it = await subject(world, "refund")
         await world.acquirer.refund(it.checkout_id, key=it.key, amount_minor=300_00)
         with pytest.raises(Conflict):
@@ -170,8 +170,8 @@ class AcquirerContract(Suite):
         assert rest.amount_minor == 199_00
         assert (await world.acquirer.fetch_checkout(it.checkout_id)).refunded_minor == 499_00
 
+    @pytest.mark.needs("expire_checkout")
     async def test_what_is_not_there_is_not_found(self, world: AcquirerWorld) -> None:
-        needs(self, "expire_checkout")
         with pytest.raises(NotFound):
             await world.acquirer.fetch_checkout("cs_test_nothing")
         with pytest.raises(NotFound):

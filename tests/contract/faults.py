@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("fault", [each for each in faults if each not in metafunc.cls.impossible])
     for name, names in (("call", "calls"), ("read", "reads")):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, getattr(metafunc.cls, names))
+            metafunc.parametrize(name, getattr(metafunc.cls, names) or [pytest.param(None, marks=pytest.mark.no_case)])
 
 
 class Suite:
@@ -63,11 +63,6 @@ class Suite:
     calls: Sequence[str] = ()
     reads: Sequence[str] = ()
     impossible: Mapping[Fault, str] = MappingProxyType({})
-
-
-def needs(suite: Suite, call: str) -> None:
-    if call not in suite.calls:
-        pytest.skip(f"it has no {call}")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from domain.errors import Conflict, IdempotencyMismatch, NotFound, RefusedForGoo
 from ports.credentials import Holder, ResetsCredentials
 from ports.platform import TradingPlatform
 from ports.stops import CancelsOrders, LimitsToClosing, StopsEverybody
-from tests.contract.faults import HAPPENS, RAISES, Fault, Suite, check_class, needs
+from tests.contract.faults import HAPPENS, RAISES, Fault, Suite, check_class
 
 Step = Callable[[TradingPlatform, int, str], Awaitable[Any]]
 
@@ -255,8 +255,8 @@ class PlatformContract(Suite):
         await asyncio.gather(*(CALLS[call].make(world.platform, login, key) for _ in range(4)))
         assert world.count(call) - before == 1
 
+    @pytest.mark.needs("create_account")
     async def test_a_key_opens_one_account(self, world: PlatformWorld) -> None:
-        needs(self, "create_account")
         key = new_key()
         login = await _open(world.platform, 0, key)
         assert await world.platform.find_account(key) == login
@@ -267,8 +267,8 @@ class PlatformContract(Suite):
         new = await world.platform.snapshot(login)
         assert (new.balance_minor, new.trading_enabled, new.positions) == (0, False, ())
 
+    @pytest.mark.needs("balance_operation")
     async def test_a_balance_operation_is_known_by_operation_and_key(self, world: PlatformWorld) -> None:
-        needs(self, "balance_operation")
         platform, login, key = world.platform, await world.account(), new_key()
         for operation, amount in (("payout_hold", -200_00), ("payout_release", 200_00), ("payout_settled", 0)):
             await platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)  # type: ignore[arg-type]
@@ -278,8 +278,8 @@ class PlatformContract(Suite):
             await platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-199_00)
         assert (await platform.snapshot(login)).balance_minor == 1000_00
 
+    @pytest.mark.needs("balance_operation")
     async def test_too_little_money_refuses_one_attempt_and_not_the_key(self, world: PlatformWorld) -> None:
-        needs(self, "balance_operation")
         platform, login, key = world.platform, await world.account(), new_key()
         with pytest.raises(Conflict) as refused:
             await platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-1000_01)
@@ -289,23 +289,23 @@ class PlatformContract(Suite):
         await platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-1000_01)
         assert (await platform.snapshot(login)).balance_minor == 99
 
+    @pytest.mark.needs("lock")
     async def test_a_late_repeat_of_a_lock_does_not_lock_again(self, world: PlatformWorld) -> None:
-        needs(self, "lock")
         platform, login, key = world.platform, await world.account(), new_key()
         await platform.lock(login, key=key)
         await platform.set_trading(login, key=new_key(), enabled=True)
         await platform.lock(login, key=key)
         assert (await platform.snapshot(login)).trading_enabled
 
+    @pytest.mark.needs("cancel_orders")
     async def test_a_lock_cancels_the_pending_orders_too(self, world: PlatformWorld) -> None:
-        needs(self, "cancel_orders")
         login = await world.account()
         await _has_order(world, login)
         await world.platform.lock(login, key=new_key())
         assert world.orders(login) == 0
 
+    @pytest.mark.needs("set_close_only")
     async def test_an_account_that_may_only_close_opens_nothing_until_that_is_ended(self, world: PlatformWorld) -> None:
-        needs(self, "set_close_only")
         platform, login, key = cast(LimitsToClosing, world.platform), await world.account(), new_key()
         await _may_trade(world, login)
         assert world.opens(login)
@@ -317,8 +317,8 @@ class PlatformContract(Suite):
         await platform.set_close_only(login, key=key, close_only=True)  # a late repeat
         assert world.opens(login)
 
+    @pytest.mark.needs("set_close_only")
     async def test_close_only_neither_ends_nor_loosens_a_lock(self, world: PlatformWorld) -> None:
-        needs(self, "set_close_only")
         platform, login = cast(LimitsToClosing, world.platform), await world.account()
         await _may_trade(world, login)
         await platform.set_close_only(login, key=new_key(), close_only=True)
@@ -328,8 +328,8 @@ class PlatformContract(Suite):
             assert not world.opens(login)
             assert await _does_not_trade(world, login, "")
 
+    @pytest.mark.needs("set_stopped")
     async def test_while_the_venue_is_stopped_nobody_opens_a_position(self, world: PlatformWorld) -> None:
-        needs(self, "set_stopped")
         platform, login, key = cast(StopsEverybody, world.platform), await world.account(), new_key()
         await _may_trade(world, login)
         (symbol,) = {each.symbol for each in (await world.platform.snapshot(login)).positions}
@@ -342,8 +342,8 @@ class PlatformContract(Suite):
             assert await platform.stopped() == frozenset()
             assert world.opens(login)
 
+    @pytest.mark.needs("reset_credentials")
     async def test_a_late_repeat_of_a_reset_does_not_bring_an_old_password_back(self, world: PlatformWorld) -> None:
-        needs(self, "reset_credentials")
         login, first, second = await world.account(), new_key(), new_key()
         await _create_credentials(world.platform, login, first)
         await _reset_credentials(world.platform, login, second)

@@ -34,12 +34,11 @@ Fault = Literal["retry later", "in progress", "unknown, done", "unknown, not don
 class RailWorld(ABC):
     """A rail and the other side, which the test controls.
 
-    `currency`: one that the rail sends. `impossible`: faults that this rail cannot have, each with the reason.
+    `currency`: one that the rail sends.
     """
 
     rail: PaymentRail
     currency: str = "EUR"
-    impossible: Mapping[Fault, str] = MappingProxyType({})
 
     @abstractmethod
     def payable(self, number: int) -> Beneficiary:
@@ -71,7 +70,10 @@ class RailWorld(ABC):
 
 
 class RailContract:
-    """The promises of ports/rail.py and ports/money.py."""
+    """The promises of ports/rail.py and ports/money.py. `impossible`: faults that this rail cannot have, each with the
+    reason."""
+
+    impossible: Mapping[Fault, str] = MappingProxyType({})
 
     @pytest.fixture
     async def world(self) -> Any:
@@ -116,9 +118,10 @@ class RailContract:
         await world.pass_time()
         assert world.arrived() == []
 
+    @pytest.mark.fault("retry later")
     async def test_nothing_happens_when_the_rail_says_retry_later(self, world: RailWorld) -> None:
         order = order_for(world, 1)
-        with _fault(world, "retry later"):
+        with world.fault("retry later"):
             with pytest.raises(Unavailable) as refused:
                 await world.rail.create_transfer(order)
             assert not isinstance(refused.value, InProgress | OutcomeUnknown)
@@ -130,26 +133,30 @@ class RailContract:
         await world.pass_time()
         assert world.arrived() == [(order.key, order.amount_minor)]
 
+    @pytest.mark.fault("retry later")
     async def test_a_cancellation_that_is_told_retry_later_is_repeated(self, world: RailWorld) -> None:
         made = await world.rail.create_transfer(order_for(world, 1))
-        with _fault(world, "retry later"):
+        with world.fault("retry later"):
             before = await _answer_or_unavailable(world.rail.cancel_transfer, made.transfer_id)
         assert before is None or before.status in ("pending", "cancelled", "paid")
         after = await world.rail.cancel_transfer(made.transfer_id)
         assert await world.rail.find_transfer(made.key) == after
 
+    @pytest.mark.fault("in progress")
     async def test_a_call_while_the_first_one_runs_is_in_progress(self, world: RailWorld) -> None:
         order = order_for(world, 1)
-        with _fault(world, "in progress"), pytest.raises(InProgress):
+        with world.fault("in progress"), pytest.raises(InProgress):
             await world.rail.create_transfer(order)
         await _patient(world, order)
         await world.pass_time()
         assert world.arrived() == [(order.key, order.amount_minor)]
 
-    @pytest.mark.parametrize("fault", ["unknown, done", "unknown, not done"])
+    @pytest.mark.parametrize(
+        "fault", [pytest.param(each, marks=pytest.mark.fault(each)) for each in ("unknown, done", "unknown, not done")]
+    )
     async def test_after_an_unknown_outcome_the_key_tells(self, world: RailWorld, fault: Fault) -> None:
         order = order_for(world, 1)
-        with _fault(world, fault), pytest.raises(OutcomeUnknown):
+        with world.fault(fault), pytest.raises(OutcomeUnknown):
             await world.rail.create_transfer(order)
         found = await world.rail.find_transfer(order.key)
         assert (found is not None) == (fault == "unknown, done")
@@ -228,12 +235,6 @@ def order_for(world: RailWorld, number: int) -> TransferOrder:
         currency=world.currency,
         beneficiary=world.payable(number),
     )
-
-
-def _fault(world: RailWorld, fault: Fault) -> AbstractContextManager[None]:
-    if fault in world.impossible:
-        pytest.skip(f"this rail cannot: {world.impossible[fault]}")
-    return world.fault(fault)
 
 
 async def _patient(world: RailWorld, order: TransferOrder) -> Transfer:

@@ -13,10 +13,6 @@ from tests.contract.rail_contract import Fault, RailContract, RailWorld
 
 
 class BankRailWorld(RailWorld):
-    impossible = MappingProxyType(
-        {"in progress": "an order is made in one transaction, and a second call waits for it"}
-    )
-
     def __init__(self, folder: Path) -> None:
         self.bank = BankWorld(folder, flaky)
         self.rail = self.bank.rail
@@ -53,6 +49,10 @@ class BankRailWorld(RailWorld):
 
 
 class TestBankRail(RailContract):
+    impossible = MappingProxyType(
+        {"in progress": "an order is made in one transaction, and a second call waits for it"}
+    )
+
     @pytest.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[RailWorld]:
         world = BankRailWorld(tmp_path)

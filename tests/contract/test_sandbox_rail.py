@@ -24,10 +24,6 @@ from tests.contract.sandbox_process import SECRET, TOKEN, free_port, waves, writ
 
 
 class SandboxRailWorld(RailWorld):
-    impossible = MappingProxyType(
-        {"unknown, not done": "the simulated provider refuses before the effect or loses its answer after it"}
-    )
-
     def __init__(self, url: str, market: SimulatedMarket) -> None:
         self._url, self._provider = url, market.provider
         self.rail = SandboxPayments(url=url, token=TOKEN, webhook_secret=SECRET)
@@ -85,6 +81,10 @@ class SandboxRailWorld(RailWorld):
 
 
 class TestSandboxRail(RailContract):
+    impossible = MappingProxyType(
+        {"unknown, not done": "the simulated provider refuses before the effect or loses its answer after it"}
+    )
+
     @pytest.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[RailWorld]:
         """The provider over HTTP, in a thread: the test moves its clock without the market's ticks."""

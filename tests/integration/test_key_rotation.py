@@ -14,7 +14,7 @@ from store import crypto, key_rotation
 from store.clock import market_now
 from store.crypto import BlindIndex, Encrypted, FieldKeys, digest_key_of
 from store.identity import add_user, hash_password, sign_in, sign_up_trader
-from store.models import Base, Beneficiary, CaseNote, Payout, Trader, User
+from store.models import Beneficiary, CaseNote, Payout, Trader, User, every_table
 from store.name_words import index_some
 from store.read.search import search
 from store.scope import FIRM
@@ -218,7 +218,7 @@ async def test_the_other_processes_rings_are_seen(firm: World, database_url: str
 
 
 def test_every_index_is_of_an_encrypted_column_of_its_table() -> None:
-    for table in Base.metadata.sorted_tables:
+    for table in every_table().sorted_tables:
         for column in table.columns:
             if isinstance(column.type, BlindIndex):
                 assert isinstance(table.columns[column.type.of].type, Encrypted)

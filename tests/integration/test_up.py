@@ -26,6 +26,7 @@ from domain.errors import Unavailable
 from tests.command_line import propos
 from tests.free_ports import free_port_environment
 from tests.integration.earlier_database import upgrade_to, with_rows
+from tests.servers import scratch_dir
 
 pytestmark = pytest.mark.timeout(1800)  # a whole firm starts and stops, also on a busy machine
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
@@ -59,8 +60,8 @@ def eventually(question: Callable[[], bool], seconds: float = 30) -> bool:
     return True
 
 
-@contextmanager
-def running_up(data_dir: Path, env: dict[str, str], *more: str) -> Iterator[subprocess.Popen[str]]:
+def start_up(data_dir: Path, env: dict[str, str], *more: str) -> "subprocess.Popen[str]":
+    """Starts `propos up` and returns it once it is ready."""
     process = subprocess.Popen(
         [*PROPOS, "up", "--data", str(data_dir), *more],
         env=env,
@@ -70,19 +71,62 @@ def running_up(data_dir: Path, env: dict[str, str], *more: str) -> Iterator[subp
         text=True,
     )
     assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if line.startswith("Ready:"):
+            return process
+    process.wait()
+    process.stdout.close()
+    raise AssertionError(f"`propos up` ended early:\n{seen}")
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    process.send_signal(signal.SIGTERM)
+    process.wait(300)
+    process.stdout.close()
+
+
+@contextmanager
+def running_up(data_dir: Path, env: dict[str, str], *more: str) -> Iterator["subprocess.Popen[str]"]:
+    process = start_up(data_dir, env, *more)
     try:
-        seen = ""
-        for line in process.stdout:
-            seen += line
-            if line.startswith("Ready:"):
-                break
-        else:
-            raise AssertionError(f"`propos up` ended early:\n{seen}")
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(300)
-        process.stdout.close()
+        end(process)
+
+
+class Firm:
+    """The firm of several tests, on the folder of an earlier version. Each finds it running, or starts it again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir, self.env = data_dir, free_port_environment()
+        self._process: subprocess.Popen[str] | None = None
+
+    def up(self) -> "subprocess.Popen[str]":
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._process = start_up(self.data_dir, self.env)
+        return self._process
+
+    def close(self) -> None:
+        if self._process is not None:
+            end(self._process)
+
+
+@pytest.fixture(scope="module")
+def firm() -> Iterator[Firm]:
+    with scratch_dir("data") as folder:
+        made = Firm(folder / "d")
+        cluster = postgres.prepare(made.data_dir / "postgres", open_parents=OPEN_PARENTS)
+        answers = partial(postgres.answers, cluster.url("postgres"))
+        with running(cluster.argv, answers, made.data_dir / "log", user=cluster.user, stop=signal.SIGINT):
+            postgres.ensure_database(cluster)
+            upgrade_to(cluster.url(), "0014")
+            with_rows(cluster.url())
+        yield made
+        made.close()
 
 
 def healthy(data_dir: Path, env: dict[str, str]) -> bool:
@@ -90,26 +134,21 @@ def healthy(data_dir: Path, env: dict[str, str]) -> bool:
     return bool(json.loads(answer.stdout)["healthy"]) and answer.returncode == 0
 
 
-def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(data_dir: Path) -> None:
+def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(firm: Firm) -> None:
+    data_dir, env = firm.data_dir, firm.env
+    up = firm.up()
+    assert eventually(lambda: healthy(data_dir, env), seconds=90)
+    addresses = json.loads((data_dir / "run" / "addresses.json").read_text())
     cluster = postgres.prepare(data_dir / "postgres", open_parents=OPEN_PARENTS)
-    answers = partial(postgres.answers, cluster.url("postgres"))
-    with running(cluster.argv, answers, data_dir / "log", user=cluster.user, stop=signal.SIGINT):
-        postgres.ensure_database(cluster)
-        upgrade_to(cluster.url(), "0014")
-        with_rows(cluster.url())
-    env = free_port_environment()
-    with running_up(data_dir, env) as up:
-        assert healthy(data_dir, env)
-        addresses = json.loads((data_dir / "run" / "addresses.json").read_text())
-        assert addresses["database_url"] == cluster.app_url()
-        assert "owner_database_url" not in addresses
-        children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
-        given = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
-        ours = [values for values in given if f"PROPOS_DATA={data_dir}".encode() in values]
-        assert len(ours) == len(PARTS) - 2, "all but the two servers"
-        assert not [values for values in ours if b"PROPOS_OWNER_DATABASE_URL" in values]
-        books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
-        assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
+    assert addresses["database_url"] == cluster.app_url()
+    assert "owner_database_url" not in addresses
+    children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
+    given = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
+    ours = [values for values in given if f"PROPOS_DATA={data_dir}".encode() in values]
+    assert len(ours) == len(PARTS) - 2, "all but the two servers"
+    assert not [values for values in ours if b"PROPOS_OWNER_DATABASE_URL" in values]
+    books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
+    assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
 
 
 def test_the_demo_firm_is_open_for_people_while_its_history_is_played(data_dir: Path) -> None:
@@ -136,6 +175,9 @@ def test_the_demo_firm_is_open_for_people_while_its_history_is_played(data_dir: 
         with httpx.Client(base_url=console, timeout=120) as phone:
             assert phone.post("/sign-in", data={"login": trader, "password": password, "next": "/"}).status_code == 303
             assert "Your accounts" in phone.get("/", follow_redirects=True).text
+        up.send_signal(signal.SIGINT)
+        assert up.wait(120) == 0
+    assert processes_on(data_dir) == []
 
 
 def test_a_second_up_on_a_locked_folder_names_the_process_that_has_it(data_dir: Path) -> None:
@@ -427,46 +469,21 @@ def test_leftovers_are_ended_but_a_stranger_with_their_pid_is_not(data_dir: Path
     assert Recorded(os.getpid(), start_mark(os.getpid()) or "").alive()
 
 
-def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: Path) -> None:
-    env = free_port_environment()
-    with running_up(data_dir, env) as process:
-        assert eventually(lambda: healthy(data_dir, env))
-        for name in PARTS:
-            before = read_record(data_dir / "run" / f"{name}.pid")
-            assert before is not None
-            before.signal(signal.SIGKILL)
-            assert before.wait(5)
-            assert eventually(partial(_is_another, data_dir, name, before)), f"{name} was not restarted"
-        assert eventually(lambda: healthy(data_dir, env), seconds=90)
-        answer = propos("stop", "--data", str(data_dir), env=env)
-        assert answer.returncode == 0
-        assert process.wait(60) == 0
-        assert process.stdout is not None
-        said = process.stdout.read()
-        for name in PARTS:
-            assert f"{name} ended (signal 9). It starts again." in said
-        assert "api is ready again after " in said
-        assert f'propos user add --role admin --login ana --name "Ana Kovač" --data {data_dir}' in said
-        assert "Nothing is on sale yet." in said
-    assert processes_on(data_dir) == []
-
-
-def test_an_api_that_crashes_for_ever_does_not_stop_the_firm(data_dir: Path) -> None:
-    env = free_port_environment()
-    with running_up(data_dir, env) as process:
-        monitor = read_record(data_dir / "run" / "monitor.pid")
-        assert monitor is not None
-        with socket.socket() as taken:  # somebody else has the API's port from now on
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            assert eventually(lambda: _takes_the_port_of_the_api(data_dir, env, taken), seconds=120)
-            assert eventually(lambda: any(f.failures >= STARTS_ALLOWED + 1 for f in failing(data_dir)), seconds=300)
-            answer = propos("doctor", "--data", str(data_dir), "--json", env=env)
-            (check,) = (row for row in json.loads(answer.stdout)["checks"] if row["name"] == "processes")
-            assert check["status"] == "wrong" and check["detail"].startswith("api ended ")
-            assert "address already in use" in check["detail"]
-            assert process.poll() is None and monitor.alive()
-        assert eventually(lambda: answers(env), seconds=120)
+def test_an_api_that_crashes_for_ever_does_not_stop_the_firm(firm: Firm) -> None:
+    data_dir, env, process = firm.data_dir, firm.env, firm.up()
+    monitor = read_record(data_dir / "run" / "monitor.pid")
+    assert monitor is not None
+    with socket.socket() as taken:  # somebody else has the API's port from now on
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        assert eventually(lambda: _takes_the_port_of_the_api(data_dir, env, taken), seconds=120)
+        assert eventually(lambda: any(f.failures >= STARTS_ALLOWED + 1 for f in failing(data_dir)), seconds=300)
+        answer = propos("doctor", "--data", str(data_dir), "--json", env=env)
+        (check,) = (row for row in json.loads(answer.stdout)["checks"] if row["name"] == "processes")
+        assert check["status"] == "wrong" and check["detail"].startswith("api ended ")
+        assert "address already in use" in check["detail"]
         assert process.poll() is None and monitor.alive()
+    assert eventually(lambda: answers(env), seconds=120)
+    assert process.poll() is None and monitor.alive()
 
 
 def _takes_the_port_of_the_api(data_dir: Path, env: dict[str, str], taken: socket.socket) -> bool:
@@ -487,15 +504,32 @@ def answers(env: dict[str, str]) -> bool:
     return asyncio.run(serves(f"http://127.0.0.1:{env['PROPOS_API_PORT']}/readyz"))
 
 
-def test_up_goes_on_where_it_was_after_it_was_killed_itself(data_dir: Path) -> None:
-    env = free_port_environment()
-    with running_up(data_dir, env) as process:
-        process.kill()
-        process.wait()
-    with running_up(data_dir, env) as process:
-        assert eventually(lambda: healthy(data_dir, env), seconds=60)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(90) == 0
+def test_up_goes_on_where_it_was_after_it_was_killed_itself(firm: Firm) -> None:
+    process = firm.up()
+    process.kill()
+    process.wait()
+    firm.up()
+    assert eventually(lambda: healthy(firm.data_dir, firm.env), seconds=60)
+
+
+def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(firm: Firm) -> None:
+    data_dir, env, process = firm.data_dir, firm.env, firm.up()
+    assert eventually(lambda: healthy(data_dir, env))
+    for name in PARTS:
+        before = read_record(data_dir / "run" / f"{name}.pid")
+        assert before is not None
+        before.signal(signal.SIGKILL)
+        assert before.wait(5)
+        assert eventually(partial(_is_another, data_dir, name, before)), f"{name} was not restarted"
+    assert eventually(lambda: healthy(data_dir, env), seconds=90)
+    answer = propos("stop", "--data", str(data_dir), env=env)
+    assert answer.returncode == 0
+    assert process.wait(60) == 0
+    assert process.stdout is not None
+    said = process.stdout.read()
+    for name in PARTS:
+        assert f"{name} ended (signal 9). It starts again." in said
+    assert "api is ready again after " in said
     assert processes_on(data_dir) == []
 
 
@@ -505,7 +539,7 @@ def _is_another(data_dir: Path, name: str, before: Recorded) -> bool:
 
 
 def test_a_platform_that_is_read_through_a_gateway_has_one_that_is_started_again(data_dir: Path) -> None:
-    """The venue is away: the gateway says so, and is there."""
+    """The venue is away: the gateway says so, and is there. The firm is new: it is said what it needs first."""
     nobody, gateway = free_ports(2)
     url = f"http://127.0.0.1:{gateway}"
     toy = {
@@ -528,10 +562,15 @@ def test_a_platform_that_is_read_through_a_gateway_has_one_that_is_started_again
         except OSError:
             return {}
 
-    with running_up(data_dir, env):
+    with running_up(data_dir, env) as up:
         assert eventually(lambda: bool(status().get("trouble")))
         assert (status()["platform"], status()["connected"]) == ("toy", False)
         first = read_record(data_dir / "run" / "gateway-toy.pid")
         assert first is not None
         first.signal(signal.SIGKILL)
         assert eventually(lambda: not first.alive() and bool(status()), 120)
+        assert up.stdout is not None
+        assert propos("stop", "--data", str(data_dir), env=env).returncode == 0
+        said = up.stdout.read()
+    assert f'propos user add --role admin --login ana --name "Ana Kovač" --data {data_dir}' in said
+    assert "Nothing is on sale yet." in said

@@ -5,11 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from domain.histories.replay import replay
 from domain.histories.results import DecidingMoment, Replay
-from domain.products.phase import Phase
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
@@ -126,14 +123,6 @@ def test_without_prices_a_quiet_history_is_undecided() -> None:
 
 def test_nothing_is_undecided_where_every_equity_is_known() -> None:
     result = judged(Life().open(equity=99_990).mark(95_000).close(-5_000).events, STATIC)
-    assert (result.outcome, result.unpriced) == ("in_progress", ())
-
-
-def test_a_rule_that_leaves_floating_profit_out_needs_no_prices() -> None:
-    rule = {**STATIC, "holds": {"floating": False}}
-    if "holds" not in Phase.model_validate({"name": "x", "rules": [STATIC]}).rules[0].model_dump():
-        pytest.skip("static limits count everything")
-    result = judged(Life().open().close(-4_000).events, rule)
     assert (result.outcome, result.unpriced) == ("in_progress", ())
 
 
