@@ -261,7 +261,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/reports/owed", None, "reports.read"),
     ("GET", "/v1/saved-views", None, "views.own"),
     ("POST", "/v1/saved-views", {"list": "accounts", "name": "Mine"}, "views.own"),
-    ("DELETE", "/v1/saved-views/accounts?name=Mine", None, "views.own"),
+    ("DELETE", "/v1/saved-views?list=accounts&name=Mine", None, "views.own"),
     ("GET", "/v1/decisions?decided_since=2026-01-01", None, "reports.read"),
     ("GET", "/v1/breaks", None, "breaks.read"),
     ("GET", f"/v1/breaks/{BREAK}", None, "breaks.read"),

@@ -60,13 +60,15 @@ async def save_view(body: SavedViewBody, deps: Deps, once: Keyed) -> SavedView:
     return await once.write(SavedView, body, work)
 
 
-@router.delete("/{list_name}", dependencies=[Depends(_RIGHT)])
+@router.delete("", dependencies=[Depends(_RIGHT)])
 async def delete_view(
-    list_name: ListName, name: Annotated[ViewName, Query(description="Of the view.")], once: Keyed
+    wanted: Annotated[ListName, Query(alias="list", description="Of this list.")],
+    name: Annotated[ViewName, Query(description="The name of the view.")],
+    once: Keyed,
 ) -> SavedView:
     """Delete a view of yours."""
 
     async def work(session: AsyncSession) -> SavedView:
-        return await saved_views.forget(session, once.actor, list_name, name)
+        return await saved_views.forget(session, once.actor, wanted, name)
 
-    return await once.write(SavedView, SavedView(list=list_name, name=name), work)
+    return await once.write(SavedView, SavedView(list=wanted, name=name), work)

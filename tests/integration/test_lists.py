@@ -143,8 +143,8 @@ async def test_a_program_keeps_the_views_that_its_person_sees_in_the_console(wor
             refused = await send("POST", views, body | wrong)
             assert (refused.status_code, refused.json()["field"]) == (422, field), wrong
         assert (await send("POST", views, body | {"list": "staff"})).status_code == 404
-        assert (await send("DELETE", f"{views}/accounts?name=Busy")).json() == body
-        assert (await send("DELETE", f"{views}/accounts?name=Busy")).status_code == 404
+        assert (await send("DELETE", f"{views}?list=accounts&name=Busy")).json() == body
+        assert (await send("DELETE", f"{views}?list=accounts&name=Busy")).status_code == 404
         assert "Busy" not in await _text(ana, "/accounts")
 
 
