@@ -33,8 +33,10 @@ async def save(session: AsyncSession, actor: Actor, page: str, name: str, query:
     await session.execute(row.on_conflict_do_update(index_elements=key, set_={"query": query}))
 
 
-async def forget(session: AsyncSession, actor: Actor, page: str, name: str) -> None:
-    await session.execute(delete(SavedFilter).where(*_own(actor, page), SavedFilter.name == name))
+async def forget(session: AsyncSession, actor: Actor, page: str, name: str) -> str | None:
+    """Returns the query that was kept; None when there was none."""
+    gone = delete(SavedFilter).where(*_own(actor, page), SavedFilter.name == name).returning(SavedFilter.query)
+    return await session.scalar(gone)
 
 
 def _own(actor: Actor, page: str) -> tuple[ColumnElement[bool], ...]:

@@ -108,6 +108,7 @@ def _text(longest: int) -> Any:
 
 
 Line = Annotated[str, _text(200), AfterValidator(plain)]
+ViewName = Annotated[str, _text(60), AfterValidator(plain)]
 Words = Annotated[str, _text(4000), AfterValidator(plain)]
 Reason = Annotated[str, _text(1000), AfterValidator(plain)]
 Email = Annotated[str, _text(254), AfterValidator(plain), AfterValidator(_email)]

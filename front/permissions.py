@@ -66,6 +66,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "mails.read": frozenset({"support", "admin", "auditor"}),
     "mails.release": frozenset({"support", "admin"}),
     "queue.work": STAFF - {"auditor"},
+    "views.own": STAFF - {"auditor"},
     "notifications.own": _EVERYBODY,
     "notifications.preview": frozenset({"support", "admin", "auditor"}),
     "audit.read": STAFF,

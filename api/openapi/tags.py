@@ -19,6 +19,7 @@ _CHAPTERS: Final = {
     "chargebacks": "Payments that buyers dispute at their bank.",
     "exposure": "What all traders hold together, what a shock would do, and stops of trading.",
     "firm": "Work queue, summary, search, audit log, messages that wait for a person.",
+    "saved views": "Filters of lists that you keep under a name. For staff.",
     "product versions": "New versions of products, and moves of running accounts to them.",
     "platforms": "The configured trading platforms.",
     "platform changes": "Accounts that change their platform.",

@@ -1,21 +1,16 @@
 """Views of lists that a person keeps under a name: the filters and the order of an address, never what was searched."""
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.desk import Desk, Posted, redirect
-from console.pages.lists import FILES
 from console.pages.mine import Made
-from console.queries.work import read_filter
-from domain.errors import BadInput, NotFound
 from firm import saved_filters
-from front import permissions
+from front import saved_views
 from front.lists import asked_from
-
-_QUEUE = "/queue"
 
 
 class SavedViewPages:
@@ -53,32 +48,15 @@ class SavedViewPages:
         """The form, and the list that it is about. Raises NotFound, NotAllowed."""
         posted = await self._desk.posted(request)
         page = posted.form.text("page")
-        if page != _QUEUE and page not in FILES:
-            raise NotFound
-        permissions.check(posted.actor, "queue.read" if page == _QUEUE else FILES[page][1])
-        permissions.check(posted.actor, "queue.work")
+        saved_views.may_keep(posted.actor, page.removeprefix("/"))
         return posted, page
 
     def _query(self, posted: Posted, page: str) -> str:
-        """The query of the address, as the list itself reads it. Raises BadInput, also for a search: a name is kept
-        nowhere in the clear."""
-        fields = dict(parse_qsl(posted.form.text("query")))
-        if page == _QUEUE:
-            return read_filter(fields, self._desk.deps.subjects.readable_by(posted.actor)).query
-        listing = FILES[page][0]
-        asked = asked_from(fields, listing)
-        private = [name for name, value in asked.filters.items() if value and listing.filters[name].private]
-        if asked.search or private:
-            raise BadInput(
-                "A view keeps no search: it may be a name.",
-                field=private[0] if private else "q",
-                remedy="Clear the search, then save the filters.",
-            )
-        given = {**asked.filters, "sort": asked.order}
-        query = urlencode({name: value for name, value in given.items() if value})
-        if len(query) > saved_filters.LONGEST:
-            raise BadInput("This view is too long to be saved.", field="query", remedy="Use fewer filters.")
-        return query
+        """The query of the address, as the list itself reads it. Raises BadInput."""
+        fields, name = dict(parse_qsl(posted.form.text("query"))), page.removeprefix("/")
+        if name == saved_views.QUEUE:
+            return saved_views.query_of_queue(fields, self._desk.deps.subjects.readable_by(posted.actor))
+        return saved_views.query_of(name, asked_from(fields, saved_views.LISTS[name][0]))
 
 
 def _address(page: str, query: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.views.work import PART_WORDS, WorkFilter, WorkList, WorkRow, WorkTab
 from domain.approvals import Actor
-from domain.errors import BadInput
+from front.saved_views import work_filter
 from front.subjects.subject import Subject, Subjects, kinds
 from store.read import queue
 from store.read.pages import Window
@@ -20,17 +20,8 @@ _MORE: Final = 120  # rows that are read for live parts, so that a row pushed of
 
 def read_filter(params: Mapping[str, str], subjects: Subjects) -> WorkFilter:
     """The filter in an address or a form. Raises BadInput that names the field."""
-    names, part = [name for name in params.get("kind", "").split(",") if name], params.get("show", "")
-    if unknown := [name for name in names if name not in subjects.by_name]:
-        raise BadInput(
-            f"There is no kind of work named {unknown[0][:40]}.",
-            field="kind",
-            remedy=f"Use {', '.join(subjects.by_name)}.",
-        )
-    if part not in PART_WORDS:
-        wanted = ", ".join(name for name in PART_WORDS if name)
-        raise BadInput(f"The queue has no part named {part[:40]}.", field="show", remedy=f"Use {wanted}.")
-    return WorkFilter(",".join(dict.fromkeys(names)), part, params.get("cursor", ""))
+    tab, part = work_filter(params, subjects)
+    return WorkFilter(tab, part, params.get("cursor", ""))
 
 
 def shown_subjects(chosen: WorkFilter, subjects: Subjects) -> Sequence[Subject]:

@@ -56,7 +56,7 @@ class Challenge(Base):
         Index("ix_challenges_state_newest", "state", "recorded_at", "id"),
         Index("ix_challenges_changed", "changed_at", "id"),
         Index("ix_challenges_bought", "bought_at"),
-        Index("ix_challenges_state_trader", "state", "trader_id"),  # counts: row security asks for the trader
+        Index("ix_challenges_state_trader_id", "state", "trader_id", "id"),  # counts: row security asks for the trader
     )
 
     id: Mapped[Id]
@@ -91,6 +91,7 @@ class Account(Base):
         Index("ix_accounts_login", "login"),
         Index("ix_accounts_trader_number", "trader_id", "number"),
         Index("ix_accounts_status_number", "status", "number"),
+        Index("ix_accounts_status_trader", "status", "trader_id"),  # counts, as of challenges
         Index("ix_accounts_product_number", "product", "number"),
     )
 

@@ -52,7 +52,7 @@ class Payout(Base):
             unique=True,
             postgresql_where=text("closed_at IS NULL AND reopened_at IS NULL"),
         ),
-        Index("ix_payouts_state", "state"),
+        Index("ix_payouts_state_trader", "state", "trader_id"),  # counts: row security asks for the trader
         Index("ix_payouts_newest", "recorded_at", "id"),
         Index("ix_payouts_state_newest", "state", "recorded_at", "id"),
         Index("ix_payouts_gross", "gross_minor", "id"),

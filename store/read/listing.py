@@ -125,6 +125,13 @@ async def conditions(session: AsyncSession, listing: Listing, scope: Scope, aske
     return found
 
 
+def check(listing: Listing, asked: Asked) -> None:
+    """Raises BadInput, naming the field, for filters and an order that the list does not offer."""
+    for name, value in asked.filters.items():
+        _filtered(listing, name, value)
+    order_of(listing, asked)
+
+
 def _filtered(listing: Listing, name: str, value: str) -> Condition:
     if name not in listing.filters:
         raise BadInput(

@@ -33,7 +33,8 @@ class Latency(View):
 
 class SummaryView(View):
     """Counts by state, and of breaches by rule. Each goes up to 10,000: 10,001 stands for any more. `breaches`: of the
-    newest 10,000. `ledger_imbalance` is in minor units; anything but 0 is a fault."""
+    newest 10,000. `open_holds`: closed payouts that still hold money, of the 10,000 that were closed last.
+    `ledger_imbalance` is in minor units; anything but 0 is a fault."""
 
     market_time: datetime
     watermark: datetime | None
@@ -93,7 +94,7 @@ async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
         open_work=await queue.counts(session, kinds),
         ledger_imbalance=await ledger.imbalance(session),
         unreconciled=await breaks.unreconciled(session, await market_now(session), at_most=COUNTED + 1),
-        open_holds=await operations.open_holds(session),
+        open_holds=await operations.open_holds(session, newest=COUNTED),
         breach_to_lock_ms=await breach_to_lock(session),
     )
 

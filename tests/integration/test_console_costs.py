@@ -16,8 +16,8 @@ from tests.query_costs import Statement, caught_statements, copy_rows, explained
 
 _SHORT, _LONG = 10_500, 42_000  # more than a page counts (10,000), and four times as much
 _ROOM: Final = 800  # rows that a page may read beyond what it read before: statistics are estimates
-_FIRM: Final = ("/", "/overview", "/queue", "/queue/changes", "/queue?kind=payout,review", "/v1/queue")
-_COPIES: Final = {name: COPIES[name] for name in ("traders", "challenges", "accounts", "breaches")}
+_FIRM: Final = ("/", "/overview", "/queue", "/queue/changes", "/queue?kind=payout,review", "/v1/queue", "/v1/summary")
+_COPIES: Final = {name: COPIES[name] for name in ("traders", "challenges", "accounts", "breaches", "payouts")}
 # Of the busy account one a minute, and one of each other account, which PostgreSQL takes for the usual number.
 _DEALS: Final = """
     INSERT INTO deals SELECT made.* FROM generate_series(%(first)s::int, %(last)s::int) AS n,

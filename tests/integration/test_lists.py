@@ -13,6 +13,7 @@ from sqlalchemy import select
 from console.pages.lists import FILES
 from domain.keys import new_id
 from domain.money import Money, from_minor
+from front import saved_views
 from store import account_ranks
 from store.models import (
     Account,
@@ -106,6 +107,45 @@ async def test_the_numbers_of_the_firm_page_lead_to_lists_of_that_length(world: 
         listed = await browser.get("/v1/reconciliation/unreconciled?limit=200")
         assert len(listed.json()["items"]) == int(open_ends.group(2))
         assert await length(browser.http, "/passes?q=nobody") == 0
+
+
+async def test_a_program_keeps_the_views_that_its_person_sees_in_the_console(world: ConsoleWorld) -> None:
+    assert {f"/{name}": found for name, found in saved_views.LISTS.items()} == {
+        path: (offered, right) for path, (offered, right, _) in FILES.items()
+    }
+    views = "/v1/saved-views"
+    async with world.browser("ana@firm.example") as ana, world.browser("rosa@firm.example") as rosa:
+
+        async def send(method: str, path: str, body: object = None, key: str = "") -> httpx.Response:
+            headers = {"Idempotency-Key": key or new_id("key"), "X-CSRF-Token": await ana.csrf()}
+            return await ana.http.request(method, path, json=body, headers=headers)
+
+        body = {"list": "accounts", "name": "Busy", "filters": {"status": "active"}, "sort": "-equity"}
+        first, again = await send("POST", views, body, "view-0001"), await send("POST", views, body, "view-0001")
+        assert (first.status_code, again.json()) == (201, first.json()) and first.json() == body
+        assert 'href="/accounts?status=active&amp;sort=-equity"' in await _text(ana, "/accounts")
+        await ana.post("/views", page="/queue", name="Payouts", query="kind=payout&show=mine")
+        kept = (await ana.get(views)).json()["items"]
+        assert kept == [
+            body,
+            {"list": "queue", "name": "Payouts", "filters": {"kind": "payout", "show": "mine"}, "sort": ""},
+        ]
+        assert (await ana.get(f"{views}?list=queue")).json()["items"] == kept[1:]
+        assert (await rosa.get(views)).json()["items"] == []
+        for wrong, field in (
+            ({"filters": {"status": "odd"}}, "status"),
+            ({"filters": {"nonsense": "1"}}, "nonsense"),
+            ({"sort": "nonsense"}, "sort"),
+            ({"list": "traders", "filters": {"email": "mara@example.org"}, "sort": ""}, "email"),
+            ({"list": "queue", "filters": {"kind": "odd"}, "sort": ""}, "kind"),
+            ({"list": "queue", "filters": {"status": "active"}, "sort": ""}, "status"),
+        ):
+            refused = await send("POST", views, body | wrong)
+            assert (refused.status_code, refused.json()["field"]) == (422, field), wrong
+        assert (await send("POST", views, body | {"list": "staff"})).status_code == 404
+        assert (await send("DELETE", f"{views}?list=accounts&name=Busy")).json() == body
+        assert (await send("DELETE", f"{views}?list=accounts&name=Busy")).status_code == 404
+        assert "Busy" not in await _text(ana, "/accounts")
 
 
 async def test_a_view_of_a_list_is_kept_by_name_for_its_person_and_without_names(world: ConsoleWorld) -> None:

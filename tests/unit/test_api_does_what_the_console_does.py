@@ -64,6 +64,7 @@ _ACTIONS: Final = {
     "/queue/{kind}/{id}/release": "release_work", "/queue/{kind}/{id}/snooze": "snooze_work",
     "/queue/{kind}/{id}/wake": "wake_work", "/queue/{kind}/{id}/escalate": "escalate_work",
     "/queue/{kind}/{id}/undo": "undo_work",
+    "/views": "save_view", "/views/delete": "delete_view",
 }  # fmt: skip
 _PAGES: Final = {
     "/": "get_summary", "/overview": "get_summary", "/sign-ins": "list_sign_ins", "/staff": "list_staff",
@@ -112,7 +113,6 @@ _PAGES: Final = {
 _EXCEPTIONS: Final = {
     **dict.fromkeys(("/static/{version}/{name:path}", "/docs", "/docs/{operation}"), "files and texts of the pages"),
     **dict.fromkeys(("/theme", "/live"), "how the pages look"),
-    **dict.fromkeys(("/views", "/views/delete"), "a person's own saved views of a page"),
     **dict.fromkeys(("/security/provider", "/security/provider/remove"), "an identity provider redirects a browser"),
     **dict.fromkeys(
         ("/sign-in/provider", "/sign-in/provider/return", "/sign-in/provider/invitation/{token}"),
