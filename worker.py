@@ -26,7 +26,7 @@ from activities.surveillance_windows import SurveillanceWindowActivities
 from cli.build import build_of
 from cli.compose import dependencies
 from cli.run.waiting import connect_when_ready
-from contracts.ids import CORE_QUEUE, DEPLOYMENT
+from contracts.ids import CORE_QUEUE, DEPLOYMENT, UNVERSIONED
 from relay.drops import Drops
 from settings import Settings
 from workflows.message_guard import MessageGuard
@@ -91,6 +91,7 @@ def core_worker(
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE if max_cached_workflows else None,
         graceful_shutdown_timeout=_DRAIN,
+        build_id=UNVERSIONED if deployment is None else None,  # else the SDK reads all code to make up one
         deployment_config=deployment,
     )
 
@@ -104,5 +105,5 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             return
         build = build_of(settings) if settings.worker_versions else None
         async with core_worker(client, core_activities(deps), drops, build=build):
-            _log.info("working", task_queue=CORE_QUEUE, build=build or "unversioned")
+            _log.info("working", task_queue=CORE_QUEUE, build=build or UNVERSIONED)
             await drops.run(deps.db, stop)

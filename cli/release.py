@@ -160,7 +160,8 @@ def _check_not_in_use(found: "Fleet", name: str) -> None:
 
 async def _until_it_works(client: "Client", name: str, wait: float) -> None:
     """Waits for a worker of the version. Raises Unavailable."""
-    from cli.versions import UNVERSIONED, fleet
+    from cli.versions import fleet
+    from contracts.ids import UNVERSIONED
     from domain.errors import Unavailable
 
     deadline = time.monotonic() + wait

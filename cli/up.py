@@ -4,8 +4,6 @@ import asyncio
 import logging
 import signal
 from dataclasses import replace
-from pathlib import Path
-from typing import TextIO
 
 import httpx
 from rich.console import Console
@@ -68,7 +66,7 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
     stack = Stack(replace(options, tolerant=True), report, say)
     stack.claim()
     say_shortage(say)
-    logs.configure("up", load().log_level, _open_log(stack.data_dir))
+    logs.configure("up", load().log_level, logs.kept("up", stack.data_dir))
     async with stack:
         console.print(_addresses(stack))
         failing = [part.name for part in stack.parts if part.problem]
@@ -83,12 +81,6 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         elif not demo:
             await say_first_steps(stack.settings, options.data_dir, say)
         await asyncio.Event().wait()  # until cancelled; the supervisor keeps every part running
-
-
-def _open_log(data_dir: Path) -> TextIO:
-    folder = data_dir / "logs"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return (folder / "up.log").open("a", buffering=1)
 
 
 def _addresses(stack: Stack) -> Table:

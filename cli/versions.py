@@ -21,10 +21,9 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.ids import CORE_QUEUE, DEPLOYMENT
+from contracts.ids import CORE_QUEUE, DEPLOYMENT, UNVERSIONED
 from domain.errors import Conflict, NotFound, Unavailable
 
-UNVERSIONED: Final = "unversioned"  # workers that have no version
 _SILENT: Final = timedelta(seconds=150)  # a living worker asks for tasks at least once a minute
 _READ_TIMEOUT: Final = timedelta(seconds=5)
 _RPC_TIMEOUT: Final = timedelta(seconds=20)

@@ -5,6 +5,7 @@ from typing import Final
 CORE_QUEUE: Final = "core"
 MONITOR_QUEUE: Final = "monitor"
 DEPLOYMENT: Final = "propos"  # of the workers of `core`, whose versions Temporal tells apart
+UNVERSIONED: Final = "unversioned"  # workers that have no version
 
 SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
 SURVEILLANCE_WINDOWS_WORKFLOW: Final = "surveillance_windows/main"

@@ -38,13 +38,13 @@ from store.keeping import STANDARD, Policy
 _POLL_SECONDS: Final = 0.5  # between two looks for messages of which no notification came
 _OWN_LOOK: Final = 10  # after as many of these looks a loop of messages looks for itself: the looks may fail
 _WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
-# loop -> the table of its messages: a notification of that table starts it at once
-_MESSAGES: Final = {
-    "outbox": "outbox",
-    "inbox": "inbox",
-    "desk-copies": "outbox",
-    "desk-events": "inbox",
-    "bulk-mail": "outbox",
+# loop -> what it delivers. A notification starts the loop that has most to do at once, and a look starts the others.
+_MESSAGES: Final[dict[str, deliveries.Due]] = {
+    "outbox": "messages",
+    "inbox": "events",
+    "desk-copies": "copies",
+    "desk-events": "tickets",
+    "bulk-mail": "bulk",
 }
 _TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
@@ -103,6 +103,7 @@ class Relay:
         client = SharedClient(connect)
         self._db = db
         self._notified = {name: asyncio.Event() for name in _MESSAGES}
+        self._told = asyncio.Event()  # of new messages or events
         self._time_moved = asyncio.Event()
         self._outbox = OutboxDispatcher(db, client, platforms, desk, tickets, notes)
         self._inbox = InboxDispatcher(db, payments, tickets)
@@ -139,7 +140,7 @@ class Relay:
                 loops.create_task(_loop(name, step, self._poll_seconds * _OWN_LOOK, stop, self._notified[name]))
                 for name, step in zip(_MESSAGES, steps, strict=True)
             ]
-            tasks.append(loops.create_task(_loop("due", self._look, self._poll_seconds, stop)))
+            tasks.append(loops.create_task(_loop("due", self._look, self._poll_seconds, stop, self._told)))
             tasks += [
                 loops.create_task(_loop(f"sweep/{name}", partial(_sweep_once, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
@@ -162,7 +163,10 @@ class Relay:
 
     async def _look(self) -> int:
         """Starts the loops whose messages are due. One question for all of them: mostly there is nothing to do."""
-        self._notify_loops(await deliveries.due_tables(self._db))
+        due = await deliveries.due(self._db)
+        for name, what in _MESSAGES.items():
+            if what in due:
+                self._notified[name].set()
         return 0
 
     async def _fire_wakeups(self) -> int:
@@ -226,24 +230,20 @@ class Relay:
             async with await connect_async(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
-                self._notify_loops(set(_MESSAGES.values()))
+                self._told.set()
                 self._time_moved.set()
                 try:
                     async for told in connection.notifies():
                         if told.payload in _TIMES:
                             self._time_moved.set()
-                        else:
-                            self._notify_loops({told.payload})
+                        elif told.payload in _MESSAGES:  # the table has the name of its loop
+                            self._notified[told.payload].set()
+                            self._told.set()
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0
 
         await _loop("listen", listen, _FIRST_PAUSE_SECONDS, stop)
-
-    def _notify_loops(self, tables: set[str]) -> None:
-        for name, table in _MESSAGES.items():
-            if table in tables:
-                self._notified[name].set()
 
 
 def ranks_pause(seconds: float) -> float:

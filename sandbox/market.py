@@ -7,7 +7,6 @@ the batch is written to the journal; only then can readers see it.
 """
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
@@ -15,6 +14,8 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any, Final, Literal
+
+from pydantic_core import to_json
 
 from domain.errors import BadInput, Conflict, Unavailable
 from ports.platform import FIRST_READER, AccountSnapshot, GapInStream
@@ -352,8 +353,8 @@ class SimulatedMarket:
         yield from self._sequence.drain()
         if self._tape_changed:
             self._tape_changed = False
-            yield Row("state", "tape", json.dumps(self._tape.state()))
-        yield Row("state", "market", json.dumps(self._state()))
+            yield Row("state", "tape", to_json(self._tape.state()).decode())
+        yield Row("state", "market", to_json(self._state()).decode())
 
     def _state(self) -> dict[str, Any]:
         quotes = {s: [str(bid), str(ask), self.venue.quoted_at[s]] for s, (bid, ask) in self.venue.quotes.items()}

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from domain.errors import BadInput, Conflict
 from sandbox.books import VenueAccount
 from sandbox.instants import MINUTE, SECOND
@@ -33,7 +35,8 @@ class Binding:
 
 @dataclass(slots=True)
 class SimulatedTrader:
-    """One trader on one account. `memo` is its memory between turns (JSON values only)."""
+    """One trader on one account. `memo` is its memory between turns (JSON values only), `kept` what the journal has of
+    it."""
 
     binding: Binding
     phase: str
@@ -41,6 +44,7 @@ class SimulatedTrader:
     period_us: int
     base: int = field(init=False)
     memo: dict[str, Any] = field(default_factory=dict)
+    kept: str = "{}"
 
     def __post_init__(self) -> None:
         self.base = int.from_bytes(sha256(f"{self.binding.seed}/{self.phase}".encode()).digest()[:8])
@@ -114,7 +118,6 @@ class TraderDesk:
                 self._look(trader, now_us, closing, recorded=ends_at is not None)
 
     def _look(self, trader: SimulatedTrader, now_us: int, closing: bool, recorded: bool) -> None:
-        before = json.dumps(trader.memo)
         turn = Turn(
             venue=self._venue,
             tape=self._tape,
@@ -129,8 +132,9 @@ class TraderDesk:
             led_by=self._leading(trader.binding.leader),
         )
         TEMPERS[trader.binding.temper].look(turn)
-        after = json.dumps(trader.memo)
-        if after != before:
+        after = to_json(trader.memo).decode()
+        if after != trader.kept:
+            trader.kept = after
             self._changed.append(Row("trader", str(trader.account.login), after))
 
     def _leading(self, leader: str | None) -> list[VenueAccount]:
@@ -149,3 +153,4 @@ class TraderDesk:
             self.adopt(account)
         for trader in self._traders.values():
             trader.memo = memos.get(str(trader.account.login), {})
+            trader.kept = to_json(trader.memo).decode()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +12,7 @@ from sqlalchemy.sql import func
 from domain import keys, places
 from domain.clocks import Clock
 from domain.errors import NotFound
+from domain.tickets import CHANGED
 from store import outbox
 from store.clock import market_now
 from store.db import Database
@@ -47,18 +48,28 @@ _CLAIM = text("""
     RETURNING outbox.id, key, topic, target, name, payload, attempts
 """)
 
-_DUE = text("""
-    SELECT EXISTS (SELECT FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL
-                                        AND next_at <= clock_timestamp()) AS outbox,
-           EXISTS (SELECT FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL
-                                       AND next_at <= clock_timestamp()) AS inbox
+_WAITS_IN_OUTBOX: Final = (
+    "SELECT FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL AND next_at <= clock_timestamp()"
+)
+_WAITS_IN_INBOX: Final = (
+    "SELECT FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL AND next_at <= clock_timestamp()"
+)
+_DUE = text(f"""
+    SELECT EXISTS ({_WAITS_IN_OUTBOX} AND topic <> :desk AND topic <> :bulk) AS messages,
+           EXISTS ({_WAITS_IN_OUTBOX} AND topic = :desk) AS copies,
+           EXISTS ({_WAITS_IN_OUTBOX} AND topic = :bulk) AS bulk,
+           EXISTS ({_WAITS_IN_INBOX} AND kind <> :changed) AS events,
+           EXISTS ({_WAITS_IN_INBOX} AND kind = :changed) AS tickets
 """)
+Due = Literal["messages", "copies", "bulk", "events", "tickets"]
 
 
-async def due_tables(db: Database) -> set[str]:
-    """Returns which of the tables `outbox` and `inbox` have a message that is due, in one round trip."""
-    row = await db.fetch_at_once(_DUE, {})
-    return {table for table, due in row._mapping.items() if due}
+async def due(db: Database) -> set[Due]:
+    """Returns what is due, in one round trip: messages of the outbox and of those delivered apart the copies of tickets
+    and the bulk mail; events of the inbox and apart from them those of tickets of a desk."""
+    given = {"desk": outbox.DESK, "bulk": outbox.BULK_MAIL, "changed": CHANGED}
+    row = await db.fetch_at_once(_DUE, given)
+    return {what for what, is_due in row._mapping.items() if is_due}
 
 
 async def claim(

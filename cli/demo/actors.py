@@ -83,9 +83,11 @@ class ApiClient:
             else:
                 if answer.status_code < 400:
                     return answer.json() if answer.content else {}
-                if answer.status_code not in (429, 503) and not await self._proves(answer):
-                    raise refusal(answer)
                 failure = refusal(answer)
+                if await self._proves(answer):
+                    continue
+                if answer.status_code not in (429, 503):
+                    raise failure
             await asyncio.sleep(0.3 * 2**attempt)
         raise Unavailable(f"{method} {path} did not answer: {failure}") from failure
 

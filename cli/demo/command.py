@@ -37,7 +37,7 @@ def demo(
     folder = data or _temporary_folder()
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty.", field="--data", remedy="Choose an empty folder for the demo.")
-    logs.configure("demo", "warning")
+    logs.configure("demo", "warning", logs.kept("demo", folder))
     own_market = market is None
     if market is None:
         market = folder / "market"

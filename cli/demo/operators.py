@@ -1,5 +1,6 @@
 """Simulated staff. They use the firm only through its HTTP API, as people do."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -23,6 +24,8 @@ _OVERTAKEN: Final = frozenset(
 )
 
 
+_APART: Final = ("identity", "case")  # one decision does not depend on another
+_AT_ONCE: Final = 4
 _NO_COPYING: Final = "Copying the trades of other traders is not allowed."
 _CONDUCT: Final = "The rules on trading conduct were broken."
 _RULES: Final = {
@@ -52,6 +55,7 @@ class Operator:
         self._risk, self._appeals = risk
         self._support = support
         self._sent_again: set[str] = set()
+        self._copying = asyncio.Lock()
         self.doubtful: set[str] = set()
         self.silent: set[str] = set()
         self.skipped_kinds: set[str] = set()
@@ -62,8 +66,16 @@ class Operator:
         called, decided = list[str](), False
         queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.skipped_kinds]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
-        for item in queue:
-            workflow = await self._handle(item, payouts_wait=payouts_wait)
+        apart = [item for item in queue if item["kind"] in _APART]
+        rest = [item for item in queue if item["kind"] not in _APART]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def handled(item: dict[str, Any]) -> str | None:
+            async with gate:
+                return await self._handle(item, payouts_wait=payouts_wait)
+
+        found = await asyncio.gather(*(handled(item) for item in apart))
+        for workflow in [*found, *[await self._handle(item, payouts_wait=payouts_wait) for item in rest]]:
             decided = decided or workflow is not None
             called += [workflow] if workflow else []
         for item in queue:
@@ -124,6 +136,12 @@ class Operator:
         the rest; a first offence of another kind is warned of. Risk proposes what costs money, and admin approves it. A
         weak alert is cleared. Returns whether it was decided."""
         case = await self._risk.get(f"/v1/cases/{case_id}")
+        if case["family"] != "copying":
+            return await self._decide_as_seen(case_id, case)
+        async with self._copying:  # two cases may name the same trades
+            return await self._decide_as_seen(case_id, await self._risk.get(f"/v1/cases/{case_id}"))
+
+    async def _decide_as_seen(self, case_id: str, case: dict[str, Any]) -> bool:
         base = f"/v1/cases/{case_id}"
         if Decimal(str(case["score"] or 1)) < Decimal("0.6"):
             await self._risk.post(f"{base}/clear", {"reason": "Too little to act on."})

@@ -20,7 +20,7 @@ from cli.demo.dates import CHARGEBACK_AFTER, DESK_REFUND_AFTER, SENT_BACK_AFTER,
 from cli.demo.mailbox import mailbox_of
 from cli.demo.operators import Operator
 from cli.demo.outside import SandboxClient, VenueDesk
-from cli.demo.payouts import Figures, payout_figures
+from cli.demo.payouts import Figures, TooLittle, payout_figures
 from cli.demo.personas import Persona
 from cli.demo.settling import Settling
 from cli.progress import Progress
@@ -43,7 +43,8 @@ STARTING, BUYING, DAY, WEEKS, CHECKING = (
 )
 SHARES: Final = {STARTING: 0.1, BUYING: 0.2, DAY: 0.25, WEEKS: 0.4, CHECKING: 0.05}
 
-_STEP: Final = timedelta(hours=1)  # people look at what there is to do on the hour
+_HOUR: Final = timedelta(hours=1)  # on the trading day people look at what there is to do on the hour
+_DAY: Final = timedelta(days=1)  # and later each midnight after something has happened
 _USUAL_SPAN: Final = timedelta(days=62)  # a little more than the longest time limit of a product
 _REFUND_AFTER: Final = timedelta(hours=6)
 _SETTLED_EVERY: Final = timedelta(days=7)  # how often the firm has its money at the acquirer sent to its bank
@@ -71,7 +72,7 @@ class Rehearsal:
         self._took_back: set[Trader] = set()
         self._sent_back: dict[str, str] = {}  # venue of each payout that was sent back
         self._asked_about: dict[str, str] = {}  # likewise of each that came back and whose trader was asked
-        self._too_little: dict[str, tuple[Figures | None, datetime | None]] = {}
+        self._too_little = TooLittle()
         self.now = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -92,24 +93,30 @@ class Rehearsal:
         market = await self.sandbox.market()
         feed_ends = datetime.fromisoformat(market["feed_ends_at"])
         opened = datetime.fromisoformat(market["market_time"])
-        await self._advance(opened)
+        self.now = await self.sandbox.advance(opened)
+        await self._settling.reached()
         self._settles_at = opened + _SETTLED_EVERY
         await self._buy_everything(people, password, operator)
         while self.now < feed_ends:
-            await self.step(min(feed_ends, self.now + _STEP), operator)
+            await self.step(min(feed_ends, self.now + _HOUR), operator)
             self._progress(DAY, (self.now - opened) / (feed_ends - opened))
         return int((await self.sandbox.market())["ticks"])
 
     async def play_on(self, operator: Operator, until: datetime | None = None) -> None:
-        """Advances to the full hour after each due date until none is left, or to `until`."""
+        """Advances to the midnight after each due date and after each news, until none is left, or to `until`."""
         began = self.now
         while (due := await self._next_date()) is not None and (until is None or due < until):
-            hour = _full_hour(due)
-            await self.step(hour if until is None else min(hour, until), operator)
+            midnight = _next(due, _DAY)
+            await self.step(midnight if until is None else min(midnight, until), operator)
             share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
             self._progress(WEEKS, min(1.0, share))
         self._progress(WEEKS, 1.0)
         if until is not None:
+            await self.pass_to(until, operator)
+
+    async def pass_to(self, until: datetime, operator: Operator) -> None:
+        """Advances to `until`; people act there, and at the midnight after each news before."""
+        while self.now < until:
             await self.step(until, operator)
 
     async def close(self) -> None:
@@ -121,13 +128,19 @@ class Rehearsal:
             await trader.api.aclose()
 
     async def _advance(self, until: datetime) -> None:
-        while True:
-            self.now = await self.sandbox.advance(until)
+        """Advances to `until`, or to the midnight after the first news on the way. Waits for the core at the full hour
+        after each due date, so that it is dealt with at the same market time in every run."""
+        while self.now < until:
+            stop = until
+            if until - self.now > _HOUR and (due := await self._next_date()) is not None:
+                stop = min(until, _next(due, _HOUR))
+            self.now = await self.sandbox.advance(stop)
             await self._settling.reached()
-            if self.now >= until:
-                return
+            if self.now < stop:
+                until = min(until, _next(self.now, _DAY))
 
     async def step(self, until: datetime, operator: Operator) -> None:
+        """Advances as `_advance` does, then lets people act until nobody has anything to do."""
         await self._advance(until)
         for _ in range(_ROUNDS):
             called = await self._traders_act()
@@ -341,8 +354,7 @@ class Rehearsal:
     async def _request_payout(self, trader: Trader, account_id: str, figures: Figures) -> bool:
         """Requests all that may be paid out. What was found too early or too little is not looked at again until it
         is time, or until `figures` of the account have changed."""
-        known, until = self._too_little.get(account_id, (None, None))
-        if known == figures and (until is None or self.now < until):
+        if self._too_little.is_known(account_id, figures, self.now):
             return False
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id, calendars=ExchangeCalendars())
@@ -354,7 +366,7 @@ class Rehearsal:
         asked = (account_id, now.most.minor)
         too_little = now.most.amount < now.product.payout.min_request or asked in self._asked
         if since is None or too_little or self.now < since:
-            self._too_little[account_id] = figures, None if too_little else since
+            self._too_little.note(account_id, figures, self.now, None if too_little else since)
             return False
         self._asked.add(asked)
         await trader.request_payout(account_id, now.most.amount, attempt=int(count or 0))
@@ -363,10 +375,9 @@ class Rehearsal:
     async def _next_date(self) -> datetime | None:
         async with self._db.transaction() as session:
             habits = {challenge_id: trader.persona for challenge_id, trader in self._by_challenge.items()}
-            payable = {account_id: since for account_id, (_, since) in self._too_little.items() if since is not None}
-            return await next_date(session, self.now, habits, payable)
+            return await next_date(session, self.now, habits, self._too_little.payable())
 
 
-def _full_hour(at: datetime) -> datetime:
-    """Returns the first full hour that is not before `at`."""
-    return at + (datetime.min.replace(tzinfo=UTC) - at) % _STEP
+def _next(at: datetime, every: timedelta) -> datetime:
+    """Returns the first full hour, or day, that is not before `at`."""
+    return at + (datetime.min.replace(tzinfo=UTC) - at) % every

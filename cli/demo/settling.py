@@ -31,8 +31,8 @@ class Settling:
         were called directly."""
         while True:
             await self._core.reached(also=called)
-            new = sum(await asyncio.gather(*(sweep.step() for sweep in self._sweeps)))
-            if not new and not (await self._sandbox.market())["pending_news"]:
+            market, *new = await asyncio.gather(self._sandbox.market(), *(sweep.step() for sweep in self._sweeps))
+            if not any(new) and not market["pending_news"]:
                 await self._core.reached()
                 return
             await asyncio.sleep(0.02)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cli.versions import UNVERSIONED, Fleet, Version
+from cli.versions import Fleet, Version
+from contracts.ids import UNVERSIONED
 
 
 @dataclass(frozen=True)

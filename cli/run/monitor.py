@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 from activities.monitoring import MonitorActivities
 from cli.compose import dependencies
 from cli.run.waiting import connect_when_ready
-from contracts.ids import MONITOR_QUEUE
+from contracts.ids import MONITOR_QUEUE, UNVERSIONED
 from settings import Settings
 
 _DRAIN: Final = timedelta(seconds=10)
@@ -32,6 +32,7 @@ async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
             max_concurrent_activities=settings.monitor_slots,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=_DRAIN,
+            build_id=UNVERSIONED,  # else the SDK reads all code to make up one
         )
         async with worker:
             _log.info("working", task_queue=MONITOR_QUEUE)

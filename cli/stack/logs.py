@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
@@ -51,6 +52,13 @@ def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return _IN_TEXT.sub(MASK, value)
     return value
+
+
+def kept(process: str, data_dir: Path) -> TextIO:
+    """Opens the log of a process that talks to people on its terminal: DATA/logs/PROCESS.log."""
+    folder = data_dir / "logs"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return (folder / f"{process}.log").open("a", buffering=1)
 
 
 def configure(process: str, level: str = "info", stream: TextIO | None = None) -> None:

@@ -23,7 +23,8 @@ class Postbox:
 
     def take(self) -> list[bytes]:
         """Returns the firm's new files. They are removed by `commit`."""
-        self._taken = sorted(path for path in self._out.iterdir() if not path.name.startswith("."))
+        names = os.listdir(self._out)  # at every batch of prices, and mostly empty
+        self._taken = sorted(self._out / name for name in names if not name.startswith("."))
         return [path.read_bytes() for path in self._taken]
 
     def put(self, name: str, content: bytes) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from cli.doctor.workers import current_fault, fault_of, words
-from cli.versions import UNVERSIONED, Fleet, Version
+from cli.versions import Fleet, Version
+from contracts.ids import UNVERSIONED
 
 
 def _version(build: str, status: str, workers: int, pinned: int = 0) -> Version:

@@ -13,6 +13,9 @@ from domain.errors import Unavailable
 # By default the server deletes closed histories after a day; a month leaves time to inspect a run. All decisions are in
 # PostgreSQL, which is the record.
 RETENTION = timedelta(days=30)
+# A worker that has finished a step of a workflow is given the activity that follows with the answer: it saves the way
+# through the task queue.
+_DYNAMIC = {"system.enableActivityEagerExecution": "true"}
 
 
 def binary() -> Path:
@@ -47,6 +50,6 @@ def server_argv(
         # ones, and a running workflow would be behind the record.
         synchronous = "normal" if rehearsal else "full"
         argv += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", f"synchronous={synchronous}"]
-    for key, value in (dynamic or {}).items():
+    for key, value in (_DYNAMIC | (dynamic or {})).items():
         argv += ["--dynamic-config-value", f"{key}={value}"]
     return argv
