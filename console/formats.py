@@ -1,6 +1,7 @@
 """How amounts, times and ids look: the filters of every template."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,11 +9,14 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from domain.money import Money, exponent, from_minor
+from domain.money import Money, exponent, from_minor, is_known
+from domain.steps import sentence
 from domain.work_queue import SOON
 from store.read.listing import COUNTED
 
 _MINUS = "\u2212"
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")  # such as awaiting_approval; ids have digits
 MOST_COUNTED: Final = 1_000  # of work that waits: a page that shows more would take longer the more there is
 
 
@@ -125,12 +129,33 @@ def words(value: str) -> str:
     return value.replace("_", " ")
 
 
+_DETAIL_NAMES: Final = {"words": "What happened", "remedy": "What to do"}
+
+
 def detail(details: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of a record's details, for people."""
-    return [
-        (capital(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        for name, value in details.items()
-    ]
+    """Names and values of a record's details, for people: amounts with their currency, times in UTC, codes as words."""
+    currency = details.get("currency")
+    known = isinstance(currency, str) and is_known(currency)
+    rows = []
+    for name, value in details.items():
+        if known and name.endswith("_minor") and isinstance(value, int):
+            amount = Money(minor=value, currency=str(currency))
+            rows.append((capital(name.removesuffix("_minor")), plain_money(amount)))
+        elif not known or name != "currency":
+            rows.append((_DETAIL_NAMES.get(name) or capital(name), _detail_value(value)))
+    return rows
+
+
+def _detail_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        if _INSTANT.fullmatch(value):
+            return f"{_utc(datetime.fromisoformat(value)):%Y-%m-%d %H:%M:%S} UTC"
+        return words(value) if _CODE.fullmatch(value) else value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(map(_detail_value, value)) or "none"
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def counted(number_of: int, noun: str) -> str:
@@ -216,6 +241,7 @@ FILTERS: dict[str, Any] = {
     "minor": minor,
     "lots": lots,
     "digits": digits,
+    "happened": sentence,
     "money": money,
     "plain_money": plain_money,
     "clock": clock,

@@ -10,8 +10,8 @@ _ACTIVITIES: Final[Mapping[str, str]] = {
     "challenges.start_phase": "Starts the phase",
     "challenges.record_breach": "Records a breach",
     "challenges.record_pass": "Records a passed phase",
-    "challenges.record_identity": "Reads the decision about the identity",
-    "challenges.check_deadline": "Looks whether a date has come",
+    "challenges.record_identity": "Reads the identity decision",
+    "challenges.check_deadline": "Checks a deadline",
     "challenges.reinstate_account": "Reinstates the account",
     "challenges.record_chargeback": "Records a lost chargeback",
     "challenges.record_refund": "Records a refund",
@@ -23,13 +23,13 @@ _ACTIVITIES: Final[Mapping[str, str]] = {
     "payouts.record_decision": "Records a decision",
     "payouts.send_money": "Sends the money",
     "payouts.follow_transfer": "Asks the rail about the transfer",
-    "payouts.follow_and_settle": "Asks the rail about the transfer and settles",
-    "payouts.release_hold": "Gives the money back to the account",
+    "payouts.follow_and_settle": "Asks the rail about the transfer and settles the payout",
+    "payouts.release_hold": "Returns the money to the account",
     "payouts.settle": "Settles the payout in the books",
     "disputes.assemble_evidence": "Collects the evidence",
     "disputes.record_decision": "Records a decision",
     "disputes.record_reinstatement": "Records the reinstatement",
-    "disputes.check_deadline": "Looks whether a date has come",
+    "disputes.check_deadline": "Checks a deadline",
 }
 
 

@@ -60,10 +60,10 @@ async def snooze(session: AsyncSession, *, ticket_id: str, actor: Actor, until: 
     ticket = await tickets.locked(session, ticket_id, _staff(actor))
     now = await service_now(session)
     if ticket.state == "solved":
-        raise Conflict("This ticket is solved; there is nothing to put aside.")
+        raise Conflict("This ticket is solved; it cannot be snoozed.")
     if until is not None and not now < until <= now + _LONGEST_SNOOZE:
         raise BadInput(
-            "A ticket can be put aside until a moment in the next 90 days.",
+            "A ticket can be snoozed for up to 90 days.",
             field="until",
             remedy="Choose a later time.",
         )

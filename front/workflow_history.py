@@ -148,10 +148,10 @@ class _Reading:
             failure = decoded
         links = [failure, failure.cause] if failure.HasField("cause") else [failure]
         found = [_type(each) if self.reader is None else _message(each) for each in links]
-        return " ".join(dict.fromkeys(part for part in found if part)) or "It says nothing more."
+        return " ".join(dict.fromkeys(part for part in found if part)) or "No further details."
 
     def activity(self, scheduled: int) -> str:
-        return self.activities.get(scheduled, f"The step that began as event {scheduled}")
+        return self.activities.get(scheduled, f"The step of event {scheduled}")
 
 
 @dataclass(frozen=True)
@@ -199,34 +199,34 @@ def _payloads(*groups: Any) -> Sequence[Payload]:
 
 def _started(reading: _Reading, _: int, detail: Any) -> _Said:
     reading.earlier_run = detail.continued_execution_run_id or None
-    words = "The workflow goes on in a new run." if reading.earlier_run else "The workflow began."
+    words = "The workflow continues in a new run." if reading.earlier_run else "The workflow started."
     return _Said(words, _payloads(detail.input))
 
 
 def _continued(reading: _Reading, _: int, detail: Any) -> _Said:
     reading.later_run = detail.new_execution_run_id or None
-    return _Said("The history grew long: the workflow goes on in a new run.", _payloads(detail.input))
+    return _Said("The workflow continues in a new run, because the history is long.", _payloads(detail.input))
 
 
 def _scheduled(reading: _Reading, number: int, detail: Any) -> _Said:
     words = activity_words(detail.activity_type.name)
     reading.activities[number] = words
-    return _Said(f"{words}: asked for.", _payloads(detail.input))
+    return _Said(f"{words}: scheduled.", _payloads(detail.input))
 
 
 def _begun(reading: _Reading, _: int, detail: Any) -> _Said:
     failure = detail.last_failure if detail.HasField("last_failure") else None
-    words = f"{reading.activity(detail.scheduled_event_id)}: begun."
-    return _Said(words, attempt=detail.attempt, failure=failure, before="The attempt before failed: ")
+    words = f"{reading.activity(detail.scheduled_event_id)}: started."
+    return _Said(words, attempt=detail.attempt, failure=failure, before="The previous attempt failed: ")
 
 
 def _completed(reading: _Reading, _: int, detail: Any) -> _Said:
-    return _Said(f"{reading.activity(detail.scheduled_event_id)}: done.", _payloads(detail.result))
+    return _Said(f"{reading.activity(detail.scheduled_event_id)}: completed.", _payloads(detail.result))
 
 
 def _failed(reading: _Reading, _: int, detail: Any) -> _Said:
     again = detail.retry_state == RetryState.RETRY_STATE_IN_PROGRESS
-    words = f"{reading.activity(detail.scheduled_event_id)}: failed{', and is tried again' if again else ''}."
+    words = f"{reading.activity(detail.scheduled_event_id)}: failed{'; it will be tried again' if again else ''}."
     return _Said(words, failure=detail.failure)
 
 
@@ -235,11 +235,11 @@ def _timed_out(reading: _Reading, _: int, detail: Any) -> _Said:
 
 
 def _timer(_: _Reading, __: int, detail: Any) -> _Said:
-    return _Said(f"Waits for news, and looks again after {span(detail.start_to_fire_timeout.seconds)} at the latest.")
+    return _Said(f"Waits for an event; checks again within {span(detail.start_to_fire_timeout.seconds)}.")
 
 
 def _signalled(_: _Reading, __: int, detail: Any) -> _Said:
-    return _Said(f"Told: {message_words(detail.signal_name)}.", _payloads(detail.input))
+    return _Said(f"Received: {message_words(detail.signal_name)}.", _payloads(detail.input))
 
 
 def _asked(_: _Reading, __: int, detail: Any) -> _Said:
@@ -268,12 +268,12 @@ _READERS: Final[Mapping[str, _Read]] = {
     "workflow_execution_signaled": _signalled,
     "workflow_execution_update_accepted": _asked,
     "workflow_execution_update_completed": _answered,
-    "workflow_execution_completed": _over("The workflow is at its end."),
+    "workflow_execution_completed": _over("The workflow ended."),
     "workflow_execution_failed": _over("The workflow failed."),
-    "workflow_execution_timed_out": _over("The workflow ran out of time."),
+    "workflow_execution_timed_out": _over("The workflow timed out."),
     "workflow_execution_terminated": _over("A person ended the workflow in Temporal."),
     "workflow_execution_canceled": _over("The workflow was cancelled."),
-    "workflow_task_failed": _over("The workflow could not go on, and is tried again."),
+    "workflow_task_failed": _over("The workflow could not continue; it will be tried again."),
     "activity_task_scheduled": _scheduled,
     "activity_task_started": _begun,
     "activity_task_completed": _completed,

@@ -68,7 +68,7 @@ class StaffPages:
         async with self._desk.visit(request, CAN["permissions.read"]) as visit:
             return await visit.render(
                 "permissions.html",
-                [Crumb("Firm", "/"), Crumb("Who may do what")],
+                [Crumb("Firm", "/"), Crumb("Permissions")],
                 roles=ROLES,
                 rows=permissions.table(),
             )

@@ -28,7 +28,7 @@ from store.service_time import service_now
 
 _EVERYBODY = PEOPLE
 _STAFF_TABS: Final = (
-    ("open", "to answer"), ("late", "by deadline"), ("mine", "mine"), ("snoozed", "put aside"),
+    ("open", "to answer"), ("late", "by deadline"), ("mine", "mine"), ("snoozed", "snoozed"),
     ("waiting_for_trader", "waiting for trader"), ("solved", "solved"), ("", "all"),
 )  # fmt: skip
 _TRADER_TABS: Final = (("", "all"), ("open", "open"), ("waiting_for_trader", "waiting for you"), ("solved", "solved"))

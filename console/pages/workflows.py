@@ -33,7 +33,7 @@ class WorkflowPages:
             except Unavailable as error:
                 away = error.message
             of = href(kind, subject_id)
-            crumbs = [Crumb(kind.capitalize(), of), Crumb("History of the workflow")]
+            crumbs = [Crumb(kind.capitalize(), of), Crumb("Workflow history")]
             return await visit.render(
                 "workflow_history.html",
                 crumbs,

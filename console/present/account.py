@@ -282,13 +282,13 @@ def entry(row: TimelineEntry, *, staff: bool) -> Entry:
 def _page(row: TimelineEntry, subject: str, *, staff: bool) -> tuple[str | None, str]:
     """The page of what happened, with the name of the link. Raw records are for staff."""
     if subject in _SUBJECTS:
-        return href(subject, row.ref), "open"
+        return href(subject, row.ref), "View"
     if not staff:
         return None, ""
     if row.what == "deal":
         return f"/deals?q={quote(row.ref)}", "record"
     if row.what == "decision":
-        return page_of_id(row.ref), "open"
+        return page_of_id(row.ref), "View"
     if row.what in ("moved", "move_proposed"):
-        return href("account_move", row.ref), "open"
+        return href("account_move", row.ref), "View"
     return None, ""

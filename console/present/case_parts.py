@@ -135,9 +135,9 @@ def _hold(row: CaseView) -> tuple[str, str]:
     )
     raised = ""
     if hold.escalated_at is not None:
-        raised = f" The case was raised to admin on {hold.escalated_at:%Y-%m-%d %H:%M} UTC."
+        raised = f" The case was escalated to admin on {hold.escalated_at:%Y-%m-%d %H:%M} UTC."
     elif hold.escalate_at is not None:
-        raised = f" Without a decision the case is raised to admin on {hold.escalate_at:%Y-%m-%d %H:%M} UTC."
+        raised = f" Without a decision the case is escalated to admin on {hold.escalate_at:%Y-%m-%d %H:%M} UTC."
     return f"This case holds payouts of {named}, and of later phases of the same challenge, {until}.{raised}", "warn"
 
 

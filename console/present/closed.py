@@ -28,8 +28,12 @@ def by_people(rows: Sequence[DecisionRow]) -> str:
         return ""
     names = list(dict.fromkeys(row.by if row.by == row.role else f"{row.by} ({row.role})" for row in rows))
     people = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    done = _DONE.get(rows[-1].decision, rows[-1].decision.replace("_", " ").capitalize())
-    return f"{done} by {people}, {moment(rows[-1].at)}."
+    return f"{rows[-1].done} by {people}, {moment(rows[-1].at)}."
+
+
+def done(decision: str) -> str:
+    """Returns a decision as what was done: "approve" becomes "Approved"."""
+    return _DONE.get(decision, decision.replace("_", " ").capitalize())
 
 
 def moment(at: datetime) -> str:

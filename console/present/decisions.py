@@ -1,6 +1,7 @@
 """Parts that the view of every subject has: the decisions made so far, its steps, the buttons of its form."""
 
 from console.formats import words
+from console.present import closed
 from console.views.decision import Choice, DecisionRow
 from console.views.parts import Entry
 from domain.steps import sentence
@@ -11,7 +12,15 @@ from store.read.history import TransitionView
 
 def decision_rows(rows: tuple[Decided, ...]) -> list[DecisionRow]:
     return [
-        DecisionRow(row.decision, row.name or row.role, row.role, row.reason, row.occurred_at, row.message)
+        DecisionRow(
+            row.decision,
+            closed.done(row.decision),
+            row.name or row.role,
+            row.role,
+            row.reason,
+            row.occurred_at,
+            row.message,
+        )
         for row in rows
     ]
 

@@ -250,7 +250,11 @@ def _checks(row: PayoutView, now: datetime) -> list[Check]:
         )
     if row.escalated_at is not None:
         found.append(
-            Check("escalation", "warn", f"Raised to admin on {row.escalated_at:%Y-%m-%d %H:%M} UTC: nobody decided.")
+            Check(
+                "escalation",
+                "warn",
+                f"Escalated to admin on {row.escalated_at:%Y-%m-%d %H:%M} UTC: nobody decided.",
+            )
         )
     if row.round > 1:
         found.append(Check("round", "warn", "A transfer was refused or came back, so the approvals began anew."))

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from console.addresses import href
+from console.present import closed
 from console.views.parts import Entry
 from domain.money import Money
 from store.models import Account, Breach, Decision, Payout, PhasePass
@@ -93,9 +94,9 @@ async def recent(session: AsyncSession, limit: int = 8) -> list[Entry]:
         Entry(
             at=row.occurred_at,
             kind=row.subject_kind.replace("_", " "),
-            text=f"{row.decision.replace('_', ' ').capitalize()} by {row.role}",
+            text=f"{closed.done(row.decision)} by {row.role}",
             href=href(row.subject_kind, row.subject_id),
-            link="open",
+            link="View",
             tone="info",
         )
         for row in decided

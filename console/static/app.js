@@ -24,6 +24,13 @@ watchSums();
 watchTheme();
 watchUndo();
 
+// On a narrow screen the rail is one line that scrolls: the page that is open must be in view.
+const shown = document.querySelector(".rail nav [aria-current]");
+if (shown) {
+  const rail = shown.closest(".rail");
+  rail.scrollLeft += shown.getBoundingClientRect().left - rail.getBoundingClientRect().left - rail.clientWidth / 3;
+}
+
 // A page that the browser kept in memory shows old facts, with buttons for them.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

@@ -27,7 +27,10 @@ class Check:
 
 @dataclass(frozen=True)
 class DecisionRow:
+    """`done`: what was decided, as a person reads it: "Approved"."""
+
     decision: str
+    done: str
     by: str
     role: str
     reason: str

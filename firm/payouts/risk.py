@@ -104,7 +104,7 @@ def _held_because(case: Mapping[str, Any]) -> str:
     """Returns why a case holds a payout and until when, as operators read it."""
     until = case["hold_until"] and datetime.fromisoformat(case["hold_until"]).astimezone(UTC)
     ends = f" The hold ends on {until:%Y-%m-%d %H:%M} UTC." if until else ""
-    raised = " The case is raised to admin." if case["escalated_at"] else ""
+    raised = " The case is escalated to admin." if case["escalated_at"] else ""
     names = {account_id: account_number(number) for account_id, number in (case["numbers"] or {}).items()}
     return f"{written(case['sentence'], names)}{ends}{raised}"
 

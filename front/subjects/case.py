@@ -20,13 +20,13 @@ from store.read.search import Findable, to_staff
 from store.read.waiting import Row, Waiting, by_calendar, waiting_rows
 from store.scope import Scope
 
-_RAISED: Final = ", raised to admin"
+_RAISED: Final = ", escalated to admin"
 _HOLD_ENDED: Final = ", hold ended undecided"
 _DECIDE: Final = Right("cases.decide", DECIDERS["case"])
 
 
 def _rows() -> Select[Any]:
-    """The deadline is that of the hold: until it is raised to admin, and then until it ends. A case is listed under
+    """The deadline is that of the hold: until it is escalated to admin, and then until it ends. A case is listed under
     the first account that it blames, or the first that it names."""
     first_account = (
         select(CaseAccount.account_id)

@@ -34,7 +34,7 @@ def _rows() -> Select[Any]:
         account_id=Dispute.account_id,
         trader_id=Dispute.trader_id,
         returned=Dispute.instance > 1,
-        note=case((Dispute.escalated_at.is_not(None), func.concat(about, ", raised to admin")), else_=about),
+        note=case((Dispute.escalated_at.is_not(None), func.concat(about, ", escalated to admin")), else_=about),
     ).where(Dispute.state == "awaiting_decision")
 
 

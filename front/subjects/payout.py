@@ -55,7 +55,7 @@ def _rows() -> Select[Any]:
         returned=or_(Payout.state.in_(CAME_BACK), Payout.halted.is_not(None), Payout.round > 1),
         note=case(
             (Payout.halted.is_not(None), func.concat(": ", Payout.halted)),
-            (and_(for_people, Payout.escalated_at.is_not(None)), ", raised to admin"),
+            (and_(for_people, Payout.escalated_at.is_not(None)), ", escalated to admin"),
             (for_people, ""),
             else_=func.concat(": ", _STUCK, Payout.state),
         ),

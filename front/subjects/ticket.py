@@ -40,6 +40,6 @@ TICKET: Final = Subject(
     under="/tickets",
     page="/tickets",
     list_page="/tickets?state=open",
-    todo="Answer this ticket on its own page. It leaves the queue once it is answered, solved or put aside there.",
+    todo="Answer this ticket on its own page. It leaves the queue once it is answered, solved or snoozed there.",
     find=Findable("tkt", Ticket, lambda scope: scope.own(Ticket.trader_id)),
 )

@@ -125,7 +125,7 @@ async def test_a_dispute_is_decided_after_reading_its_proof_sheet(stage: Stage) 
         await page.goto(f"/disputes/{firm.dispute}")
         await page.get_by_role("link", name="Proof sheet").click()
         await expect(page.get_by_role("heading", name="Proof sheet")).to_be_visible()
-        await expect(page.get_by_text("every figure and the hash agree")).to_be_visible()
+        await expect(page.get_by_text("every figure and the hash match")).to_be_visible()
         floor = page.get_by_role("table", name="How the floor was derived, line by line").get_by_role("row").last
         await expect(floor).to_contain_text("95,000.00")
         await page.go_back()

@@ -196,7 +196,7 @@ async def test_a_deadline_that_passes_raises_the_dispute_and_decides_nothing(fir
     async with firm.db.transaction() as session:
         found = await queue.page(session, Window(), kinds((DISPUTE,)))
         assert (await read.one(session, scope_of(ada), dispute_id)).escalated_at is None, "not for the trader"
-    assert found.items[0].words.startswith("Disputed breach, raised to admin")
+    assert found.items[0].words.startswith("Disputed breach, escalated to admin")
     assert found.items[0].state == "awaiting_decision" and found.items[0].due == row.decide_by
 
 

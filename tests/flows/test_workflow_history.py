@@ -43,13 +43,17 @@ async def test_a_challenge_is_read_from_its_start_and_its_content_only_by_who_ma
         deps = _deps(firm)
         challenge_id = await firm.bought(await firm.add_trader("ada"))
         said = list[str]()
-        while said.count("Starts the phase: done.") < 1 or not said[-1].startswith("Waits for news"):
+        while said.count("Starts the phase: completed.") < 1 or not said[-1].startswith("Waits for an event"):
             read = await history(deps, "challenge", challenge_id, content=True)
             said = _words(read)
-        assert said[0] == "The workflow began."
-        order = ["Opens the checkout: done.", "Told: payment settled.", "Opens the account at the platform: done."]
+        assert said[0] == "The workflow started."
+        order = [
+            "Opens the checkout: completed.",
+            "Received: payment settled.",
+            "Opens the account at the platform: completed.",
+        ]
         assert [said.index(words) for words in order] == sorted(said.index(words) for words in order)
-        assert said.index("Opens the checkout: begun.") < said.index("Opens the checkout: done.")
+        assert said.index("Opens the checkout: started.") < said.index("Opens the checkout: completed.")
         assert challenge_id in read.items[0].content
         assert [line.number for line in read.items] == sorted(line.number for line in read.items)
         hidden = await history(deps, "challenge", challenge_id)
@@ -72,4 +76,4 @@ async def test_what_failed_is_quoted_only_to_who_may_read_the_content(database_u
         challenge_id = await firm.bought(await firm.add_trader("ada"))
         for content, said in ((True, "ada@example.com was refused"), (False, "RuntimeError.")):
             read = await history(_deps(firm), "challenge", challenge_id, content=content)
-            assert [line.failure for line in read.items if line.failure] == [f"The attempt before failed: {said}"]
+            assert [line.failure for line in read.items if line.failure] == [f"The previous attempt failed: {said}"]

@@ -154,7 +154,7 @@ async def test_a_hold_is_raised_after_two_business_days_and_ends_after_five(firm
     assert await at(26) == ("26", False, datetime(2014, 5, 29, 21, tzinfo=UTC))
     payout_id = await firm.awaiting(_owner("tina"), MEDIUM)
     assert (await firm.payout(payout_id)).state == "in_review"
-    assert "The case is raised to admin" in ((await firm.payout(payout_id)).reason or "")
+    assert "The case is escalated to admin" in ((await firm.payout(payout_id)).reason or "")
     assert await at(29) == ("26", True, None)
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
     async with firm.db.transaction() as session:

@@ -69,7 +69,7 @@ async def test_staff_reset_it_with_a_reason_and_never_see_it(world: ConsoleWorld
     password = (await _made(world)).get_secret_value()
     async with world.browser(SAM) as browser:
         shown = (await browser.get(page)).text
-        assert "waits to be shown to the trader, once" in shown and "Show my login" not in shown
+        assert "has not opened the password yet" in shown and "Show my login" not in shown
         assert (await browser.post(f"{page}/sign-in")).status_code == 403
         assert (await browser.post(f"{page}/sign-in/reset")).status_code == 422
         assert (await browser.post(f"{page}/sign-in/reset", reason="Lost.")).status_code == 303

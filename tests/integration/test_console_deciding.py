@@ -148,7 +148,7 @@ async def test_of_two_people_at_once_one_decides_and_the_other_is_told(world: Co
         html = await shown(ana, f"/queue/identity/{trader_id}")
         who = re.search(r"(Verified by Ana Ruiz|Refused by Rosa Lindgren) \([a-z]+\), 2014-05-02 14:30 UTC\.", html)
         assert who is not None and who.group(0) in told and FORM not in html
-        assert len(re.findall(r"<strong>(Verify|Refuse)</strong> by", html)) == 1
+        assert len(re.findall(r"<strong>(Verified|Refused)</strong> by", html)) == 1
     async with world.db.transaction() as session:
         kept = (await session.get_one(Trader, trader_id)).identity
     assert kept == who.group(1).split()[0].lower()

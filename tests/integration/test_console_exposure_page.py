@@ -82,11 +82,11 @@ async def test_the_page_works_without_script_and_breaks_no_policy(world: Console
         page = await browser.get("/exposure?shock=EURUSD+-8&crosses=named")
         assert page.status_code == 200
         assert Page(page.text).forbidden == []
-        for said in ("Accounts that break", "Currencies in one number", "XAUUSD", "Nearest to a limit", "History"):
+        for said in ("Accounts that breach", "Net currency position", "XAUUSD", "Nearest to a limit", "History"):
             assert said in page.text, said
-        assert "Ask for it, or agree" not in page.text, "finance stops no platform"
+        assert "Request, or confirm a request" not in page.text, "finance stops no platform"
         assert "is no symbol with a percentage" in (await browser.get("/exposure?shock=up")).text
-        assert "bars: accounts that break" in (await browser.get("/exposure?shock=&ladder=1")).text
+        assert "Bars: accounts that breach." in (await browser.get("/exposure?shock=&ladder=1")).text
         assert "Nothing is stopped" in page.text
     async with world.browser("mara@example.org") as trader:
         assert (await trader.get("/exposure")).status_code == 403

@@ -178,7 +178,7 @@ async def test_a_refused_payout_leads_to_its_proof(world: ConsoleWorld) -> None:
         assert refused.status_code == 422 and "the challenge is not funded" in refused.text
         (proof,) = set(re.findall(r"/proofs/prf_[0-9a-z]{26}", refused.text))
         shown = await browser.get(proof)
-    assert "Just recomputed from the sheet alone" in shown.text and "not funded" in shown.text
+    assert "Recomputed just now from this sheet alone" in shown.text and "not funded" in shown.text
 
 
 async def test_every_line_of_what_is_paid_is_shown(world: ConsoleWorld) -> None:

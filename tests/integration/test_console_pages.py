@@ -271,7 +271,7 @@ async def test_a_long_curve_comes_in_parts_that_lose_nothing(
 async def test_a_proof_sheet_is_recomputed_when_it_is_read(world: ConsoleWorld) -> None:
     async with world.browser("ana@firm.example") as browser:
         html = (await browser.get(f"/proofs/{world.firm.proof}")).text
-        assert "every figure and the hash agree" in html
+        assert "every figure and the hash match" in html
         assert "equity 94,887.00 USD fell below the floor of 95,000.00 USD" in html
         sheet = await browser.get(f"/proofs/{world.firm.proof}.json")
         assert sheet.headers["Content-Disposition"].endswith(f'{world.firm.proof}.json"')

@@ -47,7 +47,7 @@ async def test_an_answer_that_overlooks_something_comes_back_as_a_draft(world: C
         sent = await browser.post(f"{address}/reply", body="It is on its way.", seen=_newest(refused.text))
         assert sent.status_code == 303
         page = (await browser.get(address)).text
-        assert "note, only the firm reads it" in page and "yours until" in page
+        assert "note, visible to staff only" in page and "yours until" in page
         (message,) = re.findall(r'name="message" value="(msg_\w+)">Undo', page)
         back = await browser.post(f"{address}/take-back", message=message)
         page = (await browser.get(back.headers["Location"])).text
@@ -60,7 +60,7 @@ async def test_an_answer_that_overlooks_something_comes_back_as_a_draft(world: C
 async def test_the_record_stands_beside_the_ticket(world: ConsoleWorld) -> None:
     async with world.browser("sam@firm.example") as browser:
         page = (await browser.get(f"/tickets/{world.firm.ticket}")).text
-        for words in ("Likely answer", "Least room:", "Clocks", "Put it aside", "business hours"):
+        for words in ("Likely answer", "Least room:", "Clocks", "Snooze until", "business hours"):
             assert words in page
         listed = (await browser.get("/tickets?state=open")).text
         assert world.firm.ticket in listed
@@ -113,7 +113,7 @@ async def test_a_ticket_is_claimed_put_aside_merged_and_split(world: ConsoleWorl
         page = (await browser.get(f"/tickets/{first}")).text
         (until, *_) = re.findall(r'<option value="([^"]+)">for 2 business hours', page)
         assert (await browser.post(f"/tickets/{first}/snooze", until=until)).status_code == 303
-        assert "put aside until" in (await browser.get(f"/tickets/{first}")).text
+        assert "snoozed until" in (await browser.get(f"/tickets/{first}")).text
         assert first in (await browser.get("/tickets?state=snoozed")).text
         assert (await browser.post(f"/tickets/{first}/wake")).status_code == 303
         assert (await browser.post(f"/tickets/{first}/release")).status_code == 303

@@ -195,7 +195,7 @@ async def test_an_undecided_payout_is_raised_to_the_role_above_and_ends_later(fi
         entries = await session.scalars(select(AuditEntry).where(AuditEntry.action == "payout.escalated"))
         assert [entry.evidence["to"] for entry in entries] == ["admin"]
         due = (await session.scalars(select(Wakeup))).one().due_at
-    assert "raised to admin" in item.words
+    assert "escalated to admin" in item.words
     assert due == asked + timedelta(hours=6)
     await firm.market_time(due)
     assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"

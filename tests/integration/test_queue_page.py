@@ -284,7 +284,7 @@ async def test_a_snoozed_item_is_in_no_count_and_comes_back_before_its_deadline(
 
 async def test_a_snooze_ends_when_the_deadline_or_the_state_changes_or_somebody_decides(world: ConsoleWorld) -> None:
     case, payout = f"case/{world.firm.case}", f"payout/{world.firm.big_payout}"
-    async with world.db.transaction() as session:  # raised to admin in four days, ended in eight
+    async with world.db.transaction() as session:  # escalated to admin in four days, ended in eight
         row = await session.get_one(Case, world.firm.case)
         row.escalate_at, row.hold_until = NOW + timedelta(days=4), NOW + timedelta(days=8)
     async with world.browser(ANA) as ana:

@@ -90,7 +90,7 @@ async def test_a_trader_reads_what_happened_and_the_bell_says_how_much(world: Co
         page = (await browser.get("/")).text
         assert f"Notifications, {earlier + 1} unread" in page
         shown = (await browser.get("/notifications")).text
-        assert f"Account {world.firm.active} is ready" in shown and "also sent by mail" in shown
+        assert f"Account {world.firm.active} is ready" in shown and "also sent by e-mail" in shown
         [newest] = re.findall(r"/notifications/(ntf_\w+)/open", shown)[:1]
         gone = await browser.post(f"/notifications/{newest}/open")
         assert (gone.status_code, gone.headers["location"]) == (303, f"/accounts/{world.firm.active}")
@@ -195,7 +195,7 @@ async def test_every_kind_is_previewed_with_what_is_on_record(world: ConsoleWorl
             page = await browser.get(f"/notifications/previews/{kind.name}")
             assert page.status_code == 200 and "{{" not in page.text.split("Variables")[0]
         real = (await browser.get("/notifications/previews/account.opened")).text
-        assert "the newest such thing on record" in real and world.firm.active in real
+        assert "Filled in from the newest record" in real and world.firm.active in real
         assert (await browser.get("/notifications/previews/account.shut")).status_code == 422
     async with world.browser("rosa@firm.example") as other:
         assert (await other.get("/notifications/previews")).status_code == 403

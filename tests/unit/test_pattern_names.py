@@ -17,7 +17,7 @@ def test_every_pattern_and_family_has_a_name() -> None:
 
 def test_the_queue_names_the_pattern_and_how_the_hold_stands() -> None:
     assert CASE.waiting.words(Row(None, "all_in")) == "All-in trade"
-    assert CASE.waiting.words(Row(None, "copy_trading, raised to admin")) == "Copy trading, raised to admin"
+    assert CASE.waiting.words(Row(None, "copy_trading, escalated to admin")) == "Copy trading, escalated to admin"
 
 
 def test_account_numbers_and_names_stand_in_place_of_ids() -> None:
