@@ -102,6 +102,8 @@ def _as_text(data: Mapping[str, Any], sheet: AnySheet, found: list[Difference]) 
     again = sheet.model_dump(mode="json")
     if not found:
         for name, value in again.items():
+            if isinstance(value, str) and data.get(name) == value:
+                continue
             yield from compare(name, json.dumps(data.get(name), sort_keys=True), json.dumps(value, sort_keys=True))
 
 

@@ -22,9 +22,12 @@ def _name(kind: type) -> str:
 _TYPES: Final[dict[str, type]] = {_name(kind): kind for kind in get_args(Event)}
 
 
+_NAMES: Final[dict[type, str]] = {kind: name for name, kind in _TYPES.items()}
+
+
 def type_of(event: Event) -> str:
     """Returns the value of `type` in the JSON of an event."""
-    return _name(type(event))
+    return _NAMES[type(event)]
 
 
 def json_value(value: Any) -> Any:
@@ -48,10 +51,12 @@ def json_value(value: Any) -> Any:
 
 def to_json(event: Event) -> dict[str, Any]:
     """Returns the event as JSON data. Fields with their default value are left out."""
-    values = {each.name: (getattr(event, each.name), each.default) for each in fields(event)}
-    return {"type": type_of(event)} | {
-        name: json_value(value) for name, (value, default) in values.items() if default is MISSING or value != default
-    }
+    data: dict[str, Any] = {"type": type_of(event)}
+    for name, default in _fields(type(event)):
+        value = getattr(event, name)
+        if default is MISSING or value != default:
+            data[name] = json_value(value)
+    return data
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
@@ -62,12 +67,24 @@ def from_json(data: Mapping[str, Any]) -> Event:
         raise ValueError(f"type: {data.get('type')!r} is not an event; use one of {', '.join(_TYPES)}")
     event: Event = _reader(kind).validate_python({name: value for name, value in data.items() if name != "type"})
     again = to_json(event)
-    # compared as text, because 1, 1.0 and true are equal as numbers
-    same = {name for name in again.keys() & data.keys() if dumps(again[name]) == dumps(data[name])}
+    same = {name for name in again.keys() & data.keys() if _written_alike(again[name], data[name])}
     wrong = sorted({*again, *data} - same)
     if wrong:
         raise ValueError(f"{', '.join(wrong)}: not as `to_json` writes it")
     return event
+
+
+def _written_alike(one: Any, other: Any) -> bool:
+    """Returns whether the JSON text of both is the same: 1, 1.0 and true are equal as numbers only."""
+    if type(one) is type(other) and (one is None or isinstance(one, str | bool | int)):
+        return bool(one == other)
+    return dumps(one) == dumps(other)
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Returns (name, default) of each field."""
+    return tuple((each.name, each.default) for each in fields(kind))
 
 
 @cache

@@ -102,6 +102,7 @@ class Firm:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir, self.env = data_dir, free_port_environment()
+        self.app_url = ""
         self._process: subprocess.Popen[str] | None = None
 
     def up(self) -> "subprocess.Popen[str]":
@@ -125,6 +126,7 @@ def firm() -> Iterator[Firm]:
             postgres.ensure_database(cluster)
             upgrade_to(cluster.url(), "0014")
             with_rows(cluster.url())
+            made.app_url = cluster.app_url()
         yield made
         made.close()
 
@@ -137,10 +139,9 @@ def healthy(data_dir: Path, env: dict[str, str]) -> bool:
 def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(firm: Firm) -> None:
     data_dir, env = firm.data_dir, firm.env
     up = firm.up()
-    assert eventually(lambda: healthy(data_dir, env), seconds=90)
+    assert eventually(lambda: healthy(data_dir, env), seconds=300)
     addresses = json.loads((data_dir / "run" / "addresses.json").read_text())
-    cluster = postgres.prepare(data_dir / "postgres", open_parents=OPEN_PARENTS)
-    assert addresses["database_url"] == cluster.app_url()
+    assert addresses["database_url"] == firm.app_url
     assert "owner_database_url" not in addresses
     children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
     given = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
@@ -509,19 +510,19 @@ def test_up_goes_on_where_it_was_after_it_was_killed_itself(firm: Firm) -> None:
     process.kill()
     process.wait()
     firm.up()
-    assert eventually(lambda: healthy(firm.data_dir, firm.env), seconds=60)
+    assert eventually(lambda: healthy(firm.data_dir, firm.env), seconds=300)
 
 
 def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(firm: Firm) -> None:
     data_dir, env, process = firm.data_dir, firm.env, firm.up()
-    assert eventually(lambda: healthy(data_dir, env))
+    assert eventually(lambda: healthy(data_dir, env), seconds=300)
     for name in PARTS:
         before = read_record(data_dir / "run" / f"{name}.pid")
         assert before is not None
         before.signal(signal.SIGKILL)
         assert before.wait(5)
         assert eventually(partial(_is_another, data_dir, name, before)), f"{name} was not restarted"
-    assert eventually(lambda: healthy(data_dir, env), seconds=90)
+    assert eventually(lambda: healthy(data_dir, env), seconds=300)
     answer = propos("stop", "--data", str(data_dir), env=env)
     assert answer.returncode == 0
     assert process.wait(60) == 0

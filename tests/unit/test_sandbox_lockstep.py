@@ -121,22 +121,30 @@ async def test_traders_are_flat_before_the_recording_ends(market_dir: Path, tmp_
     market.journal.close()
 
 
-@pytest.mark.parametrize("dies_at", [1, 150, 437])
-def test_a_killed_sandbox_goes_on_where_it_was(market_dir: Path, tmp_path: Path, dies_at: int) -> None:
-    def populate(sandbox: SandboxProcess) -> None:
-        for number in range(8):
-            temper = TEMPERS[number]
-            body = {"reference": f"chl_{number}", "temper": temper, "seed": number}
-            leader = {"leader": f"chl_{number - 1}"} if temper == "copier" else {}
-            sandbox.post("/traders", body | leader).raise_for_status()
-            sandbox.funded(f"chl_{number}")
+def _eight_traders(sandbox: SandboxProcess) -> None:
+    for number in range(8):
+        temper = TEMPERS[number]
+        body = {"reference": f"chl_{number}", "temper": temper, "seed": number}
+        leader = {"leader": f"chl_{number - 1}"} if temper == "copier" else {}
+        sandbox.post("/traders", body | leader).raise_for_status()
+        sandbox.funded(f"chl_{number}")
 
-    with running_sandbox(tmp_path / "a", market_dir=market_dir) as whole:
-        populate(whole)
+
+@pytest.fixture(scope="module")
+def undisturbed(market_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The stream of a sandbox that nobody kills."""
+    with running_sandbox(tmp_path_factory.mktemp("whole") / "a", market_dir=market_dir) as whole:
+        _eight_traders(whole)
         whole.advance(at(13))
-        expected = whole.all_batches()
+        return list(whole.all_batches())
+
+
+@pytest.mark.parametrize("dies_at", [1, 150, 437])
+def test_a_killed_sandbox_goes_on_where_it_was(
+    market_dir: Path, tmp_path: Path, undisturbed: list[Any], dies_at: int
+) -> None:
     with running_sandbox(tmp_path / "b", market_dir=market_dir) as sandbox:
-        populate(sandbox)
+        _eight_traders(sandbox)
         with reading(sandbox, 0, stop_at=lambda batch: batch.number == dies_at) as reader:
             until = {"until": at(13).isoformat()}
             asking = threading.Thread(target=lambda: _ask_in_vain(sandbox, until))
@@ -147,7 +155,7 @@ def test_a_killed_sandbox_goes_on_where_it_was(market_dir: Path, tmp_path: Path,
         sandbox.start()
         assert (sandbox.market()["batch"], sandbox.market()["acked"]) == (dies_at, dies_at - 1)
         sandbox.advance(at(13))
-        assert sandbox.all_batches() == expected
+        assert sandbox.all_batches() == undisturbed
 
 
 def _ask_in_vain(sandbox: SandboxProcess, until: dict[str, str]) -> None:
