@@ -36,7 +36,8 @@ async def save(session: AsyncSession, actor: Actor, page: str, name: str, query:
 async def forget(session: AsyncSession, actor: Actor, page: str, name: str) -> str | None:
     """Returns the query that was kept; None when there was none."""
     gone = delete(SavedFilter).where(*_own(actor, page), SavedFilter.name == name).returning(SavedFilter.query)
-    return await session.scalar(gone)
+    query: str | None = await session.scalar(gone)
+    return query
 
 
 def _own(actor: Actor, page: str) -> tuple[ColumnElement[bool], ...]:

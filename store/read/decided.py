@@ -79,7 +79,7 @@ class DecidedView(View):
     overturned: bool
 
 
-_KINDS: Final = {kind: f"made.kind = '{kind}'" for kind in KINDS}
+_KINDS: Final[dict[str, str]] = {kind: f"made.kind = '{kind}'" for kind in KINDS}
 
 
 def _such(condition: str) -> Condition:
