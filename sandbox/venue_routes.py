@@ -285,6 +285,7 @@ def _add_control(router: APIRouter, market: SimulatedMarket, seed: int) -> None:
             "batch": market.number,
             "acked": market.readers.acked,
             "readers": market.readers.positions(),
+            "news": sum(market.neighbours.news()),
             "pending_news": market.neighbours.unheard(),
             "last_quotes": market.last_quotes(),
             "feed_ends_at": market.feed_ends_at,

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 # A wake-up on the record signals a due reset. Before a feed has started there is no market time to set one.
 _CHECK_INTERVAL: Final = timedelta(minutes=10)
 _CHECK_INTERVAL_BEFORE_FEED: Final = timedelta(seconds=10)
+_GOES_ON: Final = "goes-on-after-a-close"  # before it, each close ended the run
 
 
 @workflow.defn(name="DailyClose", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
@@ -30,7 +31,7 @@ class DailyCloseWorkflow:
             start = start.model_copy(update={"after": report.after})
             if report.caught_up:
                 await self._wait_for_wakeup(_CHECK_INTERVAL if report.feed_running else _CHECK_INTERVAL_BEFORE_FEED)
-            if report.closed or workflow.info().is_continue_as_new_suggested():
+            if workflow.info().is_continue_as_new_suggested() or (report.closed and not workflow.patched(_GOES_ON)):
                 workflow.continue_as_new(start)
 
     async def _wait_for_wakeup(self, at_most: timedelta) -> None:

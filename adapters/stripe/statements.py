@@ -16,6 +16,7 @@ from ports.plugin import Plugin
 from ports.statements import StatementBalance, StatementEntry, StatementSource
 
 _FEE: Final = ":fee"  # ends the id of the entry that a balance transaction's fee gets
+_REMEMBERED: Final = 1000
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Stripe's reporting category -> our kind. Others keep Stripe's word.
 _KINDS: Final = {
@@ -46,6 +47,7 @@ class StripeStatements(Connection):
     def __init__(self, name: str, settings: StatementSettings) -> None:
         super().__init__(name, settings)
         self._since = settings.since
+        self._references: dict[str, str] = {}  # of charges and transfers that were asked for; entries are read again
 
     async def entries(self, after: str | None, limit: int = 1000) -> list[StatementEntry]:
         """`limit` counts movements without their fees. Stripe lists the newest first, so the first read passes over
@@ -106,16 +108,25 @@ class StripeStatements(Connection):
             return ""
         word = KEY if source.object in ("transfer", "transfer_reversal") else REFERENCE
         found = source.metadata.get(word)
-        try:
-            if found is None and source.charge is not None:
-                call = self._v1.charges.retrieve_async(source.charge)
-                found = (await self._api.read(shapes.Charge, call)).metadata.get(word)
-            elif found is None and source.transfer is not None:
-                transfer = self._v1.transfers.retrieve_async(source.transfer)
-                found = (await self._api.read(shapes.Transfer, transfer)).metadata.get(word)
-        except NotFound:
-            found = None
+        named = source.charge if source.charge is not None else source.transfer
+        if found is None and named is not None:
+            found = self._references.get(named) or await self._reference_of(source, word)
+            if found is not None:
+                self._references[named] = found
+                if len(self._references) > _REMEMBERED:
+                    del self._references[next(iter(self._references))]
         return "".join(letter for letter in found or "" if " " <= letter <= "~")[:40]
+
+    async def _reference_of(self, source: shapes.Source, word: str) -> str | None:
+        """Asks for the charge or the transfer that `source` names."""
+        try:
+            if source.charge is not None:
+                call = self._v1.charges.retrieve_async(source.charge)
+                return (await self._api.read(shapes.Charge, call)).metadata.get(word)
+            transfer = self._v1.transfers.retrieve_async(source.transfer or "")
+            return (await self._api.read(shapes.Transfer, transfer)).metadata.get(word)
+        except NotFound:
+            return None
 
 
 def _unreadable(row: object, error: Exception) -> StatementEntry:

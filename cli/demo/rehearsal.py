@@ -46,6 +46,8 @@ SHARES: Final = {STARTING: 0.1, BUYING: 0.2, DAY: 0.25, WEEKS: 0.4, CHECKING: 0.
 _HOUR: Final = timedelta(hours=1)  # on the trading day people look at what there is to do on the hour
 _DAY: Final = timedelta(days=1)  # and later each midnight after something has happened
 _USUAL_SPAN: Final = timedelta(days=62)  # a little more than the longest time limit of a product
+_MOST_IS_EARLY: Final = 0.6  # most is due in the first of the weeks
+_ORDERED, _PAID = 0.6, 0.7  # the shares of the buying that are done then
 _REFUND_AFTER: Final = timedelta(hours=6)
 _SETTLED_EVERY: Final = timedelta(days=7)  # how often the firm has its money at the acquirer sent to its bank
 _RETURNS: Final = 3  # payouts of each venue that the payee's bank sends back; for some accounts it always does
@@ -109,7 +111,7 @@ class Rehearsal:
             midnight = _next(due, _DAY)
             await self.step(midnight if until is None else min(midnight, until), operator)
             share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
-            self._progress(WEEKS, min(1.0, share))
+            self._progress(WEEKS, min(1.0, share) ** _MOST_IS_EARLY)
         self._progress(WEEKS, 1.0)
         if until is not None:
             await self.pass_to(until, operator)
@@ -168,7 +170,7 @@ class Rehearsal:
                 await trader.sign_up(password)
                 url = await trader.buy()
                 done += 1
-                self._progress(BUYING, done / len(people))
+                self._progress(BUYING, _ORDERED * done / len(people))
                 return url
 
         urls = await asyncio.gather(*(order(trader) for trader in self._traders))
@@ -185,7 +187,9 @@ class Rehearsal:
             desk = self._desks.get(trader.persona.venue, self.sandbox)
             await desk.bind_trader(trader.challenge_id, trader.persona, followed)
             await self._pay(trader.persona, url)
+        self._progress(BUYING, _PAID)
         await self._settling.reached()
+        self._progress(BUYING, 1.0)
 
     async def _connect(self, trader: Trader) -> None:
         url = await trader.open_payee()

@@ -29,10 +29,13 @@ class Settling:
     async def reached(self, called: Iterable[str] = ()) -> None:
         """Returns when the core is idle, every webhook is delivered and every file is read. `called`: workflows that
         were called directly."""
+        before = await self._sandbox.market()
         while True:
             await self._core.reached(also=called)
             market, *new = await asyncio.gather(self._sandbox.market(), *(sweep.step() for sweep in self._sweeps))
             if not any(new) and not market["pending_news"]:
-                await self._core.reached()
+                if before["pending_news"] or market["news"] != before["news"]:
+                    await self._core.reached()  # some of it may have arrived after the core was idle
                 return
+            before = market
             await asyncio.sleep(0.02)

@@ -33,6 +33,7 @@ THIRD_PARTY = {
     "activities": {"pydantic", "temporalio", "sqlalchemy", "structlog", "prometheus_client", "cryptography"},
     "sandbox": {
         "pydantic",
+        "pydantic_core",
         "fastapi",
         "starlette",
         "uvicorn",

@@ -100,6 +100,11 @@ async def test_news_is_heard_at_once_and_singletons_run(office: Office) -> None:
         for login in range(1, 12):
             await office.lock(login)
             await office.locked(login)
+        async with office.db.transaction() as session:
+            await outbox.enqueue(session, key="copy", topic=outbox.DESK, target="t", payload={"ticket_id": "tkt_1"})
+        async with asyncio.timeout(120):
+            while not await _is_dispatched(office.db, "copy"):
+                await asyncio.sleep(0.02)
         async with asyncio.timeout(20):
             for workflow_id in SINGLETONS:
                 while not await _runs(office.client, workflow_id):
@@ -112,6 +117,11 @@ async def test_growing_tables_get_their_parts(office: Office, database_url: str)
         with psycopg.connect(database_url, autocommit=True) as connection:
             while connection.execute(parts).fetchall() == [(1,)]:
                 await asyncio.sleep(0.05)
+
+
+async def _is_dispatched(db: Database, key: str) -> bool:
+    async with db.transaction() as session:
+        return await session.scalar(select(OutboxMessage.dispatched_at).where(OutboxMessage.key == key)) is not None
 
 
 async def _runs(client: Client, workflow_id: str) -> bool:

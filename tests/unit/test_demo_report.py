@@ -1,11 +1,11 @@
-"""The demo says which outcomes its run did not have, and passes over the hours in which nothing is due."""
+"""The demo says which outcomes its run did not have, and passes over the days in which nothing is due."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 
-from cli.demo.rehearsal import _full_hour
+from cli.demo.rehearsal import _next
 from cli.demo.report import OUTCOMES, missing, show
 
 
@@ -31,8 +31,9 @@ def test_outcomes_that_a_run_did_not_have_are_named() -> None:
     assert "states.refunded, returns_decided.send_again, cases" in console.export_text()
 
 
-def test_what_is_due_within_an_hour_is_one_step() -> None:
-    noon = datetime(2026, 3, 6, 12, tzinfo=UTC)
-    assert _full_hour(noon) == noon
-    assert _full_hour(noon.replace(hour=11, microsecond=1)) == noon
-    assert _full_hour(noon.replace(hour=11, minute=59, second=59)) == noon
+def test_what_is_due_within_an_hour_or_a_day_is_one_step() -> None:
+    noon, hour, day = datetime(2026, 3, 6, 12, tzinfo=UTC), timedelta(hours=1), timedelta(days=1)
+    assert _next(noon, hour) == noon
+    assert _next(noon.replace(hour=11, microsecond=1), hour) == noon
+    assert _next(noon.replace(hour=11, minute=59, second=59), hour) == noon
+    assert _next(noon, day) == datetime(2026, 3, 7, tzinfo=UTC) == _next(datetime(2026, 3, 7, tzinfo=UTC), day)

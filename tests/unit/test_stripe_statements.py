@@ -92,7 +92,13 @@ async def test_what_carries_no_reference_is_found_through_its_charge_or_transfer
         ("txn_4", "dispute_won", 9900, "ch1"),
     ]
     server.answers["GET /v1/charges/ch_1"] = error(404, code="resource_missing")
-    assert (await source.entries(None))[1].reference == ""
+    assert await source.entries(None) == entries, "what was asked once is not asked again"
+    other = make.moved("txn_5", "refund", -4000, source=make.refund(metadata={}, charge="ch_2"))
+    server.answers |= {
+        "GET /v1/balance_transactions": rows(other),
+        "GET /v1/charges/ch_2": error(404, code="resource_missing"),
+    }
+    assert (await source.entries(None))[0].reference == ""
 
 
 async def test_the_entries_add_up_to_what_stripe_kept(server: StripeServer, source: StripeStatements) -> None:
