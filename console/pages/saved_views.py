@@ -70,7 +70,7 @@ class SavedViewPages:
         private = [name for name, value in asked.filters.items() if value and listing.filters[name].private]
         if asked.search or private:
             raise BadInput(
-                "A view keeps no search: it may be a name.",
+                "A saved view cannot contain a search, because a search may be a name.",
                 field=private[0] if private else "q",
                 remedy="Clear the search, then save the filters.",
             )
