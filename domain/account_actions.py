@@ -91,7 +91,7 @@ def actions(facts: AccountFacts) -> tuple[Action, ...]:
 
 def _payouts_wait(facts: AccountFacts) -> str:
     if not facts.payouts:
-        return "Payouts that are requested meanwhile wait."
+        return "Payouts that are requested in the meantime wait."
     amounts = " and ".join(str(amount) for amount in facts.payouts)
     return f"Payouts wait: {amounts} {'is' if len(facts.payouts) == 1 else 'are'} requested."
 
@@ -106,7 +106,7 @@ def _positions(facts: AccountFacts) -> str:
 
 def _orders(facts: AccountFacts) -> str:
     if facts.cancels_orders:
-        return "Pending orders are cancelled. Where the platform keeps stop losses as orders, so are they."
+        return "Pending orders are cancelled. If the platform keeps stop losses as orders, they are cancelled too."
     return f"Pending orders stay: {facts.platform} does not cancel them for us."
 
 
@@ -121,7 +121,7 @@ def _freeze(facts: AccountFacts) -> Action:
             _orders(facts),
             _payouts_wait(facts),
             *clock,
-            "The trader sees that the account is frozen, and not why.",
+            "The trader sees that the account is frozen, but not why.",
         ),
         why_not_freeze(
             status=facts.status,
@@ -134,8 +134,8 @@ def _freeze(facts: AccountFacts) -> Action:
 
 
 def _thaw(facts: AccountFacts) -> Action:
-    clock = ("The time limit of the phase goes on where it was.",) if facts.has_time_limit else ()
-    waiting = ("Payouts that waited for this go on to their approval.",) if facts.payouts else ()
+    clock = ("The time limit of the phase continues where it stopped.",) if facts.has_time_limit else ()
+    waiting = ("Payouts that waited for this continue to their approval.",) if facts.payouts else ()
     return Action(
         "thaw", "Thaw", (stays_disabled(facts.kept_disabled), *waiting, *clock), why_not_thaw(frozen=facts.frozen)
     )
@@ -235,7 +235,7 @@ def _reset(facts: AccountFacts) -> Action:
         "reset",
         "Reset free of charge",
         (
-            f"Opens a new account of {facts.phase} with {facts.initial}: every rule and every day begins anew.",
+            f"Opens a new account of {facts.phase} with {facts.initial}: all rules and trading days start again.",
             f"Nothing is charged.{sold}",
             _closes_positions(facts),
             _at_stake(facts),
@@ -251,7 +251,7 @@ def _move(facts: AccountFacts) -> Action:
         "move",
         "Move to another version",
         (
-            "Proposes that the account goes on under the version that you choose.",
+            "Proposes that the account continues under the version that you choose.",
             f"Once a second person has approved it, it moves at its daily reset, {facts.next_reset:%H:%M} UTC.",
         ),
         facts.no_move,
@@ -312,7 +312,7 @@ def _credentials(facts: AccountFacts) -> Action:
         "credentials",
         "Reissue the credentials",
         (
-            f"Asks {facts.platform} for a new password. The present one stops working.",
+            f"Asks {facts.platform} for a new password. The current one stops working.",
             "The trader is shown the new password once. Staff never see it.",
         ),
         facts.no_credentials,

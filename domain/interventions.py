@@ -71,11 +71,11 @@ class InterventionFacts:
 def why_not(kind: Kind, facts: InterventionFacts) -> str:
     """Returns why it cannot be proposed, or carried out, now: a sentence; empty when it can."""
     if not facts.current:
-        return "The account has ended. Choose the present account of its challenge."
+        return "The account has ended. Choose the current account of its challenge."
     if facts.waits == "approved":
         return "Another change of this account is approved and is being carried out. Wait until it is done."
     if facts.waits:
-        return "Another change of this account waits for its second person. Decide that first."
+        return "Another change of this account is waiting for approval. Decide that first."
     if facts.payout:
         return "A payout of the account is open. Decide that first."
     if facts.change:
@@ -87,7 +87,7 @@ def why_not(kind: Kind, facts: InterventionFacts) -> str:
     return {"adjust": _not_adjusted, "close": _not_closed, "reset": _not_reset}[kind](facts)
 
 
-_JUDGED: Final = "The account broke a rule or passed its phase, and its challenge has not moved yet."
+_JUDGED: Final = "The account broke a rule or passed its phase, and its challenge is still being updated."
 
 
 def _not_adjusted(facts: InterventionFacts) -> str:
@@ -96,10 +96,10 @@ def _not_adjusted(facts: InterventionFacts) -> str:
     if facts.status != "active":
         return "Only an active account has a balance to adjust."
     if not facts.moves_balances:
-        return f"{facts.platform} cannot change balances for programs."
+        return f"{facts.platform} does not let programs change balances."
     if not facts.known:
         return "The balance of the account is not known yet."
-    return "The balance is being brought back to the initial one." if facts.reset else ""
+    return "The balance is being reset to the initial balance." if facts.reset else ""
 
 
 _CLOSABLE: Final = frozenset({"active", "identity_check", "awaiting_activation", "funded", "breached"})
@@ -108,17 +108,17 @@ _RESETTABLE: Final = frozenset({"active", "expired", "breached", "failed"})
 
 def _not_closed(facts: InterventionFacts) -> str:
     if facts.state not in _CLOSABLE:
-        return f"A challenge in the state {name(facts.state)} cannot be closed."
-    return "An order that goes on from this challenge is open or paid." if facts.order else ""
+        return f"A challenge that is {name(facts.state)} cannot be closed."
+    return "An order that continues this challenge is open or paid." if facts.order else ""
 
 
 def _not_reset(facts: InterventionFacts) -> str:
     if facts.state not in _RESETTABLE:
-        return f"A challenge in the state {name(facts.state)} cannot be reset."
+        return f"A challenge that is {name(facts.state)} cannot be reset."
     if facts.state == "active" and facts.judged:
         return _JUDGED
     if not facts.evaluates:
-        return "Only an evaluation phase can be given anew."
+        return "Only an evaluation phase can be reset."
     if facts.order:
         return "The trader ordered a reset or buyback of this challenge already."
     return "A payment for this challenge went back, or a case against it was confirmed." if facts.spent else ""
@@ -126,7 +126,7 @@ def _not_reset(facts: InterventionFacts) -> str:
 
 HAD_ENDED: Final = "The account had ended before."
 HAD_JUDGED: Final = "The account had broken a rule or passed its phase before."
-GIVEN_UP: Final = "It could not be delivered, and a person gave the message up."
+GIVEN_UP: Final = "It could not be delivered, and a person gave up the message."
 
 
 def had_ended(state: str) -> str:

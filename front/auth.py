@@ -134,7 +134,7 @@ async def _by_key(request: Request, deps: ApiDeps, token: str) -> Caller:
     async with deps.db.transaction(FIRM) as session:
         found = await current_key(session, token)
     if found is None:
-        raise NotSignedIn("This API key is unknown, or it has ended.")
+        raise NotSignedIn("This API key is unknown or has expired.")
     act_for(found.actor)
     request.state.user_id = found.actor.user_id
     audit.acting_key.set(found.actor.key_id)

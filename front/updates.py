@@ -75,7 +75,7 @@ async def decide(
         raise OutcomeUnknown("The decision was not answered in time and may have been taken.", remedy=_AGAIN) from error
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
-            raise Unavailable("The workflow engine did not take the decision.", remedy=_AGAIN) from error
+            raise Unavailable("The workflow engine did not accept the decision.", remedy=_AGAIN) from error
         raise await _absent(deps, machine, state_of) from error
     return result.model_validate(taken)
 

@@ -98,7 +98,7 @@ class CasePages:
 
         await posted.once.write(Made, Made(text=to), work)
         text = "The case is assigned to you." if to == posted.actor.user_id else "The case is assigned."
-        return redirect(href("case", case_id), "ok", text if to else "The case is assigned to nobody.")
+        return redirect(href("case", case_id), "ok", text if to else "The case is no longer assigned.")
 
     async def precision(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request) as visit:

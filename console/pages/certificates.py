@@ -80,7 +80,7 @@ class CertificatePages:
             return Sent()
 
         await posted.once.write(Sent, None, work)
-        return redirect("/certificates", "ok", "The link is revoked. It shows nothing any more.")
+        return redirect("/certificates", "ok", "The link is revoked and no longer works.")
 
     async def public(self, request: Request) -> HTMLResponse:
         """For anybody. No link, a revoked one and one whose payout came back are answered alike."""

@@ -50,7 +50,7 @@ class OuterDoors:
             signed_in = await sign_up(deps, body, form.key, browser_of(request))
         except PropOSError as problem:
             return _page(request, problem, **kept)
-        response = redirect("/", "ok", "Welcome. We sent you a mail: open its link to confirm your address.")
+        response = redirect("/", "ok", "Welcome. We sent you an e-mail: open its link to confirm your address.")
         set_cookie(response, deps, signed_in)
         await note_visit(request, response, deps, signed_in, source="console")
         return response

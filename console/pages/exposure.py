@@ -91,8 +91,8 @@ class ExposurePages:
 
         answer = await posted.once.write(StopAnswer, body, work)
         if answer.state == "proposed":
-            return redirect("/exposure#stops", "warn", "Recorded. Within an hour, a second person does the same.")
-        return redirect("/exposure#stops", "ok", "Two persons have agreed. It is being carried out at the venues.")
+            return redirect("/exposure#stops", "warn", "Requested. A second person must confirm it within an hour.")
+        return redirect("/exposure#stops", "ok", "Two people have agreed. The platforms are carrying it out.")
 
     async def figures(self, request: Request) -> HTMLResponse:
         async with self._desk.visit(request, permissions.CAN["exposure.read"]) as visit:

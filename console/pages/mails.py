@@ -56,7 +56,7 @@ class MailPages:
             return Made(id=str(received.ticket_id))
 
         made = await posted.once.write(Made, Made(id=mail_id), work)
-        return redirect(href("ticket", made.id), "ok", "The mail was let in.")
+        return redirect(href("ticket", made.id), "ok", "The mail was accepted.")
 
     async def clear(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "mails.release")

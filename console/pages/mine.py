@@ -190,7 +190,7 @@ class TraderActions:
         posted = await self._desk.posted(request, "traders.check_identity")
         started = await start_check(self._desk.deps, posted.actor.trader_id or "")
         if not started.url:
-            return redirect(_DETAILS, "ok", "Our staff will look at your identity and contact you.")
+            return redirect(_DETAILS, "ok", "Our staff will check your identity and contact you.")
         return redirect(_DETAILS, "ok", "Your identity check is ready. Follow the link under Identity.")
 
     async def beneficiary(self, request: Request) -> Response:
@@ -210,7 +210,9 @@ class TraderActions:
         made = await posted.once.write(Made, Made(text=f"{account} {currency or ''}".strip()), work)
         if not made.id:
             return redirect(
-                _DETAILS, "warn", "Nothing has changed yet. We sent you a mail: open its link to confirm this account."
+                _DETAILS,
+                "warn",
+                "Nothing has changed yet. To confirm this account, open the link in the e-mail that we sent.",
             )
         if made.text == beneficiaries.WAITING:
             return redirect(
@@ -232,7 +234,7 @@ class TraderActions:
                 session, action_id=request.path_params["id"], actor=actor, statement=statement
             )
 
-        text = "Your appeal was recorded. Somebody who had no part in the decision will decide it."
+        text = "Your appeal was recorded. Somebody who was not involved in the decision will decide it."
         return await self._disputed(request, opened, text)
 
     async def second(self, request: Request) -> Response:
@@ -241,7 +243,7 @@ class TraderActions:
                 session, dispute_id=request.path_params["id"], actor=actor, statement=statement
             )
 
-        text = "Your appeal was recorded. Other people than the first time will decide it."
+        text = "Your appeal was recorded. People who were not involved in the first decision will decide it."
         return await self._disputed(request, opened, text)
 
     async def _disputed(self, request: Request, opened: _Opened, text: str) -> Response:

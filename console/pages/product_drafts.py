@@ -117,7 +117,7 @@ class ProductDraftPages:
             return Made(id=(await impact.ask(session, draft, terms, version=asked.version, actor=posted.actor)).id)
 
         await posted.once.write(Made, asked, work)
-        return redirect(f"/product-drafts/{draft_id}#impact", "ok", "The replay is asked for.")
+        return redirect(f"/product-drafts/{draft_id}#impact", "ok", "The replay was requested.")
 
     async def propose(self, request: Request) -> Response:
         """Raises what `firm.products` refuses with."""

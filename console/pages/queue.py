@@ -32,10 +32,10 @@ _EMPTY: Final[dict[Part, tuple[str, str]]] = {
         "Nothing is waiting",
         "Payouts to approve, disputes, cases, identity checks, reviews, tickets and failed messages appear here.",
     ),
-    "mine": ("Nothing for you to check", "Items that your role can decide, and that you did not ask for, appear here."),
+    "mine": ("Nothing for you to check", "Items that your role can decide and that you did not request appear here."),
     "made": (
         "Nothing is waiting on others",
-        "What you asked for, or approved first, appears here until somebody else has decided it.",
+        "What you requested or approved first appears here until somebody else decides it.",
     ),
     "returned": ("Nothing was returned", "Payouts whose transfer failed or came back, and appeals, appear here."),
     "aside": ("Nothing is snoozed", "Snoozed items appear here until they come back to the queue."),

@@ -81,7 +81,7 @@ class QueueWorkPages:
         place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
         chosen = read_filter(place, self._desk.deps.subjects)
         await escalating.escalate(posted.once, self._desk.deps.subjects.by_name[kind], subject_id, body)
-        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated. It is released and waits for them.")
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated and released.")
 
     async def undo(self, request: Request) -> Response:
         """Takes back what was just done; the address says what, and which list the person came from."""
@@ -135,7 +135,7 @@ class QueueWorkPages:
 def _hours(posted: Posted) -> int:
     text = posted.form.text("hours")
     if text not in _HOURS:
-        raise BadInput("This is not a time of the list.", field="hours", remedy="Choose one of the list.")
+        raise BadInput("This time is not in the list.", field="hours", remedy="Choose one of the list.")
     return int(text)
 
 

@@ -61,7 +61,7 @@ class SecurityPages:
     async def mail_link(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
         await self._own(request, posted).mail_link()
-        return redirect("/security", "ok", "We sent you a mail. Open its link here within 30 minutes.")
+        return redirect("/security", "ok", "We sent you an e-mail. Open its link in this browser within 30 minutes.")
 
     async def new_passkey(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
@@ -87,7 +87,7 @@ class SecurityPages:
         posted = await self._desk.posted(request)
         name = posted.form.needed("name", longest=60)
         await self._own(request, posted).rename_passkey(request.path_params["id"], name)
-        return redirect("/security", "ok", "The passkey has its new name.")
+        return redirect("/security", "ok", "The passkey was renamed.")
 
     async def remove_passkey(self, request: Request) -> Response:
         posted = await self._desk.posted(request)

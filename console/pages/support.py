@@ -102,7 +102,7 @@ class SupportPages:
             kept = Draft(draft.body, draft.fills, problem.message, problem.remedy or "", draft.seen, draft.note)
             async with self._desk.visit(request, _EVERYBODY) as visit:
                 return await ticket_page(self._desk, visit, ticket_id, kept, status=problem.status)
-        told = "The note is kept." if draft.note else _SENT_BY_STAFF if posted.scope.staff else "Reply sent."
+        told = "The note was added." if draft.note else _SENT_BY_STAFF if posted.scope.staff else "Reply sent."
         return redirect(href("ticket", made.id), "ok", told)
 
     async def take_back(self, request: Request) -> Response:

@@ -101,7 +101,7 @@ class TicketDeskPages:
         async def work(session: AsyncSession) -> Ticket:
             return await ticket_desk.release(session, ticket_id=ticket_id, actor=posted.actor)
 
-        return await _done(posted, "release", work, "The ticket is nobody's.")
+        return await _done(posted, "release", work, "The ticket is released.")
 
     async def snooze(self, request: Request) -> Response:
         posted, ticket_id = await self._asked(request)
@@ -119,7 +119,7 @@ class TicketDeskPages:
         async def work(session: AsyncSession) -> Ticket:
             return await ticket_desk.wake(session, ticket_id=ticket_id, actor=posted.actor)
 
-        return await _done(posted, "wake", work, "The ticket is back.")
+        return await _done(posted, "wake", work, "The snooze has ended.")
 
     async def merge(self, request: Request) -> Response:
         posted, ticket_id = await self._asked(request)
@@ -233,7 +233,7 @@ def _moment(text: str) -> datetime:
         if found.tzinfo is None:
             raise ValueError
     except ValueError:
-        raise BadInput("This is not a moment.", field="until", remedy="Choose one of the list.") from None
+        raise BadInput("This is not a valid time.", field="until", remedy="Choose one of the list.") from None
     return found
 
 

@@ -20,7 +20,7 @@ from store.read.accounts import AccountView
 from store.read.payouts import PayoutRow
 from store.scope import Scope
 
-_BY: Final = {"trader": "same trader", "cluster": "linked by identity facts"}
+_BY: Final = {"trader": "same trader", "cluster": "matching identity details"}
 
 
 async def positions(session: AsyncSession, scope: Scope, account: AccountView) -> list[PositionRow]:

@@ -29,8 +29,8 @@ _EFFECTS: Final = {
     "received": "The acquirer is being asked about it. All payouts of the trader are held.",
     "submitted": "The evidence is with the buyer's bank. All payouts of the trader are held until it decides.",
     "won": "The bank decided for the firm: accounts trade again and payouts continue.",
-    "lost": "The bank decided for the buyer: the challenge ends, and all that go on from it.",
-    "accepted": "The firm accepted the loss: the challenge ends, and all that go on from it.",
+    "lost": "The bank decided for the buyer: the challenge ends, and so does every challenge that continues it.",
+    "accepted": "The firm accepted the loss: the challenge ends, and so does every challenge that continues it.",
 }
 
 
@@ -45,7 +45,7 @@ async def chargeback(session: AsyncSession, actor: Actor, chargeback_id: str) ->
     return DecisionView(
         kind="chargeback",
         subject_id=row.id,
-        title=f"Chargeback: {words(row.reason) or 'no reason given'}, {row.trader_name}",
+        title=f"Chargeback ({words(row.reason) or 'no reason given'}), {row.trader_name}",
         state=row.state,
         effect=_effect(row),
         account_number=row.account_number,
@@ -64,7 +64,7 @@ async def chargeback(session: AsyncSession, actor: Actor, chargeback_id: str) ->
 
 def _effect(row: ChargebackView) -> str:
     if row.answer_refused:
-        return f"The acquirer did not take the answer: {row.answer_refused} Answer it at the acquirer's own desk."
+        return f"The acquirer did not take the answer: {row.answer_refused} Answer on the acquirer's website."
     if row.state in ANSWERABLE and row.answer is not None:
         return "The answer is on its way to the acquirer."
     suspended = " Its accounts do not trade until the bank decides." if row.suspended else ""
@@ -77,10 +77,17 @@ def _lines(row: ChargebackView) -> tuple[SumLine, ...]:
     if not is_known(row.currency):
         return ()
     amount = Money(minor=row.amount_minor, currency=row.currency)
-    lines = [SumLine("Disputed", amount, "taken by the acquirer" if row.withdrawn else "not taken yet")]
+    lines = [SumLine("Disputed", amount, _taken(row))]
     if row.fee_minor:
         lines.append(SumLine("Fee of the acquirer", Money(minor=row.fee_minor, currency=row.currency)))
     return tuple(lines)
+
+
+def _taken(row: ChargebackView) -> str:
+    """Where the disputed money is."""
+    if row.withdrawn:
+        return "taken by the acquirer"
+    return "not taken by the acquirer" if row.state in ("won", "lost", "accepted") else "not taken yet"
 
 
 def _facts(row: ChargebackView) -> list[tuple[str, str]]:

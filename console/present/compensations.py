@@ -39,7 +39,7 @@ async def compensation(session: AsyncSession, actor: Actor, compensation_id: str
             ("Proposed by", row.proposed_by_name),
             ("Proposed", f"{row.proposed_at:%Y-%m-%d %H:%M} UTC"),
             ("Why", row.reason),
-            ("Words for the trader", row.message),
+            ("Message to the trader", row.message),
         ),
         evidence=(
             Link("Dispute", href("dispute", row.dispute_id), ""),

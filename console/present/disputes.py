@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,13 @@ from store.read.compensations import CompensationView
 from store.read.disputes import DisputeView
 from store.read.precedents import Precedent
 from store.scope import scope_of
+
+_CAUSES: Final = {
+    "tick": "a price",
+    "deal": "a deal",
+    "rollover": "the daily reset",
+    "doubtful": "a person, on doubtful data",
+}
 
 
 async def dispute(session: AsyncSession, actor: Actor, dispute_id: str) -> DecisionView:
@@ -114,11 +121,11 @@ def _people(row: DisputeView) -> str:
     if not row.needed:
         return ""
     many = {1: "one person", 2: "two different people"}
-    text = f" Upholding takes {many[row.needed['uphold']]}, reinstating {many[row.needed['reinstate']]}."
+    text = f" Upholding needs {many[row.needed['uphold']]}; reinstating needs {many[row.needed['reinstate']]}."
     for verb in VERBS:
         count = sum(each.decision == verb for each in row.decisions)
         if count:
-            text += f" {count} {'wants' if count == 1 else 'want'} to {verb}."
+            text += f" {count} {'person has' if count == 1 else 'people have'} voted to {verb}."
     return text
 
 
@@ -140,7 +147,7 @@ def _appeal_effect(row: DisputeView) -> str:
         case "reinstated":
             return "The appeal was granted: the action was taken back."
     what = ACTION_WORDS[row.action]
-    return f"The trader appeals against the decision to {what}. Keeping leaves it; granting takes it back."
+    return f"The trader appeals against the decision to {what}. Keeping changes nothing; granting takes it back."
 
 
 def _effect(row: DisputeView) -> str:
@@ -158,8 +165,8 @@ def _effect(row: DisputeView) -> str:
             return "The evidence is being collected."
     return (
         f"Upholding leaves {number} locked and ends the challenge when the time to appeal is over. Reinstating "
-        "restores the floors and unlocks trading. An account that is at or below a limit then gets simulated money, up "
-        "to 1 % of its size above that limit."
+        "restores the floors and unlocks trading. If the account is at or below a limit, its simulated balance is "
+        "raised to at most 1 % of its size above that limit."
     )
 
 
@@ -180,16 +187,16 @@ def _dispute_facts(evidence: dict[str, Any], money: Any) -> list[tuple[str, str]
         found += [(f"Trade {one['position']}", one["symbol"]) for one in evidence["trades"]]
     if deals := evidence.get("deals_24h"):
         found.append(
-            ("Deals in 24 h before", f"{deals['count']}, together {plain_money(money(deals['profit_minor']))}")
+            ("Deals in the 24 hours before", f"{deals['count']}, result {plain_money(money(deals['profit_minor']))}")
         )
     around = evidence.get("equity_around") or {}
     if around.get("low_minor") is not None:
         low, high = money(around["low_minor"]), money(around["high_minor"])
-        found.append(("Equity within 30 min", f"{plain_money(low)} to {plain_money(high)}, {around['bars']} minutes"))
+        found.append(("Equity within 30 minutes", f"{plain_money(low)} to {plain_money(high)}"))
     if evidence.get("cause"):
-        found.append(("Kind of cause", words(evidence["cause"])))
+        found.append(("Decided by", _CAUSES.get(evidence["cause"], words(evidence["cause"]))))
     if evidence.get("spread") is not None:
         usual = evidence.get("spread_median")
-        compared = f", usually {usual} (times {evidence.get('spread_ratio')})" if usual else ""
+        compared = f", usually {usual} ({evidence.get('spread_ratio')} times the usual spread)" if usual else ""
         found.append((f"Spread of {evidence['spread_symbol']}", f"{evidence['spread']}{compared}"))
     return found

@@ -20,7 +20,7 @@ from store.read.pages import account_number
 _VERDICT: Final = {
     True: "is confirmed",
     False: "is not confirmed",
-    None: "cannot be computed again from the proof sheet alone",
+    None: "cannot be recomputed from the proof sheet alone",
 }
 _BOUND: Final = {"at_least": "at least", "at_most": "at most"}
 

@@ -190,7 +190,7 @@ def _lines(row: PayoutView, *, staff: bool) -> list[SumLine]:
 def _refusal(actor: Actor, requester: str | None) -> str:
     refusal = may(actor, "payouts.decide")
     if not refusal and actor.person_id == requester:
-        return "You asked for this payout; somebody else must decide it."
+        return "You requested this payout; somebody else must decide it."
     return refusal
 
 
@@ -211,7 +211,7 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
     if row.halted:
         back = _money(row, row.gross_minor)
         return (
-            f"{row.halted} Nothing is sent until a person says so. Ending this payout puts {back} back on the account."
+            f"{row.halted} Nothing is sent until a person decides. Ending this payout puts {back} back on the account."
         )
     sends = _sends(row, account)
     if blocks := _blocks(row):
@@ -257,7 +257,7 @@ def _checks(row: PayoutView, now: datetime) -> list[Check]:
             )
         )
     if row.round > 1:
-        found.append(Check("round", "warn", "A transfer was refused or came back, so the approvals began anew."))
+        found.append(Check("round", "warn", "A transfer was refused or came back, so the approvals start again."))
     if row.approvers_needed:
         tone = "ok" if row.approvals >= row.approvers_needed else "warn"
         people_words = "person" if row.approvers_needed == 1 else "different people"

@@ -20,7 +20,7 @@ from store.read import places
 from store.read.places import PlatformChangeView
 
 _EFFECT: Final = (
-    "Trading stops at {start}, and everything up to its last event there is judged. Then the same account goes on at "
+    "Trading stops at {start}, and everything up to its last event there is judged. Then the same account continues at "
     "{end}, with this balance, these levels, and the same days. The trading day is that of the firm's clock at both. "
     "Until the record switches, the account can be given back as it was."
 )
@@ -57,7 +57,7 @@ def _facts(row: PlatformChangeView) -> list[tuple[str, str]]:
         return "not known yet" if minor is None else str(Money(minor=minor, currency=row.currency))
 
     days = counted(row.trading_days, "trading day")
-    then = "are closed at market" if row.close_positions else "turn the change back"
+    then = "are closed at market" if row.close_positions else "cancel the change"
     held = f"{row.open_positions} now; those open when trading stops {then}"
     ends = "not opened yet" if row.to_login is None else f"login {row.to_login}"
     return [

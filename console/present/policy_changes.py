@@ -20,7 +20,7 @@ _HEAD = (
     "Never an alert",
     "Confirmed",
     "False",
-    "Confirmed and lost",
+    "Confirmed cases lost",
     "Cannot judge",
     "Replayed",
 )

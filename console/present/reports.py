@@ -176,7 +176,7 @@ def owed_plot(days: tuple[OwedDay, ...]) -> Plot | None:
         return None
     currency, nothing = days[0].currency, (False,) * len(days)
     lines = (
-        ("owed by the rules", "accent", [day.owed_minor for day in days]),
+        ("without open profit", "accent", [day.owed_minor for day in days]),
         ("if all positions closed", "warn", [day.closed_minor for day in days]),
     )
     series = tuple(

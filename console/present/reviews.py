@@ -24,7 +24,7 @@ _ENDED: Final = {
     "confirmed": "The breach was confirmed. It counts like any other breach, "
     "and its proof sheet says who confirmed it.",
     "dismissed": "The review was dismissed: no breach.",
-    "settled": "Good data have since judged this account; nothing is left to decide.",
+    "settled": "The account has since been judged on good data. Nothing is left to decide.",
 }
 
 

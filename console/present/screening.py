@@ -24,7 +24,7 @@ async def sanction_hit(session: AsyncSession, actor: Actor, hit_id: str) -> Deci
         subject_id=row.id,
         title=f"Sanctions hit, {row.trader_name}",
         state=row.state,
-        effect="Compare the trader with the listed person. It ends when two people say the same. Until then every "
+        effect="Compare the trader with the listed person. It is closed when two people agree. Until then every "
         "payout of this trader is held."
         if is_open
         else f"This hit was {row.state} by two people.",

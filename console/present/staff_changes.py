@@ -45,4 +45,4 @@ def _verbs(row: StaffChangeView, actor: Actor) -> tuple[str, ...]:
 def _effect(row: StaffChangeView) -> str:
     if row.kind == "invite":
         return "Approving sends the invitation. Its link works once, within three days."
-    return "Approving holds at once. The open sign-ins of this person end."
+    return "Approving takes effect at once and signs this person out everywhere."

@@ -54,7 +54,7 @@ async def proposal(session: AsyncSession, actor: Actor, proposal_id: str) -> Dec
         refusal=refusal if row.state == "proposed" else "",
         timeline=step_entries(row.transitions),
         changes=row.changes,
-        changes_title="What changes against the version on sale" if row.base_version else "The terms",
+        changes_title="Changes from the version on sale" if row.base_version else "The terms",
     )
 
 

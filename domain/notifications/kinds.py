@@ -69,7 +69,7 @@ _OF_ACCOUNT: Final = (_NAME, _NUMBER, _PRODUCT, _PHASE, _AT, _LINK)
 _OF_PAYOUT: Final = (_NAME, _NUMBER, _PRODUCT, _AMOUNT, _AT, _LINK)
 
 MONEY: Final = "It is about your money, so it is always sent."
-RIGHTS: Final = "It starts the period in which you can object, so it is always sent."
+RIGHTS: Final = "It starts the time in which you can dispute it, so it is always sent."
 CONTRACT: Final = "It is about your contract with us, so it is always sent."
 SAFETY: Final = "It protects your money if somebody else can sign in as you, so it is always sent."
 
@@ -80,7 +80,7 @@ LAPSED: Final = "work.lapsed"
 
 KINDS: Final[tuple[Kind, ...]] = (
     Kind(
-        "order.paid", "You bought something and your payment arrived", "trader",
+        "order.paid", "Your payment for an order arrived", "trader",
         (*_OF_ORDER, Variable("order.amount", "amount", "what was paid", "499.00 USD", needed=True)),
         ("order.paid",), fixed=CONTRACT,
     ),
@@ -126,7 +126,10 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind("phase.passed", "An account reached its target", "trader", _OF_ACCOUNT, ("phase.passed",)),
     Kind("challenge.funded", "A challenge reached its funded phase", "trader", _OF_ORDER, ("challenge.funded",)),
     Kind("challenge.failed", "A breach became final", "trader", _OF_ORDER, ("challenge.failed",), fixed=CONTRACT),
-    Kind("challenge.expired", "The time of a phase ended", "trader", _OF_ORDER, ("challenge.expired",), fixed=CONTRACT),
+    Kind(
+        "challenge.expired", "The time limit of a phase is over", "trader", _OF_ORDER, ("challenge.expired",),
+        fixed=CONTRACT,
+    ),
     Kind("challenge.closed", "We closed a challenge", "trader", _OF_ORDER, ("challenge.closed",), fixed=CONTRACT),
     Kind("payout.requested", "A payout was requested", "trader", _OF_PAYOUT, ("payout.requested",), fixed=SAFETY),
     Kind("payout.approved", "A payout was approved", "trader", _OF_PAYOUT, ("payout.approved",)),
@@ -138,11 +141,11 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     Kind("payout.cancelled", "A payout was cancelled", "trader", _OF_PAYOUT, ("payout.cancelled",)),
     Kind(
-        "payout.returned", "The money of a payout came back to us", "trader", _OF_PAYOUT, ("payout.returned",),
+        "payout.returned", "A payout was returned to us", "trader", _OF_PAYOUT, ("payout.returned",),
         fixed=MONEY,
     ),
     Kind(
-        "ticket.answered", "Support answered a ticket. The answer itself comes by mail", "trader",
+        "ticket.answered", "Support answered a ticket. The answer itself comes by e-mail", "trader",
         (
             _NAME,
             Variable("ticket.subject", "text", "subject of the ticket", "When is my payout sent?", needed=True),
@@ -152,7 +155,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         ("ticket.answered",), channels=APP,
     ),
     Kind(
-        "dispute.decided", "A dispute or an appeal was decided. The decision itself comes by mail", "trader",
+        "dispute.decided", "A dispute or an appeal was decided. The decision itself comes by e-mail", "trader",
         (*_OF_ACCOUNT, Variable("dispute.outcome", "text", "what was decided", "in your favour", needed=True)),
         ("dispute.decided",), channels=APP, fixed=RIGHTS,
     ),
@@ -162,7 +165,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         ("identity.decided",),
     ),
     Kind(
-        DEADLINE, "Work of yours, or of your role, is nearly due or overdue", "staff",
+        DEADLINE, "Work of yours or of your role is due soon or overdue", "staff",
         (
             Variable("person.name", "text", "name of the person", "Ana Ruiz"),
             _COUNT,

@@ -187,8 +187,8 @@ def with_footer(filled: Filled, kind: Kind, person: str, site: str) -> Filled:
         plain = f"{kind.fixed}\n"
         return Filled(filled.subject, filled.short, f"{filled.text}\n--\n{plain}", _marked(filled.html, kind.fixed))
     link, every = f"{site}/unsubscribe/{token}", f"{site}/notifications/choices"
-    plain = f"Stop mails like this one: {link}\nAll your choices: {every}\n"
-    marked = f'<a href="{link}">Stop mails like this one</a>. <a href="{every}">All your choices</a>.'
+    plain = f"Stop e-mails like this one: {link}\nAll your choices: {every}\n"
+    marked = f'<a href="{link}">Stop e-mails like this one</a>. <a href="{every}">All your choices</a>.'
     return Filled(filled.subject, filled.short, f"{filled.text}\n--\n{plain}", _marked(filled.html, marked))
 
 

@@ -21,7 +21,7 @@ from store.read.waiting import Row, Waiting, by_calendar, waiting_rows
 from store.scope import Scope
 
 _RAISED: Final = ", escalated to admin"
-_HOLD_ENDED: Final = ", hold ended undecided"
+_HOLD_ENDED: Final = ", hold ended without a decision"
 _DECIDE: Final = Right("cases.decide", DECIDERS["case"])
 
 

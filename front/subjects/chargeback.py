@@ -80,7 +80,7 @@ CHARGEBACK: Final = Subject(
         ),
         Verb(
             "accept", "Accept the loss", "Loss accepted", _DECIDE,
-            "Let the buyer keep the money. The challenge ends, and all that go on from it.",
+            "Let the buyer keep the money. The challenge ends, and so does every challenge that continues it.",
             style="danger", path="accept", carry_out=decide, answer=ChargebackAnswered, proof="money",
         ),
     ),

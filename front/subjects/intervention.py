@@ -85,11 +85,11 @@ INTERVENTION: Final = Subject(
     verbs=(
         Verb(
             "approve", "Approve", "Approved", _DECIDE,
-            "Have it carried out, and the trader told. Whoever proposed it cannot approve it.",
+            "Carry out the change and tell the trader. Whoever proposed it cannot approve it.",
             style="primary", path="approve", carry_out=decide, answer=InterventionStep, proof="money",
         ),
         Verb(
-            "reject", "Reject", "Rejected", _DECIDE, "Nothing changes, and the trader hears nothing.",
+            "reject", "Reject", "Rejected", _DECIDE, "Nothing changes, and the trader is not told.",
             style="danger", path="reject", carry_out=decide, answer=InterventionStep,
         ),
         Verb(

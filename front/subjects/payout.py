@@ -107,7 +107,7 @@ PAYOUT: Final = Subject(
         ),
         Verb(
             "stop", "Stop", "Stopped", _DECIDE,
-            "Send nothing of it until a person says so. What has not left is stopped at the rail.",
+            "Stop the payout until a person decides. Money that has not left is stopped at the rail.",
             style="danger", path="stop",
         ),
         Verb(
@@ -122,7 +122,7 @@ PAYOUT: Final = Subject(
         ),
         Verb(
             "keep", "Keep as a claim", "Kept as a claim", _DECIDE,
-            "The firm goes on owing what came back, until it can be sent.",
+            "The firm still owes the amount that came back, until it can be sent.",
             path="keep",
         ),
         Verb(

@@ -73,7 +73,7 @@ STAFF_CHANGE: Final = Subject(
     verbs=(
         Verb(
             "approve", "Approve", "Approved", _DECIDE,
-            "Agree; it holds at once. Neither who proposed it nor whom it is about can approve it.",
+            "Approve; it takes effect at once. Neither who proposed it nor whom it is about can approve it.",
             style="primary", path="approve", carry_out=decide, answer=StaffChanged, proof="roles",
         ),
         Verb(

@@ -112,7 +112,7 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     await expect(page.get_by_role("button", name="Add a passkey")).to_have_count(0)
     async with post_office(stage.world.db) as post:
         await page.get_by_role("button", name="Email me the link").click()
-        await expect(page.get_by_role("status")).to_contain_text("We sent you a mail.")
+        await expect(page.get_by_role("status")).to_contain_text("We sent you an e-mail.")
         await page.goto(link_in(await post.got(FINN, "first second factor"), f"{stage.url}/security"))
     await page.get_by_label("Name of a new passkey").fill("Laptop")
     await page.get_by_role("button", name="Add a passkey").click()

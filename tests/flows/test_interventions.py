@@ -55,7 +55,7 @@ async def test_a_closing_takes_two_people_and_ends_the_challenge(firm: Firm) -> 
     challenge_id = await firm.bought(await firm.add_trader("ada"))
     sam, ria = await firm.add_user("sam", "support"), await firm.add_user("ria", "risk")
     made_id = await _proposed(firm, challenge_id, "close", sam)
-    with pytest.raises(Conflict, match="waits for its second person"):
+    with pytest.raises(Conflict, match="waiting for approval"):
         await _proposed(firm, challenge_id, "reset", ria)
     with pytest.raises(NotAllowed):
         await _approved(firm, made_id, sam)

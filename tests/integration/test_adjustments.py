@@ -137,7 +137,7 @@ async def test_what_breaks_a_rule_by_itself_or_cannot_be_done_is_refused(firm: W
         await _proposed(firm, -INITIAL // 5, ria)
     with pytest.raises(BadInput, match="nothing would be left"):
         await _proposed(firm, -2 * INITIAL, ria)
-    with pytest.raises(Conflict, match="cannot change balances"):
+    with pytest.raises(Conflict, match="does not let programs change balances"):
         await _proposed(firm, 100, ria, moves_balances=False)
 
 

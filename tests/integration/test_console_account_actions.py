@@ -39,7 +39,7 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
         opened = (await browser.get(f"{page}/actions", **{"HX-Target": "action-list"})).text
         assert opened.startswith('<ul class="menu" id="action-list">') and "The account is not frozen." in opened
         preview = (await browser.get(f"{page}/actions/freeze")).text
-        assert "Freezes trading at sandbox now." in preview and "Payouts that are requested meanwhile wait." in preview
+        assert "Freezes trading at sandbox now." in preview and "requested in the meantime wait." in preview
         assert "Pending orders stay: sandbox does not cancel them for us." in preview
         assert Page(preview).forbidden == []
         empty = await browser.post(f"{page}/actions/freeze", reason=" ")
@@ -170,7 +170,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
         closing = (await browser.get(f"{page}/actions/close")).text
         assert "Ends the challenge for good." in closing and "Nothing is refunded by this." in closing
         again = (await browser.get(f"{page}/actions/reset")).text
-        assert "every rule and every day begins anew" in again and "Nothing is charged." in again
+        assert "all rules and trading days start again" in again and "Nothing is charged." in again
         for wrong in ({"amount": "-1"}, {"direction": "sideways"}, {"message": ""}):
             assert (await browser.post(f"{page}/actions/adjust", **{**sent, **wrong})).status_code == 422
         for _ in range(2):  # the same form twice is one proposal
@@ -180,7 +180,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
         shown = (await browser.get(item)).text
         assert "12.50 USD" in shown and "The balance goes from" in shown and "Filled twice." in shown
         refused = (await browser.get(f"{page}/actions/close")).text
-        assert "waits for its second person" in refused
+        assert "waiting for approval" in refused
     async with world.browser(MARA) as browser:
         assert (await browser.get(item)).status_code in (403, 404)
         assert (await browser.get(f"{page}/actions/adjust")).status_code == 403

@@ -160,7 +160,7 @@ async def test_a_view_of_a_list_is_kept_by_name_for_its_person_and_without_names
         assert "Other" in await _text(ana, "/tickets") and "Other" not in await _text(ana, "/accounts")
         for wrong in ("q=lindqvist", "email=mara%40example.org&q="):
             answer = await ana.post("/views", page="/traders", name="Mara", query=wrong)
-            assert answer.status_code == 422 and "A view keeps no search" in answer.text
+            assert answer.status_code == 422 and "A saved view cannot contain a search" in answer.text
         assert (await ana.post("/views", page="/staff", name="x", query="")).status_code == 404
         await ana.post("/views/delete", page="/deals", name="Mine & yours")
         assert "Delete the view" not in await _text(ana, "/deals")

@@ -183,7 +183,7 @@ async def test_choices_are_made_on_the_page_and_count_for_what_comes(world: Cons
         == 0
     )
     async with world.browser("ana@firm.example") as staff:
-        assert "Work of yours, or of your role" in (await staff.get("/notifications/choices")).text
+        assert "Work of yours or of your role" in (await staff.get("/notifications/choices")).text
 
 
 async def test_every_kind_is_previewed_with_what_is_on_record(world: ConsoleWorld) -> None:
