@@ -80,7 +80,7 @@ def query_of(name: str, asked: Asked) -> str:
     private = [name for name, value in asked.filters.items() if value and _is_private(offered, name)]
     if asked.search or private:
         raise BadInput(
-            "A view keeps no search: it may be a name.",
+            "A saved view cannot contain a search, because a search may be a name.",
             field=private[0] if private else "q",
             remedy="Clear the search, then save the filters.",
         )
