@@ -18,7 +18,10 @@ _CATALOGS = (
 )  # fmt: skip
 _MANY_ROWS = 50_000
 _TABLES = """SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-              WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY pg_class.oid"""
+              WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') {} ORDER BY pg_class.oid"""
+_EVERY = _TABLES.format("")
+# A table that has no page has no row: to ask each of them for one would take most of the time.
+_WITH_PAGES = _TABLES.format("AND pg_relation_size(pg_class.oid) > 0")
 _ENDED = sql.SQL("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = {}")
 _RENAMED = sql.SQL("ALTER DATABASE {} RENAME TO {}")
 # a setting of this database alone is no row of it
@@ -45,6 +48,7 @@ class Databases:
     cluster_url: str
     template: str
     _free: list[str] = field(default_factory=list)
+    _administrator: "psycopg.Connection[Any] | None" = None
     _fresh: _Template | None = None
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -78,6 +82,8 @@ class Databases:
     def drop_all(self) -> None:
         while self._free:
             servers.drop_database(self.cluster_url, self._free.pop())
+        if self._administrator is not None:
+            self._administrator.close()
 
     def _emptied(self, name: str) -> bool:
         with self._connected(name) as connection:
@@ -89,7 +95,7 @@ class Databases:
 
     def _read(self, name: str) -> _Template:
         with self._connected(name) as connection:
-            tables = tuple(str(table) for (table,) in connection.execute(_TABLES).fetchall())
+            tables = tuple(str(table) for (table,) in connection.execute(_EVERY).fetchall())
             copies = {table: _copied(connection, table) for table in tables}
             sequences = {name: last for name, last, _ in _sequences(connection)}
             seeds = {table: rows for table, rows in copies.items() if rows}
@@ -99,14 +105,16 @@ class Databases:
         return psycopg.connect(servers.database_of(self.cluster_url, name), autocommit=True)
 
     def _administer(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self.cluster_url, autocommit=True) as connection:
-            connection.execute(statement)
+        if self._administrator is None or self._administrator.closed:
+            self._administrator = psycopg.connect(self.cluster_url, autocommit=True)
+        self._administrator.execute(statement)
 
 
 def _restore(connection: "psycopg.Connection[Any]", fresh: _Template) -> bool:
     """Makes the rows and the sequences what they were. Returns False when that would take longer than a copy."""
-    asked = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in fresh.tables if name not in fresh.seeds]
-    for (table,) in _run(connection, " UNION ALL ".join(asked)).fetchall():
+    filled = [str(name) for (name,) in _run(connection, _WITH_PAGES).fetchall() if name not in fresh.seeds]
+    asked = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in filled]
+    for (table,) in _run(connection, " UNION ALL ".join(asked)).fetchall() if asked else ():
         if _run(connection, f"DELETE FROM {table}").rowcount > _MANY_ROWS:
             return False
     for table, rows in fresh.seeds.items():

@@ -23,7 +23,8 @@ T = TypeVar("T")
 class View(BaseModel):
     """A frozen result row. Money is in minor units beside its `currency`; times are UTC."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most are rows of a page, which is prepared as a whole when it is first sent.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Page(View, Generic[T]):

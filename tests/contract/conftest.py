@@ -1,6 +1,8 @@
 """Leaves out what a suite asks of every subject and this one does not have. What is still skipped is missing on the
 machine."""
 
+from typing import Any
+
 import pytest
 
 
@@ -9,7 +11,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _left_out(item: pytest.Item) -> bool:
-    suite = getattr(item, "cls", None)
+    suite: Any = getattr(item, "cls", None)
     needed = [mark.args[0] for mark in item.iter_markers("needs")]
     faults = [mark.args[0] for mark in item.iter_markers("fault")]
     return (
