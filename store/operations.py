@@ -12,7 +12,9 @@ from store.models import Intent, LedgerTransaction, Payout, Posting
 async def open_holds(session: AsyncSession, *, newest: int | None = None) -> int:
     """Returns the number of closed payouts that still hold money: in the books, or unpaid on the platform. `newest`: of
     as many that were closed last."""
-    closed = select(Payout).where(Payout.closed_at.is_not(None)).order_by(Payout.closed_at.desc()).limit(newest)
+    closed = select(Payout)
+    if newest is not None:
+        closed = closed.where(Payout.closed_at.is_not(None)).order_by(Payout.closed_at.desc()).limit(newest)
     one = aliased(Payout, closed.subquery("closed"))
     reserve = (
         select(func.coalesce(func.sum(Posting.amount_minor), 0))

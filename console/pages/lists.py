@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final, get_args
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console import templating
@@ -151,11 +151,13 @@ class ListPages:
         for path in FILES:
             router.add_api_route(f"{path}/export", self._file(path), methods=["POST"], response_model=None)
 
-    def _page(self, shown: Shown) -> Callable[[Request], Awaitable[HTMLResponse]]:
-        async def listed(request: Request) -> HTMLResponse:
+    def _page(self, shown: Shown) -> Callable[[Request], Awaitable[Response]]:
+        async def listed(request: Request) -> Response:
             asked, cursor = asked_from(request.query_params, shown.listing), request.query_params.get("cursor")
             async with self._desk.visit(request) as visit:
                 permissions.check(visit.actor, shown.right)
+                if any(not asked.filters.get(name) for name in shown.listing.needs):
+                    return RedirectResponse(shown.above[-1].href or "/", status_code=303)  # which leads to its parts
                 return await _rendered(visit, shown, asked, cursor)
 
         return listed

@@ -115,11 +115,9 @@ async def conditions(session: AsyncSession, listing: Listing, scope: Scope, aske
     found += listing.only
     given = {name: value for name, value in asked.filters.items() if value}
     found += [_filtered(listing, name, value) for name, value in given.items()]
-    for asks in (listing, *(listing.filters[name] for name in given)):
-        if lacks := [name for name in asks.needs if name not in given]:
-            raise BadInput(
-                f"{lacks[0]} is missing.", field=lacks[0], remedy=f"Give {' and '.join(asks.needs)} as well."
-            )
+    for needs in (listing.needs, *(listing.filters[name].needs for name in given)):
+        if lacks := [name for name in needs if name not in given]:
+            raise BadInput(f"{lacks[0]} is missing.", field=lacks[0], remedy=f"Give {' and '.join(needs)} as well.")
     if text := asked.search.strip():
         found.append(or_(false(), *listing.finds(await named(session, scope, text[:LONGEST]))))
     return found

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from front.access import Access
 from store.models import User
+from store.read import market
 from tests.browser_stage import Stage, prove, sign_in
 from tests.console_world import feed_heard
 
@@ -168,6 +169,42 @@ async def test_the_account_page_draws_its_curve_and_follows_the_market(stage: St
         await expect(page.locator(".live")).to_have_attribute("data-stale", "yes")
         await page.get_by_text("As a table").click()
         await expect(page.get_by_role("table", name="Equity at each daily reset")).to_be_visible()
+
+
+async def test_a_curve_of_many_minutes_is_drawn_part_by_part(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/accounts/{stage.world.firm.active}"
+    async with stage.page("ana@firm.example") as page:
+        await page.goto(path)
+        await expect(page.locator("[data-drawn]")).to_be_visible()
+        whole = int(str(await page.locator("[data-drawn]").get_attribute("data-drawn")))
+        monkeypatch.setattr(market, "READ", 400)
+        await page.goto(path)
+        drawn = f"Math.abs(Number(document.querySelector('[data-drawn]')?.dataset.drawn) - {whole}) < 40"
+        await _until(page, drawn)  # each part begins and ends with a point of its own
+
+
+async def test_on_a_phone_the_open_item_takes_the_place_of_the_list(stage: Stage) -> None:
+    ref = f"payout/{stage.world.firm.payout}"
+    async with stage.page("finn@firm.example") as page:
+        await page.set_viewport_size({"width": 390, "height": 700})
+        await page.goto("/queue")
+        panel, rows = page.get_by_role("region", name="Selected"), page.locator("#work-list")
+        row = page.locator(f'[id="row/{ref}"]')
+        await row.scroll_into_view_if_needed()
+        await row.click()
+        await expect(page.locator("form.decide input[name=item]")).to_have_value(ref)
+        title = panel.get_by_role("heading", level=2).get_by_role("link")
+        await expect(title).to_be_in_viewport()
+        await expect(title).to_be_focused()
+        await expect(rows).to_be_hidden()
+        assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        await panel.get_by_role("link", name="Back to the queue").first.click()
+        await expect(rows).to_be_visible()
+        await expect(panel).to_contain_text("No item is open")
+        await page.set_viewport_size({"width": 1000, "height": 700})
+        await row.click()
+        await expect(title).to_be_in_viewport()
+        await expect(rows).to_be_visible()
 
 
 async def test_a_part_that_broke_looks_stale_until_it_answers_itself(stage: Stage) -> None:

@@ -57,8 +57,8 @@ async def _statements(world: ConsoleWorld, account_id: str) -> list[Statement]:
             deals = await browser.get(f"/deals?account={number}")
             later = re.search(r'href="(/deals[^"]+cursor=[^"]+)"', deals.text)
             assert later is not None
-            of_account += (f"/v1/accounts/{account_id}/timeline?cursor={older}", unescape(later.group(1)))
-            for place in (*_FIRM, *of_account):
+            others = (f"/v1/accounts/{account_id}/timeline?cursor={older}", unescape(later.group(1)))
+            for place in (*_FIRM, *of_account, *others):
                 assert (await browser.get(place)).status_code == 200, place
     return [one for one in caught if "audit_append" not in one[0]]
 

@@ -144,7 +144,8 @@ async def test_decisions_have_their_time_and_say_whether_they_were_in_time(world
             assert await length(finn.http, href) == count
             listed = (await finn.get(f"/v1{href}")).json()["items"]
             assert {each["subject_id"] for each in listed} == {world.firm.payout, world.firm.big_payout}
-        assert (await finn.get("/decisions")).status_code == (await finn.get("/v1/decisions")).status_code == 422
+        assert (await finn.get("/decisions")).headers["Location"] == "/reports/decision-times"
+        assert (await finn.get("/v1/decisions")).json()["field"] == "decided_since"
         assert (await finn.get("/v1/challenges?outcome=paid")).json()["field"] == "bought_since"
 
 
