@@ -42,7 +42,7 @@ STARTING, BUYING, DAY, WEEKS, CHECKING = (
     "checking the books",
 )
 # How long each takes as a rule, compared with the others: always, and more for each buyer.
-_TAKES: Final = {STARTING: (13, 0), BUYING: (2, 0.26), DAY: (16, 0.17), WEEKS: (20, 0.18), CHECKING: (1, 0.01)}
+_TAKES: Final = {STARTING: (13, 0), BUYING: (2, 0.26), DAY: (16, 0.17), WEEKS: (18, 0.23), CHECKING: (1, 0.01)}
 
 _HOUR: Final = timedelta(hours=1)  # on the trading day people look at what there is to do on the hour
 _DAY: Final = timedelta(days=1)  # and later each midnight after something has happened
