@@ -1,11 +1,14 @@
 """The desk at which people work on tickets: `PROPOS_TICKETS` names it, and `own` is our own."""
 
-from cli.adapters import configured
+from typing import TYPE_CHECKING
+
 from domain.errors import BadInput
 from firm.desk.in_force import OWN
 from ports.tickets import TicketDesk
-from relay.desk.copier import DeskNotes
 from settings import Settings, adapter_variable, environment_name
+
+if TYPE_CHECKING:
+    from relay.desk.copier import DeskNotes
 
 
 def build_ticket_desk(settings: Settings) -> TicketDesk | None:
@@ -20,12 +23,16 @@ def build_ticket_desk(settings: Settings) -> TicketDesk | None:
             field=variable,
             remedy=f"Set {adapter_variable('ticket_desks', name, '<field>')}, or {variable}={OWN}.",
         )
+    from cli.adapters import configured
+
     desk: TicketDesk = configured("ticket_desks", name, settings.ticket_desks[name]).build()
     return desk
 
 
-def desk_notes(settings: Settings) -> DeskNotes:
+def desk_notes(settings: Settings) -> "DeskNotes":
     """Returns what is noted on each ticket for the people of the desk."""
+    from relay.desk.copier import DeskNotes
+
     return DeskNotes(url=settings.api_url, with_answers=settings.tickets_note == "answers")
 
 

@@ -170,6 +170,8 @@ class Relay:
         return 0
 
     async def _fire_wakeups(self) -> int:
+        if not await wakeups.are_due(self._db):
+            return 0
         async with self._db.transaction() as session:
             return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 

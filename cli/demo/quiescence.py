@@ -36,6 +36,7 @@ from store.models import (
 )
 
 _PATIENCE_SECONDS: Final = 120
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.1  # between two looks, in seconds: each costs the core a part of them
 
 
 def _count_of(model: type[Base], *which: ColumnElement[bool]) -> ScalarSelect[int]:
@@ -83,7 +84,7 @@ class Quiescence:
 
         `also`: workflows that were called directly by an update, which leaves no outbox row.
         """
-        pause, extra = 0.01, set(also)
+        pause, extra = _FIRST_PAUSE, set(also)
         busy, before = list[str](), dict[str, Any]()
         while True:
             waiting: dict[str, Any] = _counted(await self._db.fetch_at_once(_PENDING, {}))
@@ -94,7 +95,7 @@ class Quiescence:
                     waiting = await _pending(session)
             if not waiting:
                 # while one of them works on, the others need not be asked
-                busy = await self._busy(touched & set(busy)) or await self._busy(touched)
+                busy = await self._busy(touched & set(busy[:1])) or await self._busy(touched)
                 if not busy:
                     async with self._db.transaction() as session:
                         # a workflow may have sent a message between the two queries, and it may have been delivered
@@ -114,7 +115,7 @@ class Quiescence:
                     remedy="See the logs of worker and relay in the data folder.",
                 )
             await asyncio.sleep(pause)
-            pause = min(0.1, pause * 1.5)
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
 
     async def _touched(self, session: AsyncSession, *, since: datetime | None) -> set[str]:
         messages = select(OutboxMessage.target).where(OutboxMessage.topic != "venue.lock")

@@ -33,7 +33,7 @@ from firm.payouts import situation as payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, Chargeback, DealRow, Dispute, Payout, PayoutTransfer
 
-# The steps of a run, and the usual share of its time that each takes.
+# The steps of a run.
 STARTING, BUYING, DAY, WEEKS, CHECKING = (
     "starting the firm",
     "buying challenges",
@@ -41,7 +41,8 @@ STARTING, BUYING, DAY, WEEKS, CHECKING = (
     "playing the following weeks",
     "checking the books",
 )
-SHARES: Final = {STARTING: 0.1, BUYING: 0.2, DAY: 0.25, WEEKS: 0.4, CHECKING: 0.05}
+# How long each takes as a rule, compared with the others: always, and more for each buyer.
+_TAKES: Final = {STARTING: (13, 0), BUYING: (2, 0.26), DAY: (16, 0.17), WEEKS: (18, 0.23), CHECKING: (1, 0.01)}
 
 _HOUR: Final = timedelta(hours=1)  # on the trading day people look at what there is to do on the hour
 _DAY: Final = timedelta(days=1)  # and later each midnight after something has happened
@@ -54,6 +55,11 @@ _RETURNS: Final = 3  # payouts of each venue that the payee's bank sends back; f
 _LOST_WEBHOOKS, _DOUBLE_WEBHOOKS, _LATE_STATEMENTS = 2, 3, 1
 _ROUNDS: Final = 20
 _LIVING: Final = ("active", "funded", "breached")  # states in which a trader may do something
+
+
+def shares(buyers: int, *steps: str) -> dict[str, float]:
+    """Returns the parts of the time that these steps take of a run with so many buyers; without `steps`, all."""
+    return {step: once + each * buyers for step, (once, each) in _TAKES.items() if not steps or step in steps}
 
 
 class Rehearsal:

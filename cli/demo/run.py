@@ -17,7 +17,7 @@ from cli.demo.actors import ApiClient
 from cli.demo.opening import Staff, open_firm
 from cli.demo.operators import Operator
 from cli.demo.personas import PRODUCTS, personas
-from cli.demo.rehearsal import CHECKING, SHARES, STARTING, Rehearsal
+from cli.demo.rehearsal import CHECKING, STARTING, Rehearsal, shares
 from cli.demo.venue_report import by_venue
 from cli.progress import Progress, Stages
 from cli.proof import export
@@ -69,7 +69,7 @@ async def run(options: DemoOptions, progress: Progress) -> dict[str, Any]:
         venues=options.venues,
         products=PRODUCTS,
     )
-    stages = Stages(progress, SHARES)
+    stages = Stages(progress, shares(options.accounts))
     stages(STARTING, 0.0)
     async with Stack(stack_options) as stack:
         watchdog = asyncio.create_task(stack.failure())

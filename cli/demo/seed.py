@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from cli.compose import build_database, temporal
 from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import personas
-from cli.demo.rehearsal import BUYING, DAY, SHARES, WEEKS, Rehearsal
+from cli.demo.rehearsal import BUYING, DAY, WEEKS, Rehearsal, shares
 from cli.demo.run import scripted_staff
 from cli.progress import Progress, Stages
 from cli.stack.firm import Stack
@@ -29,7 +29,6 @@ PEOPLE: Final = 40
 _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
 _LEFT_OPEN: Final = timedelta(days=2)  # at the end, in which nothing about money is decided
-_SHARES: Final = {step: SHARES[step] for step in (BUYING, DAY, WEEKS)}
 _AUTOMATIC_UP_TO, _ONE_CHECKER_UP_TO = "250", "1500"
 _BEGUN: Final = "demo-begun"  # file of the data folder while the history is played
 _OPEN_WORK: Final = frozenset({"case", "dispute"})
@@ -104,7 +103,8 @@ class DemoFirm:
         try:
             venues = (SANDBOX, *(venue.name for venue in stack.venues))
             people = personas(PEOPLE * len(venues), self._seed, venues)
-            rehearsal = Rehearsal(stack, db, await temporal(settings), Stages(report, _SHARES))
+            stages = Stages(report, shares(len(people), BUYING, DAY, WEEKS))
+            rehearsal = Rehearsal(stack, db, await temporal(settings), stages)
             try:
                 if not await self.is_begun():
                     begun = settings.data_dir / _BEGUN

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli.demo.rehearsal import _next
+from cli.demo.rehearsal import BUYING, CHECKING, STARTING, _next, shares
 from cli.demo.report import OUTCOMES, missing, show
 
 
@@ -37,3 +37,10 @@ def test_what_is_due_within_an_hour_or_a_day_is_one_step() -> None:
     assert _next(noon.replace(hour=11, microsecond=1), hour) == noon
     assert _next(noon.replace(hour=11, minute=59, second=59), hour) == noon
     assert _next(noon, day) == datetime(2026, 3, 7, tzinfo=UTC) == _next(datetime(2026, 3, 7, tzinfo=UTC), day)
+
+
+def test_each_buyer_takes_time_of_every_step_but_the_start() -> None:
+    few, many = shares(60), shares(300)
+    assert [*few] == [*many] and {STARTING, CHECKING} <= few.keys()
+    assert {step for step in few if few[step] == many[step]} == {STARTING}
+    assert shares(300, BUYING) == {BUYING: many[BUYING]}
