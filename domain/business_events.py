@@ -61,7 +61,7 @@ KINDS: Final[tuple[EventKind, ...]] = (
         ("payout.risk_found", "payout.payout_stopped", "payout.transfer_stalled", "payout.transfer_refused",
          "payout.transfer_stopped", "payout.sent_again"),
     ),
-    EventKind("payout.approved", "Enough persons approved a payout.", "payout", ("payout.approvals_complete",)),
+    EventKind("payout.approved", "Enough people approved a payout.", "payout", ("payout.approvals_complete",)),
     EventKind("payout.sent", "The provider accepted the transfer.", "payout",
               ("payout.transfer_accepted", "payout.transfer_found")),
     EventKind("payout.arrived", "The provider says that the money arrived.", "payout", ("payout.transfer_paid",)),

@@ -121,14 +121,16 @@ async def _values(visit: Visit, request: Request) -> dict[str, Any]:
     platform = asked if asked in visit.platform_names else ""
     figures: FirmFigures = await exposure.firm(visit.session, platform)
     accounts = [part.account_id for part in figures.nearest]
+    limits = await exposure.limits(visit.session, figures)
+    limited = [each.name for each in limits if each.of == "trader"]
     return {
         "figures": figures,
         "exposure_of": platform,
         "heat": present.heat_map(figures),
         "money": present.reported,
         "whole": present.whole,
-        "limits": await exposure.limits(visit.session, figures),
-        "traders": await exposure.names_of_traders(visit.session, _traders(figures)),
+        "limits": limits,
+        "traders": await exposure.names_of_traders(visit.session, [*_traders(figures), *limited]),
         "nearest_numbers": await exposure.numbers_of_accounts(visit.session, accounts),
     }
 

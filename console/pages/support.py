@@ -67,7 +67,7 @@ class SupportPages:
             exports, shown = visit.scope.staff, replace(asked, order=wanted.order)
             return await visit.render(
                 "tickets.html",
-                [Crumb("Tickets")],
+                [Crumb("Messages", "/my/messages"), Crumb("All")] if visit.viewer.is_trader else [Crumb("Tickets")],
                 rows=found.items,
                 state=tab,
                 tabs=tabs,
@@ -183,7 +183,9 @@ async def ticket_page(
     page = await present.page(
         visit.session, visit.scope, visit.actor, ticket_id, draft=draft, calendars=desk.deps.calendars
     )
-    crumbs = [Crumb("Tickets", "/tickets"), Crumb(page.ticket.subject)]
+    mine = visit.viewer.is_trader
+    above = Crumb("Messages", "/my/messages") if mine else Crumb("Tickets", "/tickets")
+    crumbs = [above, Crumb(page.ticket.subject)]
     return await visit.render("ticket.html", crumbs, status, page=page, ticket=page.ticket)
 
 

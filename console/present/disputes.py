@@ -30,7 +30,7 @@ _CAUSES: Final = {
     "tick": "a price",
     "deal": "a deal",
     "rollover": "the daily reset",
-    "doubtful": "a person, on doubtful data",
+    "doubtful": "doubtful data, confirmed by a person",
 }
 
 
@@ -194,7 +194,7 @@ def _dispute_facts(evidence: dict[str, Any], money: Any) -> list[tuple[str, str]
         low, high = money(around["low_minor"]), money(around["high_minor"])
         found.append(("Equity within 30 minutes", f"{plain_money(low)} to {plain_money(high)}"))
     if evidence.get("cause"):
-        found.append(("Decided by", _CAUSES.get(evidence["cause"], words(evidence["cause"]))))
+        found.append(("Triggered by", _CAUSES.get(evidence["cause"], words(evidence["cause"]))))
     if evidence.get("spread") is not None:
         usual = evidence.get("spread_median")
         compared = f", usually {usual} ({evidence.get('spread_ratio')} times the usual spread)" if usual else ""
