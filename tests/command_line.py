@@ -105,8 +105,9 @@ def serve(folder: str) -> None:
         listening.bind(f"{folder}/socket")
         listening.listen(64)
         os.write(1, b"ready\n")
+        heard: list[Any] = [listening, 0]
         while True:
-            ready, _, _ = select.select([listening, 0], [], [])
+            ready, _, _ = select.select(heard, [], [])
             if 0 in ready:
                 shutil.rmtree(folder, ignore_errors=True)
                 return

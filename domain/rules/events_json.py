@@ -52,7 +52,7 @@ def json_value(value: Any) -> Any:
 def to_json(event: Event) -> dict[str, Any]:
     """Returns the event as JSON data. Fields with their default value are left out."""
     data: dict[str, Any] = {"type": type_of(event)}
-    kind: type[Any] = type(event)
+    kind: type = type(event)
     for name, default in _fields(kind):
         value = getattr(event, name)
         if default is MISSING or value != default:

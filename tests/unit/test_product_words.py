@@ -91,7 +91,8 @@ def _others(value: Any, annotation: Any) -> Iterator[Any]:
 
 def _changed(terms: dict[str, Any], path: Path, value: Any) -> Product | None:
     """The product of these terms with another value at `path`; None when it is refused."""
-    changed = place = dict(terms)
+    changed: dict[str, Any] = dict(terms)
+    place: Any = changed
     *way, last = path
     for step in way:
         inner = place[step]
