@@ -81,7 +81,7 @@ class QueueWorkPages:
         place = {name: posted.form.text(name) for name in ("kind", "show", "cursor")}
         chosen = read_filter(place, self._desk.deps.subjects)
         await escalating.escalate(posted.once, self._desk.deps.subjects.by_name[kind], subject_id, body)
-        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated and released.")
+        return redirect(chosen.href(f"{kind}/{subject_id}"), "ok", "Escalated. The item is released.")
 
     async def undo(self, request: Request) -> Response:
         """Takes back what was just done; the address says what, and which list the person came from."""

@@ -67,7 +67,7 @@ async def _room_says_what_is_left(world: ConsoleWorld) -> None:
         assert daily["room_after_reset_minor"] != daily["room_minor"], "the daily limit begins anew"
         await feed_heard(world, timedelta(minutes=5))
         late = text_of(await browser.get(f"/accounts/{world.firm.active}/room"))
-        assert "Prices are late: silent for 5 min. These figures do not move until prices arrive." in late
+        assert "Prices are late: silent for 5 min. These figures do not change until prices arrive." in late
 
 
 async def _objectives_say_what_is_missing(world: ConsoleWorld) -> None:
