@@ -11,9 +11,18 @@ from tests.command_line import propos as run
 PROPOS: Final = [sys.executable, "-P", "-m", "cli.main"]
 
 
-def propos(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def _given(more: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "TEMPORAL_"))}
-    return run(*arguments, env=kept | more)
+    return kept | more
+
+
+def started(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """As `propos`, in a process that starts from nothing."""
+    return subprocess.run([*PROPOS, *arguments], env=_given(more), capture_output=True, text=True, check=False)
+
+
+def propos(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, env=_given(more))
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

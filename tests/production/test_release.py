@@ -25,7 +25,7 @@ from tests.challenge_world import KEYS
 from tests.payout_stage import Stage
 from tests.payout_world import MEDIUM, a_firm
 from tests.production.next_release import PATCH, NextChallenge, NextPayout
-from tests.production.propos_command import answer, propos
+from tests.production.propos_command import answer, started
 from tests.working import working
 from worker import core_activities, core_worker
 from workflows.registry import WORKFLOWS
@@ -53,7 +53,7 @@ class Release:
             yield
 
     async def says(self, *arguments: str, code: int = 0) -> str:
-        done = await asyncio.to_thread(propos, "release", *arguments, **self._env)
+        done = await asyncio.to_thread(started, "release", *arguments, **self._env)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -61,11 +61,11 @@ class Release:
         assert f"{build} is the current" in await self.says("use", build, "--reason", "The release drill.")
 
     async def restart(self) -> None:
-        done = await asyncio.to_thread(propos, "workflows", "restart", "--reason", "the way back", **self._env)
+        done = await asyncio.to_thread(started, "workflows", "restart", "--reason", "the way back", **self._env)
         assert done.returncode == 0, done.stderr
 
     async def shown(self) -> dict[str, Any]:
-        return answer(await asyncio.to_thread(propos, "release", "show", "--json", **self._env))
+        return answer(await asyncio.to_thread(started, "release", "show", "--json", **self._env))
 
     async def pinned(self, build: str, number: int) -> None:
         async def there() -> bool:
