@@ -4,13 +4,20 @@ A version is named by its build. A pinned workflow stays on the version that it 
 the current version.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from temporalio.api.enums.v1 import TaskQueueType, WorkerDeploymentVersionStatus, WorkerVersioningMode
+from temporalio.api.enums.v1 import (
+    RoutingConfigUpdateState,
+    TaskQueueType,
+    WorkerDeploymentVersionStatus,
+    WorkerVersioningMode,
+)
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
@@ -27,6 +34,9 @@ from domain.errors import Conflict, NotFound, Unavailable
 _SILENT: Final = timedelta(seconds=150)  # a living worker asks for tasks at least once a minute
 _READ_TIMEOUT: Final = timedelta(seconds=5)
 _RPC_TIMEOUT: Final = timedelta(seconds=20)
+_TOLD_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
+_IN_PROGRESS: Final = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
 _AWAY: Final = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _HAVE_WORKFLOWS: Final = ("current", "ramping", "draining")
 _VERSIONED: Final = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
@@ -121,6 +131,7 @@ async def make_current(client: Client, build: str) -> None:
             ),
             timeout=_RPC_TIMEOUT,
         )
+        await _told(client)
 
 
 async def ramp(client: Client, build: str, percent: float) -> None:
@@ -135,6 +146,24 @@ async def ramp(client: Client, build: str, percent: float) -> None:
             ),
             timeout=_RPC_TIMEOUT,
         )
+        await _told(client)
+
+
+async def _told(client: Client) -> None:
+    """Waits until every task queue knows the change: before, a workflow that wakes may go on with the version before.
+    Servers that do not say so know it at once. Raises Unavailable."""
+    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
+    deadline = time.monotonic() + _TOLD_SECONDS
+    while True:
+        answer = await client.workflow_service.describe_worker_deployment(request, timeout=_READ_TIMEOUT)
+        if answer.worker_deployment_info.routing_config_update_state != _IN_PROGRESS:
+            return
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                "Temporal has made the change, and not told all of its task queues yet.",
+                remedy="Wait until `propos release show` names the version, then look at the log of the server.",
+            )
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _wire(build: str) -> str:

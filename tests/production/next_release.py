@@ -7,11 +7,12 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.messages import ChallengeStart, PayoutStart
+    from contracts.messages import ChallengeStart, MarketTimeReached, PayoutStart
     from workflows.challenge import ChallengeWorkflow
     from workflows.payout import PayoutWorkflow
 
 PATCH: Final = "next-release"
+WAKES: Final = "on the next release"  # the key of the message that first wakes a challenge there
 _MOMENT: Final = timedelta(milliseconds=1)
 
 
@@ -32,12 +33,19 @@ class NextChallenge(ChallengeWorkflow):
     @workflow.init
     def __init__(self, start: ChallengeStart) -> None:
         super().__init__(start)
+        self._takes_the_patch = False
 
     @workflow.run
     async def run(self, start: ChallengeStart) -> str:
         return await super().run(start)
 
+    @workflow.signal
+    def market_time_reached(self, fact: MarketTimeReached) -> None:
+        super().market_time_reached(fact)
+        self._takes_the_patch = fact.key == WAKES
+
     async def _wait_and_act(self) -> None:
         await super()._wait_and_act()
-        if workflow.patched(PATCH):
+        # a patch that was passed while the history of the release before is replayed is off for the whole run
+        if self._takes_the_patch and workflow.patched(PATCH):
             await workflow.sleep(_MOMENT)

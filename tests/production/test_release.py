@@ -24,7 +24,7 @@ from tests import servers
 from tests.challenge_world import KEYS
 from tests.payout_stage import Stage
 from tests.payout_world import MEDIUM, a_firm
-from tests.production.next_release import PATCH, NextChallenge, NextPayout
+from tests.production.next_release import PATCH, WAKES, NextChallenge, NextPayout
 from tests.production.propos_command import answer, started
 from tests.working import working
 from worker import core_activities, core_worker
@@ -154,7 +154,7 @@ async def test_short_flows_end_where_they_began_long_ones_go_on_and_there_is_a_w
         async with AsyncExitStack() as new:
             await new.enter_async_context(release.worker(_B))
             await release.use(_B)
-            await release.wake(challenge, "on B")
+            await release.wake(challenge, WAKES)
             await release.goes_on_with(challenge, _B)
             await release.takes_the_patch(challenge)
             assert await release.builds(challenge) == [_A, _B]
