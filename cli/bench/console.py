@@ -1,7 +1,7 @@
 """`propos bench console`: the pages of a large firm, asked of the whole application in this process.
 
-The application is the one that `propos run api` serves (`cli/run/api.build_api`), with its real database. People sign
-in by its form. First every page is asked alone, for statements and time of the processor; then while viewers poll and
+The application is the one that `propos run api` serves (`cli/run/api.build_to_stay`), with its real database. People
+sign in by its form. First every page is asked alone, for statements and time of the processor; then while viewers poll and
 live figures are written, in turns with `SELECT 1` on a connection of the application's pool.
 """
 
@@ -28,7 +28,7 @@ from cli.bench.reading import caught, rows_read
 from cli.bench.servers import database
 from cli.bench.timing import percentile, rounded
 from cli.compose import build_database
-from cli.run.api import build_api
+from cli.run.api import build_to_stay
 from cli.stack import logs
 from settings import Settings
 from store.db import Database
@@ -81,7 +81,7 @@ async def _measure(
     finally:
         await db.close()
     filled = time.perf_counter() - started
-    app = build_api(settings)
+    app = build_to_stay(settings)
     try:
         figures = await _pages(app, size, requests, viewers, step)
     finally:
