@@ -1,8 +1,8 @@
 """`propos bench console`: the pages of a large firm, asked of the whole application in this process.
 
 The application is the one that `propos run api` serves (`cli/run/api.build_to_stay`), with its real database. People
-sign in by its form. First every page is asked alone, for statements and time of the processor; then while viewers poll and
-live figures are written, in turns with `SELECT 1` on a connection of the application's pool.
+sign in by its form. First every page is asked alone, for statements and time of the processor; then while viewers poll
+and live figures are written, in turns with `SELECT 1` on a connection of the application's pool.
 """
 
 import asyncio
