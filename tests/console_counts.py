@@ -68,7 +68,7 @@ class _Read(HTMLParser):
 
 
 async def _read(http: httpx.AsyncClient, place: str) -> _Read:
-    answer = await http.get(place)
+    answer = await http.get(place, follow_redirects=True)  # a list that needs a time leads to its report
     assert answer.status_code == 200, (place, answer.status_code)
     return _Read(answer.text)
 
