@@ -169,7 +169,7 @@ async def test_an_account_with_a_stored_breach_is_not_adjusted_any_more(firm: Wo
     await _relayed(firm)
     assert set(firm.venue.balances.values()) == {INITIAL + PROFIT}
     assert (await _state(firm, made_id), await _why(firm, made_id)) == ("lapsed", HAD_JUDGED)
-    with pytest.raises(Conflict, match="has not moved yet"):
+    with pytest.raises(Conflict, match="still being updated"):
         await _proposed(firm, 5_000, ria)
 
 
