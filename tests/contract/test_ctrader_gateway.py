@@ -375,6 +375,7 @@ async def test_an_account_whose_grant_is_taken_back_does_not_stop_the_others(fak
     fake.grant("revoked.json", kept, login, together=False)
     platform = CTraderPlatform("ctrader", fake.settings("revoked.json"))
     async with watched(fake, tmp_path, "revoked.json") as seen:
+        await seen.balanced(kept, login)  # both are signed in
         path = fake.folder / "revoked.json"
         taken = await asyncio.to_thread(_set_refresh_token, path, "revoked")
         fake.post(f"/accounts/{login}/expire")
