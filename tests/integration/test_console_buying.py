@@ -108,7 +108,7 @@ async def test_an_order_that_is_not_paid_says_so(world: ConsoleWorld) -> None:
         assert "The time to pay has passed" in late and "pay.example" not in late
         for state, words in {
             "cancelled": "Not paid in time",
-            "payment_review": "looked at",
+            "payment_review": "being checked",
             "refunded": "went back",
         }.items():
             async with world.db.transaction() as session:

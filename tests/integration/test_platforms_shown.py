@@ -28,7 +28,7 @@ async def test_staff_read_what_a_platform_can_do(world: ConsoleWorld) -> None:
         page = (await browser.get("/platforms")).text
         for said in ("watched", "This venue cannot create accounts.", "This venue keeps 90 days of deals."):
             assert said in page, said
-        assert "gets the new accounts" not in page
+        assert "new accounts open here" not in page
         (item,) = (await browser.get("/v1/platforms")).json()["items"]
     assert (item["name"], item["adapter"], item["default"]) == ("watched", "toy", False)
     assert item["capabilities"]["pushes_events"] is True and item["capabilities"]["creates_accounts"] is False
@@ -86,7 +86,7 @@ async def test_pages_say_the_platform_of_an_account_when_there_are_several(both:
             (f"/queue/payout/{payout}", "on sandbox"),
             (f"/payouts/{payout}", "on sandbox"),
             (f"/challenges/{account['challenge_id']}", "on sandbox"),
-            ("/platforms", "gets those of instant"),
+            ("/platforms", "accounts of instant open here"),
         ):
             assert said in (await browser.get(path)).text, path
         assert "No accounts match" in (await browser.get("/accounts?platform=watched")).text
