@@ -99,7 +99,7 @@ async def test_an_app_is_set_up_signs_in_and_gives_codes(world: ConsoleWorld) ->
         code = re.findall(r"<code>([a-z0-9-]{14})</code>", codes.text)
         assert len(code) == 10
         shown = await browser.get("/security")
-        assert ("10 codes are left" in shown.text, code[0] in shown.text) == (True, False)
+        assert ("You have 10 recovery codes left." in shown.text, code[0] in shown.text) == (True, False)
     async with world.browser("finn@firm.example") as browser:
         assert (await browser.get("/queue")).headers["location"].startswith("/sign-in")
         due = await browser.get("/sign-in/second-factor?next=/queue")

@@ -140,7 +140,7 @@ async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(f
     async with firm.db.transaction() as session:
         view = await present.payout(session, gil, payout_id)
         told = await session.scalar(select(AuditEntry.reason).where(AuditEntry.action == "payout.transfer_refused"))
-    assert "Nothing is sent until a person says so" in view.effect
+    assert "Nothing is sent until a person decides" in view.effect
     assert told is not None
     assert told.startswith("The provider refused the transfer: ")
     assert beneficiary not in f"{told} {payout.checks}", "a refusal must not carry an account number into the record"
