@@ -20,6 +20,7 @@ from domain.errors import BadInput, NotAllowed
 from front import permissions
 from front.exports import Format, export
 from front.lists import asked_from
+from front.saved_views import LISTS as STAFF_LISTS
 from store.read import (
     accounts,
     breaches,
@@ -44,15 +45,26 @@ Read = Callable[[AsyncSession, Actor, Window, Asked], Awaitable[Page[Any]]]
 
 @dataclass(frozen=True)
 class Shown:
-    """A list as a page. `right`: to open it. `choices`: the filters with values to choose from."""
+    """A list of STAFF_LISTS as a page. `choices`: the filters with values to choose from."""
 
-    listing: Listing
-    path: str
+    name: str
     noun: str
-    right: str
     read: Read
     above: tuple[Crumb, ...] = ()
     choices: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        return f"/{self.name}"
+
+    @property
+    def listing(self) -> Listing:
+        return STAFF_LISTS[self.name][0]
+
+    @property
+    def right(self) -> str:
+        """To open it."""
+        return STAFF_LISTS[self.name][1]
 
     @property
     def template(self) -> str:
@@ -106,36 +118,25 @@ async def _cases(session: AsyncSession, _: Actor, window: Window, asked: Asked) 
 
 _ACCOUNTS: Final = Crumb("Accounts", "/accounts")
 LISTS: Final = (
-    Shown(challenges.CHALLENGES, "/challenges", "challenges", "challenges.read", _challenges, (_ACCOUNTS,), ("state",)),
-    Shown(breaches.BREACHES, "/breaches", "breaches", "breaches.read", _breaches, (_ACCOUNTS,)),
-    Shown(passes.PASSES, "/passes", "passes", "passes.read", _passes, (_ACCOUNTS,)),
-    Shown(people.TRADERS, "/traders", "traders", "traders.list", _traders, (), ("identity",)),
-    Shown(deals.DEALS, "/deals", "deals", "deals.read", _deals, (_ACCOUNTS,), ("side", "entry")),
+    Shown("challenges", "challenges", _challenges, (_ACCOUNTS,), ("state",)),
+    Shown("breaches", "breaches", _breaches, (_ACCOUNTS,)),
+    Shown("passes", "passes", _passes, (_ACCOUNTS,)),
+    Shown("traders", "traders", _traders, (), ("identity",)),
+    Shown("deals", "deals", _deals, (_ACCOUNTS,), ("side", "entry")),
+    Shown("ledger", "ledger entries", _entries, (Crumb("Payouts", "/payouts"),), ("layer",)),
     Shown(
-        entries.ENTRIES,
-        "/ledger",
-        "ledger entries",
-        "ledger.read",
-        _entries,
-        (Crumb("Payouts", "/payouts"),),
-        ("layer",),
-    ),
-    Shown(
-        decided.DECISIONS,
-        "/decisions",
         "decisions",
-        "reports.read",
+        "decisions",
         _decisions,
         (Crumb("Reports", "/reports"), Crumb("Decisions", "/reports/decision-times")),
         ("kind", "outcome"),
     ),
-    Shown(cases.CASES, "/cases", "cases", "cases.read", _cases, (Crumb("Risk", "/risk"),), ("state",)),
+    Shown("cases", "cases", _cases, (Crumb("Risk", "/risk"),), ("state",)),
 )
+_OF_OTHER_PAGES: Final[dict[str, Read]] = {"accounts": _accounts, "payouts": _payouts, "tickets": _tickets}
 FILES: Final[dict[str, tuple[Listing, str, Read]]] = {
     **{each.path: (each.listing, each.right, each.read) for each in LISTS},
-    "/accounts": (accounts.ACCOUNTS, "accounts.read", _accounts),
-    "/payouts": (payouts.PAYOUTS, "payouts.read", _payouts),
-    "/tickets": (tickets.TICKETS, "tickets.read", _tickets),
+    **{f"/{name}": (*STAFF_LISTS[name], read) for name, read in _OF_OTHER_PAGES.items()},
 }
 _ABOUT: Final = {entries.ENTRIES.name: "reference", decided.DECISIONS.name: "subject_id"}  # leads to another page
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}

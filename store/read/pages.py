@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BindParameter, Row, Select, literal, tuple_
+from sqlalchemy import BindParameter, Row, Select, bindparam, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput
@@ -17,6 +17,8 @@ from domain.errors import BadInput
 MAX_LIMIT: Final = 200
 _BIGGEST: Final = 2**63 - 1
 _BACK: Final = "back."  # begins the cursor of the page before
+_BOUND: Final = "bound_"  # begins the names of the parameters of `cut_once`
+Way = Literal["first", "older", "newer"]
 T = TypeVar("T")
 
 
@@ -123,6 +125,26 @@ def cut(
         statement = statement.where(position < tuple_(*bound) if downwards else position > tuple_(*bound))
     order = [key.desc() if downwards else key.asc() for key in keys]
     return statement.order_by(*order).limit(limit + 1)
+
+
+def way_of(window: Window) -> Way:
+    """Which page is asked for, as `cut_once` distinguishes them."""
+    return "first" if not window.cursor else "newer" if goes_back(window) else "older"
+
+
+def cut_once(
+    statement: Select[Any], keys: Sequence[Any], way: Way, limit: int, *, descending: bool = True
+) -> Select[Any]:
+    """`cut` of a statement that is put together once: the key at which a page begins is in parameters, whose values
+    `bound_values` returns."""
+    begins = () if way == "first" else keys
+    bound = [bindparam(f"{_BOUND}{number}", type_=key.type) for number, key in enumerate(begins)]
+    return cut(statement, keys, bound, limit, downwards=descending is not (way == "newer"))
+
+
+def bound_values(bound: Sequence[Any]) -> dict[str, Any]:
+    """The parameters of `cut_once`. `bound`: the key at which the page begins, empty for the first one."""
+    return {f"{_BOUND}{number}": value for number, value in enumerate(bound)}
 
 
 def beside(statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True) -> Select[Any]:

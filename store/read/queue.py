@@ -41,14 +41,16 @@ from store.models import Account, Trader, User, WorkMark
 from store.read.pages import (
     Page,
     View,
+    Way,
     Window,
     account_number,
     bound_of,
-    cut,
-    goes_back,
+    bound_values,
+    cut_once,
     not_ours,
     paged,
     size_of,
+    way_of,
     with_keys,
 )
 from store.read.waiting import Row, Waiting
@@ -196,20 +198,16 @@ async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chos
     bound = bound_of(window, _KEYS)
     if bound and bound[0].year > _LAST_YEAR:
         raise not_ours()
-    way: Way = "first" if not bound else "newer" if goes_back(window) else "older"
     part = "" if chosen.actor is None and chosen.part in ("mine", "made") else chosen.part
-    statement = _page(_fixed(kinds), part, chosen.decides, _fixed(chosen.deciders), way, size_of(window))
+    statement = _page(_fixed(kinds), part, chosen.decides, _fixed(chosen.deciders), way_of(window), size_of(window))
     values = {_AS_OF.key: bound[0] if bound else await market_now(session), **_values(chosen.actor)}
-    values |= {f"{_BOUND}{number}": value for number, value in enumerate(bound)}
-    found = paged((await session.execute(statement, values)).all(), window, len(_KEYS))
+    found = paged((await session.execute(statement, values | bound_values(bound))).all(), window, len(_KEYS))
     items = tuple(_item(row._asdict(), kinds) for row in found.rows)
     return Page[QueueItem](items=items, next_cursor=found.next_cursor)
 
 
 _KEYS: Final = (datetime, int, datetime, str, str)  # what `_order` sorts by
-_BOUND: Final = "bound_"  # begins the names of the parameters for the key at which a page begins
 _AS_OF: Final = bindparam("as_of", type_=_MOMENT)
-Way = Literal["first", "older", "newer"]
 
 
 @lru_cache(maxsize=256)
@@ -224,15 +222,9 @@ def _page(
     """Put together once: it holds no value of a request."""
     work = _work_of(kinds)
     wanted = select(work).where(_within(work, part, decides, deciders))
-    shown = _cut(wanted, _order(work), way, limit).subquery("part")  # names of these alone
+    shown = cut_once(wanted, _order(work), way, limit, descending=False).subquery("part")  # names of these alone
     order = _order(shown)
-    return _cut(with_keys(_named(shown), order), order, way, limit)
-
-
-def _cut(rows: Select[Any], order: Sequence[Any], way: Way, limit: int) -> Select[Any]:
-    begins = () if way == "first" else order
-    bound = [bindparam(f"{_BOUND}{number}", type_=key.type) for number, key in enumerate(begins)]
-    return cut(rows, order, bound, limit, downwards=way == "newer")
+    return cut_once(with_keys(_named(shown), order), order, way, limit, descending=False)
 
 
 def _order(work: Subquery) -> list[Any]:

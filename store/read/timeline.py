@@ -42,7 +42,19 @@ from store.models import (
 )
 from store.read import warnings
 from store.read.accounts import visible_account
-from store.read.pages import Page, View, Window, bound_of, cut, goes_back, paged, size_of, with_keys
+from store.read.pages import (
+    Page,
+    View,
+    Way,
+    Window,
+    bound_of,
+    bound_values,
+    cut_once,
+    paged,
+    size_of,
+    way_of,
+    with_keys,
+)
 from store.scope import Scope
 
 Kind = Literal["rules", "money", "people", "venue"]
@@ -321,8 +333,6 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
 
 
 _KEYS: Final = {"at": datetime, "what": str, "serial": str}
-_BOUND: Final = "bound_"  # begins the names of the parameters for the key at which a page begins
-Way = Literal["first", "older", "newer"]
 
 
 def _keys(happened: Subquery) -> list[Any]:
@@ -343,8 +353,7 @@ def _cut(rows: Subquery, kind: str | None, way: Way, limit: int, *, keys: bool =
     """No more of one source than a page can show: an account can have a hundred thousand deals."""
     of_kind = select(rows) if kind is None else select(rows).where(rows.c.kind == kind)
     order = _keys(rows)
-    bound = [] if way == "first" else [bindparam(_BOUND + key.name, type_=key.type) for key in order]
-    return cut(with_keys(of_kind, order) if keys else of_kind, order, bound, limit, downwards=way != "newer")
+    return cut_once(with_keys(of_kind, order) if keys else of_kind, order, way, limit)
 
 
 async def page(
@@ -352,10 +361,9 @@ async def page(
 ) -> Page[TimelineEntry]:
     """Returns a page, newest first. Cases, reviews, decisions and notes are for staff. Raises NotFound."""
     account = await visible_account(session, scope, account_id)
-    way: Way = "first" if not window.cursor else "newer" if goes_back(window) else "older"
-    bound = zip(_KEYS, bound_of(window, tuple(_KEYS.values())), strict=False)
-    values = {"account": account.id, "challenge": account.challenge_id, **{_BOUND + name: at for name, at in bound}}
-    statement = _statement(kind, way, size_of(window), staff=scope.staff)
+    bound = bound_of(window, tuple(_KEYS.values()))
+    values = {"account": account.id, "challenge": account.challenge_id, **bound_values(bound)}
+    statement = _statement(kind, way_of(window), size_of(window), staff=scope.staff)
     found = paged((await session.execute(statement, values)).all(), window, len(_KEYS))
     rows = found.rows
     said = await reasons.opened(session, (text for row in rows if (text := _sealed(row))))
