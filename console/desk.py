@@ -77,8 +77,8 @@ class Visit:
     ) -> HTMLResponse:
         """The whole page in its frame."""
         live = await frame.live(self.session)
-        waiting = context.get("waiting", [])  # of a page that shows it itself
-        if not waiting and not self.viewer.is_trader:
+        waiting: list[Count] = context.get("waiting", [])  # of a page that has read it itself
+        if "waiting" not in context and not self.viewer.is_trader:
             waiting = await frame.waiting(self.session, self.subjects, at_most=MOST_COUNTED)
         here = self.request.url.path
         flash = read_flash(self.request)

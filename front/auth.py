@@ -28,6 +28,7 @@ COOKIE: Final = "propos_session"
 KNOWN: Final = "propos_known"  # of a browser in which somebody signed in: store/known_browsers.py
 _KNOWN_DAYS: Final = 400  # browsers keep no cookie for longer
 CSRF_HEADER: Final = "X-CSRF-Token"
+POLL: Final = "X-Poll"  # of a request that a page makes by itself, to show what is new
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -84,8 +85,8 @@ async def recognise(request: Request, deps: ApiDeps, session: AsyncSession, toke
 
 
 def is_use(request: Request) -> bool:
-    """Whether a person or program asks. A page that looks again by itself does so with htmx."""
-    return request.method not in _SAFE or "HX-Request" not in request.headers
+    """Whether a person or program asks. A page that looks again by itself says so."""
+    return POLL not in request.headers
 
 
 def browser_of(request: Request) -> Browser:

@@ -2,20 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.models import Account, MarketClock
+from store.reading import read_once
 
 _NOW: Final = "market_now"
 WATERMARK: Final = select(func.min(MarketClock.watermark))
+_FEEDS: Final = select(
+    MarketClock.feed, MarketClock.watermark, MarketClock.last_tick_at, MarketClock.recorded_at
+).order_by(MarketClock.feed)
+
+
+class Feed(NamedTuple):
+    """Market time of one feed, and when it was written down."""
+
+    name: str
+    watermark: datetime
+    last_tick_at: datetime | None
+    recorded_at: datetime
+
+
+@read_once
+async def feeds(session: AsyncSession) -> list[Feed]:
+    """Returns every feed, by name."""
+    return [Feed(*row) for row in await session.execute(_FEEDS)]
 
 
 async def watermark(session: AsyncSession) -> datetime | None:
     """Returns the lowest watermark of all feeds, UTC: no earlier event will come. None before the first feed starts."""
-    lowest: datetime | None = await session.scalar(WATERMARK)
+    lowest = min((feed.watermark for feed in await feeds(session)), default=None)
     return lowest.astimezone(UTC) if lowest else None
 
 

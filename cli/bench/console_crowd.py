@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from cli.bench.console_fill import FIRST_NUMBER, LOGIN, PASSWORD, Size
 from cli.bench.timing import percentile, rounded
+from front.auth import POLL
 from relay.service import ranks_pause
 from store import account_ranks
 from store.db import connect_async
@@ -124,7 +125,7 @@ async def _poll(
     path, pause = html.unescape(told), offset % every
     while not await _over(ended, pause):
         started = time.perf_counter()
-        answer = await http.get(path, headers={"HX-Request": "true"})
+        answer = await http.get(path, headers={"HX-Request": "true", POLL: "1"})
         took = time.perf_counter() - started
         busy.polls.append(took * 1000)
         if answer.status_code not in (200, 204):

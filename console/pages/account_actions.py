@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
-from console.queries import accounts
 from console.views.frame import Crumb
 from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
@@ -104,8 +103,7 @@ class AccountActionPages:
 
     async def _possible(self, visit: Visit) -> tuple[AccountView, Sequence[Action]]:
         check(visit.actor, "accounts.actions")
-        account_id = await accounts.id_of(visit.session, visit.scope, visit.request.path_params["ref"])
-        account = await read_accounts.one(visit.session, visit.scope, account_id)
+        account = await read_accounts.one(visit.session, visit.scope, visit.request.path_params["ref"])
         return account, await front.possible(visit.session, self._desk.deps, account, visit.actor)
 
     async def _ahead(
@@ -126,8 +124,7 @@ class AccountActionPages:
             raise NotFound
         posted = await self._desk.posted(request, next(right for each, right in front.RIGHTS.items() if each == name))
         async with self._desk.deps.db.transaction() as session:
-            account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
-            account = await read_accounts.one(session, posted.scope, account_id)
+            account = await read_accounts.one(session, posted.scope, request.path_params["ref"])
         return await send(posted, account)
 
     async def _freeze(self, posted: Posted, account: AccountView) -> Response:

@@ -89,10 +89,10 @@ class AccountPages:
         tag: Kind | None = next((kind for kind in KINDS if kind == shown), None)
         older = request.query_params.get("older")
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            ref = request.path_params["ref"]
             if visit.viewer.is_trader:
-                return await my_account.page(self._desk, visit, account_id, request, name, tag)
-            page = await present.page(visit.session, visit.scope, visit.actor, account_id, tag, older)
+                return await my_account.page(self._desk, visit, ref, request, name, tag)
+            page = await present.page(visit.session, visit.scope, visit.actor, ref, tag, older)
             crumbs = [Crumb("Accounts", "/accounts"), Crumb(page.account.number)]
             extra: dict[str, Any] = {}
             checks = page.account.status == "active" and may(visit.actor, "orders.check")
@@ -102,7 +102,7 @@ class AccountPages:
             frozen = page.frozen is not None
             extra["menu"] = account_actions.acts(visit.actor)
             extra["shortcuts"] = account_actions.shortcuts(visit.actor, status=page.account.status, frozen=frozen)
-            extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
+            extra["growth"] = await growth.shown(visit.session, page.account.id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, older=older, **extra
             )
@@ -143,14 +143,12 @@ class AccountPages:
     async def live(self, request: Request) -> HTMLResponse:
         """What of the page follows the market."""
         async with self._desk.visit(request) as visit:
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            page = await present.live_parts(visit.session, visit.scope, account_id)
+            page = await present.live_parts(visit.session, visit.scope, request.path_params["ref"])
             return await visit.fragment("_account_live.html", "answer", page=page)
 
     async def curve(self, request: Request) -> JSONResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            data = await curve(visit.session, visit.scope, account_id, _shown(request))
+            data = await curve(visit.session, visit.scope, request.path_params["ref"], _shown(request))
             return JSONResponse(data, headers=templating.HEADERS)
 
 

@@ -34,9 +34,8 @@ class CredentialPages:
         await self._desk.posted(request, "credentials.show")
         async with self._desk.visit(request, PEOPLE) as visit:
             check(visit.actor, "credentials.show")
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            account = await read_accounts.one(visit.session, visit.scope, account_id)
-            shown = await credentials.show(visit.session, account_id, actor=visit.actor)
+            account = await read_accounts.one(visit.session, visit.scope, request.path_params["ref"])
+            shown = await credentials.show(visit.session, account.id, actor=visit.actor)
             crumbs = [Crumb("Overview", "/"), Crumb(account.number, f"/accounts/{account.number}"), Crumb("Login")]
             resettable = front.can_reset(self._desk.deps, account.platform)
             return await visit.render("sign_in_shown.html", crumbs, account=account, shown=shown, resettable=resettable)

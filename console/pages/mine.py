@@ -108,13 +108,12 @@ class TraderActions:
         asked = request.query_params
         text, cycle, paid_to = ungrouped(asked.get("amount", "").strip()), asked.get("cycle"), asked.get("beneficiary")
         async with self._desk.visit(request, _TRADER) as visit:
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            account = await read_accounts.one(visit.session, visit.scope, account_id)
+            account = await read_accounts.one(visit.session, visit.scope, request.path_params["ref"])
             gross = positive_money(text, account.currency)
             calendars = self._desk.deps.calendars
             ahead = await preview(
                 visit.session,
-                account_id,
+                account.id,
                 gross,
                 cycle=cycle or None,
                 beneficiary_id=paid_to or None,
@@ -140,14 +139,13 @@ class TraderActions:
         cycle, paid_to = posted.form.text("cycle") or None, posted.form.text("beneficiary") or None
 
         async def work(session: AsyncSession) -> Made:
-            account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
-            account = await read_accounts.one(session, posted.scope, account_id)
+            account = await read_accounts.one(session, posted.scope, request.path_params["ref"])
             await confirmations.check_confirmed(session, account.trader_id, self._desk.deps.sign_ins)
             gross = positive_money(text, account.currency)
             rail = self._desk.deps.payments.rails.default
             row = await payouts.request_payout(
                 session,
-                account_id=account_id,
+                account_id=account.id,
                 actor=posted.actor,
                 gross=gross,
                 rail=rail,

@@ -13,7 +13,6 @@ from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present import my_account
 from console.present.curve import RANGES
-from console.queries import accounts
 from console.views.frame import Crumb
 from domain.errors import BadInput
 from domain.products.diff import sentences
@@ -33,13 +32,9 @@ _TRADER: Final = frozenset({"trader"})
 _MONTH_HELP: Final = "Write it like 2026-03."
 
 
-async def page(
-    desk: Desk, visit: Visit, account_id: str, request: Request, name: str, tag: Kind | None
-) -> HTMLResponse:
+async def page(desk: Desk, visit: Visit, ref: str, request: Request, name: str, tag: Kind | None) -> HTMLResponse:
     """The start of an account's pages. `name`: the range of the curve; `tag`: one kind of timeline entries."""
-    found = await present.page(
-        visit.session, visit.scope, visit.actor, account_id, tag, request.query_params.get("older")
-    )
+    found = await present.page(visit.session, visit.scope, visit.actor, ref, tag, request.query_params.get("older"))
     account, calendars = found.account, desk.deps.calendars
     values: dict[str, Any] = {
         "page": found,
@@ -50,7 +45,7 @@ async def page(
         "own": await my_account.own_room(visit.session, visit.scope, account),
         "standing": await standing.standing(visit.session, account, calendars),
         "payout": await my_account.own_payout(visit.session, account, calendars),
-        "growth": await growth.shown(visit.session, account_id, calendars),
+        "growth": await growth.shown(visit.session, account.id, calendars),
         "order_choices": tuple(CHOICES) if account.status == "active" and may(visit.actor, "orders.check") else (),
         **await credentials.of_account(visit, desk, account),
     }
@@ -78,8 +73,7 @@ class MyAccountPages:
 
     async def _account(self, visit: Visit, request: Request) -> AccountView:
         """Raises NotFound."""
-        account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-        return await read_accounts.one(visit.session, visit.scope, account_id)
+        return await read_accounts.one(visit.session, visit.scope, request.path_params["ref"])
 
     async def room(self, request: Request) -> HTMLResponse:
         """The live part of the page of an account."""

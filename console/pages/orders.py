@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 from starlette.datastructures import QueryParams
 
 from console.desk import Desk
-from console.queries import accounts
 from console.views.frame import Crumb
 from domain.errors import BadInput
 from domain.orders.order import Order, OrderKind
@@ -39,13 +38,12 @@ class OrderPages:
         """The verdict on an order. It changes nothing, so that a reload asks again."""
         asked = request.query_params
         async with self._desk.visit(request, CAN["orders.check"]) as visit:
-            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            account = await read_accounts.one(visit.session, visit.scope, account_id)
+            account = await read_accounts.one(visit.session, visit.scope, request.path_params["ref"])
             found = await check_order_of(
                 visit.session,
                 visit.scope,
                 _order(asked),
-                account_id=account_id,
+                account_id=account.id,
                 calendars=self._desk.deps.calendars,
             )
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")

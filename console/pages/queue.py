@@ -76,7 +76,7 @@ class QueuePages:
                 news = await self._news(visit, subject, subject_id, params.get("seen", ""))
             shown = await work_list(visit.session, chosen, visit.subjects, visit.actor, current=ref, live=True)
             live = await frame.live(visit.session)
-            waiting = await frame.waiting(visit.session, visit.subjects, at_most=MOST_COUNTED)
+            waiting = frame.counted(shown.waiting, visit.subjects, at_most=MOST_COUNTED)
             minute = f"{live.market_time:%Y%m%d%H%M}"
             version = _digest(shown, news, waiting, minute, live.stale)
             if version == params.get("v"):
@@ -154,6 +154,7 @@ class QueuePages:
             "export_href": f"/queue/export?{chosen.query}",
             "poll_href": _poll_href(chosen, ref, seen, ""),
             "own_poll": True,
+            "waiting": frame.counted(shown.waiting, visit.subjects, at_most=MOST_COUNTED),
         }
         if wants_fragment(visit.request, "work"):
             return await visit.fragment("queue.html", "work", **context, part=True)
@@ -166,14 +167,12 @@ async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
     item = await queue.one(visit.session, kind, visit.subjects.by_name[kind].waiting, subject_id)
     if item is None:
         return None
-    claim = await work_marks.claim_of(visit.session, kind, subject_id)
     aside = await work_marks.aside_until(visit.session, item)
     to = await escalating.offered(visit.session, visit.subjects.by_name[kind], subject_id, visit.actor)
     given = ItemBar(selected.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
-    if claim is None:
+    if item.holder is None:
         return given
-    mine = claim.holder_id == visit.actor.user_id
-    return replace(given, holder=claim.holder, mine=mine, until=claim.until)
+    return replace(given, holder=item.holder, mine=item.holder_id == visit.actor.user_id, until=item.held_until)
 
 
 def _bulk_actions(visit: Visit) -> list[tuple[BulkAction, str]]:

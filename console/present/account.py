@@ -19,6 +19,7 @@ from domain.money import Money
 from domain.venue_accounts import LIMIT_WORDS
 from store.models import Challenge, Trader
 from store.read import (
+    account_has,
     accounts,
     breaches,
     case_actions,
@@ -52,32 +53,35 @@ async def page(
     session: AsyncSession,
     scope: Scope,
     actor: Actor,
-    account_id: str,
+    ref: str,
     shown: timeline.Kind | None,
     older: str | None = None,
 ) -> AccountPage:
-    """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all;
-    `older`: the cursor of an earlier page of them."""
-    live = await live_parts(session, scope, account_id)
-    account = live.account
+    """Everything on the account page; raises NotFound. `ref`: its number or id. `shown`: one kind of timeline entries,
+    or all; `older`: the cursor of an earlier page of them."""
+    live = await live_parts(session, scope, ref)
+    account, account_id = live.account, live.account.id
     phases = await challenges.phase_accounts(session, await session.get_one(Challenge, account.challenge_id))
+    has = await account_has.parts(session, account_id)
     happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE, cursor=older), kind=shown)
-    paid = (await payouts.page(session, scope, Window(limit=20), account_id=account_id)).items
-    asked = (await tickets.page(session, scope, Window(limit=20), account_id=account_id)).items
-    disputed = (await disputes.page(session, scope, Window(limit=20), account_id=account_id)).items
+    few, of = Window(limit=20), account_id
+    paid = (await payouts.page(session, scope, few, account_id=of)).items if "payouts" in has else ()
+    asked = (await tickets.page(session, scope, few, account_id=of)).items if "tickets" in has else ()
+    disputed = (await disputes.page(session, scope, few, account_id=of)).items if "disputes" in has else ()
+    warned = (await warnings.page(session, scope, Window(limit=5), account_id=of)).items if "warnings" in has else ()
     subjects = [("payout", row.id) for row in paid] + [("dispute", row.id) for row in disputed]
     return replace(
         live,
-        actions=await case_actions.of_account(session, account_id),
+        actions=await case_actions.of_account(session, account_id) if "case_actions" in has else (),
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row, staff=scope.staff) for row in happened.items],
         older=happened.next_cursor,
-        move=await _move(session, scope, account_id),
-        wall=await _wall(session, account) if scope.staff else None,
-        change=await _change(session, scope, account_id),
+        move=await _move(session, scope, account_id) if "move" in has else None,
+        wall=await _wall(session, account) if scope.staff and "venue_limits" in has else None,
+        change=await _change(session, scope, account_id) if "platform_change" in has else None,
         places=await places.places(session, account_id),
-        warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
-        gates=await gates.list_gates(session, scope, account_id),
+        warnings=warned,
+        gates=await gates.list_gates(session, scope, account_id) if "gates" in has else (),
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
             for row in phases
@@ -139,10 +143,10 @@ async def _change(session: AsyncSession, scope: Scope, account_id: str) -> Unfin
     return found if found is None or scope.staff or found.state != "proposed" else None
 
 
-async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> AccountPage:
-    """What follows the market: header and gauges, without the lists; raises NotFound."""
-    account = await accounts.one(session, scope, account_id)
-    broken = (await breaches.page(session, scope, Window(limit=1), account_id=account_id)).items
+async def live_parts(session: AsyncSession, scope: Scope, ref: str) -> AccountPage:
+    """What follows the market: header and gauges, without the lists; raises NotFound. `ref`: the number or the id."""
+    account = await accounts.one(session, scope, ref)
+    broken = (await breaches.page(session, scope, Window(limit=1), account_id=account.id)).items
     breach = broken[0] if broken else None
     return AccountPage(
         account=account,

@@ -58,7 +58,7 @@ def step_minutes(since: datetime, until: datetime, width: int) -> int:
     return max(1, -(-minutes // max(1, width)))
 
 
-async def curve(session: AsyncSession, scope: Scope, account_id: str, shown: Shown) -> dict[str, Any]:
+async def curve(session: AsyncSession, scope: Scope, ref: str, shown: Shown) -> dict[str, Any]:
     """Columns of one range: times in whole seconds UTC, money in major units (for drawing alone), null for equity in a
     gap. Raises NotFound.
 
@@ -66,7 +66,8 @@ async def curve(session: AsyncSession, scope: Scope, account_id: str, shown: Sho
     breaches as marks. A part of the curve is made of a limited number of bars, the newest first: `earlier` says before
     which second the part before it ends, null for the first one. Breaches come with the newest part.
     """
-    account = await accounts.one(session, scope, account_id)
+    account = await accounts.one(session, scope, ref)
+    account_id = account.id
     end = account.ended_at or account.market_time
     until = min(end, shown.until) if shown.until else end
     since = shown.since or (end - _SPANS[shown.name] if shown.name in _SPANS else account.opened_at)

@@ -18,7 +18,7 @@ from domain.rules.state import fresh, from_json
 from store import products
 from store.models import Account, AccountLive, Challenge, Trader
 from store.read import listing
-from store.read.accounts import ACCOUNTS
+from store.read.accounts import ACCOUNTS, called
 from store.read.listing import Asked
 from store.read.pages import Page, Window, account_number
 from store.scope import Scope
@@ -124,9 +124,7 @@ def _closest(rooms: Sequence[Room]) -> Room | None:
 
 async def id_of(session: AsyncSession, scope: Scope, ref: str) -> str:
     """The account behind "A-10001" or an account id; raises NotFound."""
-    digits = ref.upper().removeprefix("A-")
-    named = Account.number == int(digits) if digits.isdecimal() and len(digits) <= 12 else Account.id == ref
-    found = await session.scalar(select(Account.id).where(named, scope.own(Account.trader_id)))
+    found = await session.scalar(select(Account.id).where(called(ref), scope.own(Account.trader_id)))
     if found is None:
         raise NotFound
     return found

@@ -1,31 +1,28 @@
 """What surrounds every page: market time and the work that waits."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import queue_href
 from console.views.frame import Count, FeedRow, Live
 from front.subjects.subject import Subjects, kinds
+from store import clock
 from store.clock import market_now
-from store.models import MarketClock
 from store.read import queue
-from store.reading import read_once
 
 SILENT: Final = timedelta(seconds=15)
 QUOTELESS: Final = timedelta(minutes=5)
 
 
-@read_once
 async def feeds(session: AsyncSession) -> list[FeedRow]:
     """Every feed: stale when it has been silent in wall time, or brings market time without quotes."""
-    rows = await session.scalars(select(MarketClock).order_by(MarketClock.feed))
-    return [_feed(row, datetime.now(UTC)) for row in rows]
+    return [_feed(row, datetime.now(UTC)) for row in await clock.feeds(session)]
 
 
-def _feed(row: MarketClock, now: datetime) -> FeedRow:
+def _feed(row: clock.Feed, now: datetime) -> FeedRow:
     silent = now - row.recorded_at
     age = row.watermark - row.last_tick_at if row.last_tick_at else None
     if silent > SILENT:
@@ -35,7 +32,7 @@ def _feed(row: MarketClock, now: datetime) -> FeedRow:
     else:
         words = "quotes are current" if age is not None else "no quote yet"
     stale = silent > SILENT or (age is not None and age > QUOTELESS)
-    return FeedRow(row.feed, row.watermark, row.last_tick_at, stale, words)
+    return FeedRow(row.name, row.watermark, row.last_tick_at, stale, words)
 
 
 def _rough(length: timedelta) -> str:
@@ -56,11 +53,15 @@ async def live(session: AsyncSession) -> Live:
 async def waiting(session: AsyncSession, subjects: Subjects, *, at_most: int | None = None) -> list[Count]:
     """How much of each kind of work waits, with the list that shows exactly these items. `place` is the page of the
     left rail that they belong to. `at_most`: no more are counted of a kind."""
-    counts = await queue.counts(session, kinds(subjects), at_most=at_most)
+    return counted(await queue.counts(session, kinds(subjects), at_most=at_most), subjects, at_most=at_most)
+
+
+def counted(counts: Mapping[str, int], subjects: Subjects, *, at_most: int | None = None) -> list[Count]:
+    """As `waiting`, of a page that has counted the work itself."""
     return [
         Count(
             subject.waits_as,
-            counts[subject.name],
+            counts[subject.name] if at_most is None else min(counts[subject.name], at_most),
             subject.list_page or queue_href(subject.name),
             "bad" if subject.urgent else "warn",
             subject.under,

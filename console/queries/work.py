@@ -83,7 +83,8 @@ async def work_list(
         if tab.count or (chosen.tab and tab.name in here)
     ]
     total = next(part.count for part in parts if part.current)
-    return WorkList(chosen, rows, [every, *shown], parts, total, following)
+    waiting = {name: of_part[""] for name, of_part in counts.items()}
+    return WorkList(chosen, rows, [every, *shown], parts, total, waiting, following)
 
 
 def row_of(item: QueueItem, chosen: WorkFilter, subjects: Subjects, actor: Actor, current: str = "") -> WorkRow:

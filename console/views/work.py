@@ -1,7 +1,7 @@
 """The work queue as it is shown: which part of it, its rows, its tabs, and what is new about the open item."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -90,13 +90,15 @@ class WorkTab:
 
 @dataclass(frozen=True)
 class WorkList:
-    """A page of the queue. `total`: how many items its filter has on all pages."""
+    """A page of the queue. `total`: how many items its filter has on all pages. `waiting`: how many items of each kind
+    wait, whatever the filter."""
 
     filter: WorkFilter
     rows: Sequence[WorkRow]
     tabs: Sequence[WorkTab]
     parts: Sequence[WorkTab]
     total: int
+    waiting: Mapping[str, int]
     next_cursor: str | None = None
 
     @property

@@ -254,16 +254,22 @@ async def visible_account(session: AsyncSession, scope: Scope, account_id: str) 
     return found
 
 
-async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountView:
-    """Raises NotFound."""
-    return await view(session, await loaded(session, scope, account_id))
+def called(ref: str) -> Condition:
+    """The condition for the account with this number (A-10001), or this id."""
+    number = finding.account_number_in(ref)
+    return Account.id == ref if number is None else Account.number == number
 
 
-async def loaded(session: AsyncSession, scope: Scope, account_id: str) -> Loaded:
-    """Raises NotFound."""
+async def one(session: AsyncSession, scope: Scope, ref: str) -> AccountView:
+    """`ref`: the number or the id. Raises NotFound."""
+    return await view(session, await loaded(session, scope, ref))
+
+
+async def loaded(session: AsyncSession, scope: Scope, ref: str) -> Loaded:
+    """`ref`: the number or the id. Raises NotFound."""
     payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None))
     statement = _statement(scope).add_columns(Challenge, Trader, payout.limit(1).scalar_subquery().label("open_payout"))
-    row = (await session.execute(statement.where(Account.id == account_id))).one_or_none()
+    row = (await session.execute(statement.where(called(ref)))).one_or_none()
     if row is None:
         raise NotFound
     return Loaded(row.Account, row.AccountLive, row.Challenge, row.Trader, row.open_payout)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -222,9 +223,15 @@ def _page(
     """Put together once: it holds no value of a request."""
     work = _work_of(kinds)
     wanted = select(work).where(_within(work, part, decides, deciders))
-    shown = cut_once(wanted, _order(work), way, limit, descending=False).subquery("part")  # names of these alone
+    shown = _part(wanted, _order(work), way, limit).subquery("part")  # names of these alone
     order = _order(shown)
-    return cut_once(with_keys(_named(shown), order), order, way, limit, descending=False)
+    return _part(with_keys(_named(shown), order), order, way, limit)
+
+
+def _part(rows: Select[Any], order: list[Any], way: Way, limit: int) -> Select[Any]:
+    """The rows of one page, and one more. Their number stands in the text: the server plans a statement whose limit is
+    a parameter anew each time, and to plan this one takes as long as to run it."""
+    return cut_once(rows, order, way, limit, descending=False).limit(literal_column(str(limit + 1), Integer))
 
 
 def _order(work: Subquery) -> list[Any]:

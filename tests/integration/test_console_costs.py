@@ -30,8 +30,9 @@ _DEALS: Final = """
 """
 _BARS: Final = """
     INSERT INTO equity_bars (account_id, minute, open_minor, high_minor, low_minor, close_minor, balance_minor)
-    SELECT %(account_id)s, timestamptz '2013-06-01Z' + n * interval '1 minute', 100, 120, 90, 110 + n %% 7, 100
-      FROM generate_series(%(first)s::int, %(last)s::int) AS n
+    SELECT of, timestamptz '2013-06-01Z' + n * interval '1 minute', 100, 120, 90, 110 + n %% 7, 100
+      FROM generate_series(%(first)s::int, %(last)s::int) AS n,
+           LATERAL (VALUES (%(account_id)s), ('acc_' || n), ('acc_' || n + 1)) AS account (of)
 """
 _OLD: Final = 1_370_600_000  # after the first week of these bars
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, text, update
 
 from domain.errors import TooManyAttempts
 from domain.sign_ins import Limit
+from front.auth import POLL
 from store import attempts, crypto, identity, keeping
 from store.db import Database
 from store.keeping import Policy
@@ -91,7 +92,7 @@ async def test_a_page_that_looks_again_by_itself_does_not_use_the_sign_in(world:
     rested = datetime.now(UTC) - timedelta(minutes=30)
     async with world.db.transaction() as session:
         await session.execute(update(Session).where(mine).values(used_at=rested))
-    await world.ask("risk", "GET", "/v1/summary", headers={"HX-Request": "true"})
+    await world.ask("risk", "GET", "/v1/summary", headers={POLL: "1"})
     async with world.db.transaction() as session:
         assert await session.scalar(select(Session.used_at).where(mine)) == rested
 
