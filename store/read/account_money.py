@@ -48,6 +48,7 @@ async def newest(session: AsyncSession, account: Account, most: int = 10) -> tup
             LedgerTransaction.occurred_at,
             Posting.currency,
         )
+        .having(func.sum(Posting.amount_minor) != 0)  # what only went from one provider to another, or came and went
         .subquery("moved")
     )
     so_far = func.sum(moved.c.amount_minor).over(partition_by=moved.c.currency, order_by=moved.c.transaction_id)

@@ -244,8 +244,8 @@ class _Entry(NamedTuple):
 
 def _deal(entry: _Entry) -> str:
     lots, price = (entry.data[name].rstrip("0").rstrip(".") for name in ("lots", "price"))
-    closing = f", {entry.money('amount')}" if entry.data["entry"] == "out" else ""
-    return f"{entry.data['symbol']} {entry.data['side']} {lots} {entry.data['entry']} @ {price}{closing}"
+    traded = f"{entry.title('side')} {lots} {entry.data['symbol']} at {price} to"
+    return f"{traded} close, {entry.money('amount')}" if entry.data["entry"] == "out" else f"{traded} open"
 
 
 def _deduction(entry: _Entry) -> str:

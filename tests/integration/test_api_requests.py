@@ -349,7 +349,7 @@ async def test_the_timeline_tells_every_kind_in_words(world: ApiWorld) -> None:
     path = f"/v1/accounts/{world.people['tina'].has('acc')}/timeline"
     story = (await world.ask("risk", "GET", path)).json()["items"]
     words = {entry["words"] for entry in story}
-    assert "EURUSD buy 1.5 out @ 1.387, 1.00 USD" in words
+    assert "Buy 1.5 EURUSD at 1.387 to close, 1.00 USD" in words
     assert "Daily loss breached: equity 94,990.00 USD, floor 95,000.00 USD" in words
     rules = (await world.ask("risk", "GET", path, params={"kind": "rules"})).json()["items"]
     assert {entry["kind"] for entry in rules} == {"rules"}
