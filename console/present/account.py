@@ -47,6 +47,7 @@ from store.scope import Scope
 
 LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
 _TIMELINE: Final = 40
+_DAYS: Final = 60  # of the table below the curve
 
 
 async def page(
@@ -63,6 +64,7 @@ async def page(
     account, account_id = live.account, live.account.id
     phases = await challenges.phase_accounts(session, await session.get_one(Challenge, account.challenge_id))
     has = await account_has.parts(session, account_id)
+    recent = await market.days(session, account_id, _DAYS + 1)
     happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE, cursor=older), kind=shown)
     few, of = Window(limit=20), account_id
     paid = (await payouts.page(session, scope, few, account_id=of)).items if "payouts" in has else ()
@@ -73,7 +75,8 @@ async def page(
     return replace(
         live,
         actions=await case_actions.of_account(session, account_id) if "case_actions" in has else (),
-        days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
+        days=[_day(account, day) for day in reversed(recent[-_DAYS:])],
+        earlier_days=len(recent) > _DAYS,
         timeline=[entry(row, staff=scope.staff) for row in happened.items],
         older=happened.next_cursor,
         move=await _move(session, scope, account_id) if "move" in has else None,

@@ -145,6 +145,7 @@ class AccountPage:
     gauges: Sequence[Gauge]
     breach: BreachView | None
     days: Sequence[DayRow] = ()
+    earlier_days: bool = False  # whether there are more than these
     timeline: Sequence[Entry] = ()
     older: str | None = None
     siblings: Sequence[Link] = ()

@@ -211,11 +211,15 @@ def _bar(bar: Row[Any]) -> BarView:
     )
 
 
-async def days(session: AsyncSession, account_id: str) -> tuple[DayView, ...]:
-    """Oldest first."""
-    rows = await session.scalars(
-        select(DailySnapshot).where(DailySnapshot.account_id == account_id).order_by(DailySnapshot.day)
+async def days(session: AsyncSession, account_id: str, newest: int | None = None) -> tuple[DayView, ...]:
+    """Oldest first. `newest`: no more than so many, without the oldest; None for all."""
+    found = await session.scalars(
+        select(DailySnapshot)
+        .where(DailySnapshot.account_id == account_id)
+        .order_by(DailySnapshot.day.desc())
+        .limit(newest)
     )
+    rows = reversed(found.all())
     return tuple(
         DayView(
             day=row.day,

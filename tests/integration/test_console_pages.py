@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from console.templating import POLICY
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from store import account_ranks, products
-from store.models import Account, AccountLive, AccountRank
+from store.models import Account, AccountLive, AccountRank, DailySnapshot
 from store.read import market
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
@@ -51,6 +51,23 @@ async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleW
             page = Page(answer.text)
             assert page.forbidden == [], path
             assert [a for a in page.addresses if not a.startswith(("/", "?", "#"))] == [], path
+
+
+async def test_an_account_of_many_months_lists_its_newest_days(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        account = (await session.scalars(select(Account).where(Account.number == int(world.firm.active[2:])))).one()
+        before = (await market.days(session, account.id))[0].day
+        for back in range(1, 90):
+            day = before - timedelta(days=back)
+            at = datetime(day.year, day.month, day.day, 21, tzinfo=UTC)
+            kept = {"balance_minor": 10_000_000, "equity_minor": 10_000_000, "floors": {}}
+            session.add(DailySnapshot(account_id=account.id, day=day, reset_at=at, **kept))
+    async with world.browser("ana@firm.example") as browser:
+        page = (await browser.get(f"/accounts/{world.firm.active}")).text
+    days = re.findall(r'<th scope="row">(\d{4}-\d\d-\d\d)</th>', page)
+    assert len(days) == 60
+    assert days == sorted(days, reverse=True) and days[-1] > f"{before - timedelta(days=60)}"
+    assert "These are the newest days." in page
 
 
 async def test_the_sign_in_and_problem_pages_keep_the_policy_too(world: ConsoleWorld) -> None:
