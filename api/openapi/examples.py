@@ -23,6 +23,14 @@ _TEXTS: Final = {
     "detail": "This cannot be read.", "title": "Not found", "instance": "/v1/accounts", "code": "123456",
     "q": "A-10001",
 }  # fmt: skip
+_PERSON: Final = frozenset({"user_id", "email", "login", "password", "country"})  # what stands beside a person's name
+# Elsewhere, what has a name: a part of the address -> the name.
+_NAMES: Final = {
+    "product": "Two-step", "receipts": "Two-step", "factors": "Work laptop", "saved-views": "Waiting payouts",
+    "macros": "When the daily limit resets", "api-keys": "CRM", "platform": "sandbox", "exposure": "XAUUSD",
+    "mails": "statement.pdf", "parked-messages": "payout.paid", "notification-kinds": "account.warning",
+    "standing": "Profit target", "statistics": "XAUUSD", "possible-actions": "freeze",
+}  # fmt: skip
 _PATTERNS: Final = {
     "^[A-Z]{2}$": "SE",
     "^[A-Z]{3,4}$": "USD",
@@ -122,6 +130,8 @@ class Maker:
         }
         if isinstance(made.get("id"), str) and fields.get("state", {}).get("type") == "string" and "state" in made:
             made["state"] = _STATES.get(made["id"][:3], made["state"])
+        if made.get("name") == _TEXTS["name"] and not _PERSON & fields.keys():
+            made["name"] = next((named for part, named in _NAMES.items() if part in path), made["name"])
         more = schema.get("additionalProperties")
         if not fields and isinstance(more, dict):
             made[self._key(schema)] = self.example(more, name, path, depth + 1)
