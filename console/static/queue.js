@@ -84,8 +84,8 @@ export function watchQueue() {
     showPicked();
   });
   const apart = window.matchMedia("(max-width: 1100px)");
-  document.addEventListener("htmx:afterSettle", (event) => {
-    const opened = event.detail.elt.id === "work" && event.detail.elt.hasAttribute("data-open");
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    const opened = ctx.target.id === "work" && document.querySelector("#work[data-open]") !== null;
     if (opened && apart.matches) reveal(document.getElementById("panel"));
     const template = document.getElementById("work-fresh");
     if (template) merge(template);

@@ -252,7 +252,7 @@ _KEPT = "Object.keys(sessionStorage).filter((key) => key.startsWith('draft')).ma
 _CLICK_AT_ONCE = """() => {
   window.sent = 0;
   document.addEventListener("submit", (event) => { window.sent += 1; event.preventDefault(); });
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:after:swap", () => {
     const form = document.querySelector("#panel form.decide");
     form.elements.reason.value = "Filled in by a script.";
     window.again = () => { form.querySelector("button[name=decision]").click(); return window.sent; };
