@@ -1,7 +1,6 @@
 """The console's router, and the page that tells a person what went wrong."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response

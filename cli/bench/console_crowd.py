@@ -124,7 +124,7 @@ async def _poll(
     path, pause = html.unescape(told), offset % every
     while not await _over(ended, pause):
         started = time.perf_counter()
-        answer = await http.get(path, headers={"HX-Request": "true"})
+        answer = await http.get(path, headers={"HX-Request": "true", "X-Poll": "1"})
         took = time.perf_counter() - started
         busy.polls.append(took * 1000)
         if answer.status_code not in (200, 204):

@@ -39,10 +39,17 @@ function fails({ detail: { ctx } }) {
   if (!live(ctx) && !told(ctx)) say("The console did not answer. Try again.");
 }
 
+/** The blank lines of an answer would stay beside the part, more with each poll. */
+function trim({ fragment, swapSpec }) {
+  if (swapSpec.style !== "outerHTML") return;
+  for (const node of [...fragment.childNodes]) if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
+}
+
 /** Only an answer for a part may replace it. htmx would put in whatever came, the error page of a proxy as well. */
 function watchAnswers() {
   document.addEventListener("htmx:before:swap", (event) => {
-    const { ctx } = event.detail;
+    const { ctx, tasks } = event.detail;
+    tasks.forEach(trim);
     if (ctx.response.status < 400 || told(ctx)) return;
     event.preventDefault();
     if ("HX-History-Restore-Request" in ctx.request.headers) location.reload(); // the address has changed already

@@ -74,6 +74,14 @@ export function watchQueue() {
     },
     true,
   );
+  document.addEventListener(
+    "click",
+    (event) => {
+      const apart = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (apart && event.target.closest("a[hx-get]")) event.stopPropagation(); // htmx would stop the new tab
+    },
+    true,
+  );
   for (const box of boxes()) if (box.checked) picked.add(box.value); // as the browser brought them back
   showPicked();
   document.addEventListener("change", (event) => {

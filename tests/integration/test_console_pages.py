@@ -17,6 +17,8 @@ from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
 from tests.integration.console_page import Page
 
+RESTORES = {"HX-History-Restore-Request": "true", "HX-Request-Type": "full"}  # what htmx sends when one goes back
+
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
@@ -110,8 +112,10 @@ async def test_who_is_not_signed_in_comes_back_to_the_page_afterwards(world: Con
     async with world.browser(None) as browser:
         answer = await browser.get("/payouts?state=paid")
         assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fpayouts%3Fstate%3Dpaid")
-        part = await browser.get("/live", **{"HX-Request": "true"})
+        part = await browser.part("/live", "span#live")
         assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/sign-in")
+        restored = await browser.get("/queue?kind=case", **RESTORES)
+        assert (restored.status_code, restored.headers["HX-Redirect"]) == (401, "/sign-in?next=%2Fqueue%3Fkind%3Dcase")
 
 
 async def test_the_indicator_tells_market_time_and_when_the_feed_is_silent(world: ConsoleWorld) -> None:
@@ -140,7 +144,7 @@ async def test_live_parts_are_fragments_and_a_refresh_moves_no_row(world: Consol
 
 
 async def _work(browser: Browser, path: str) -> str:
-    return (await browser.get(path, **{"HX-Request": "true", "HX-Target": "work"})).text
+    return (await browser.part(path, "div#work")).text
 
 
 def selected_row(html: str) -> str | None:
