@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from console import htmx, templating
+from console import templating
 from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
+from console.htmx import NOTICE, REDIRECT, PageRoute, restores, sent_by_htmx, wants_part
 from console.pages import proving
 from console.pages.account_actions import AccountActionPages
 from console.pages.accounts import AccountPages
@@ -77,7 +78,7 @@ _OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/static")
 
 def router(deps: ApiDeps) -> APIRouter:
     """Every page of the console, and its static files under /static."""
-    found, desk = APIRouter(include_in_schema=False, route_class=htmx.PageRoute), Desk(deps)
+    found, desk = APIRouter(include_in_schema=False, route_class=PageRoute), Desk(deps)
     pages = (
         Door(desk),
         OuterDoors(desk),
@@ -139,8 +140,8 @@ def error_page(deps: ApiDeps) -> ErrorPage:
         if request.url.path.startswith(_OTHERS):
             return None
         if isinstance(error, NotSignedIn):
-            return _left(request) if htmx.sent_by(request) else to_sign_in(request)
-        if htmx.wants_part(request):
+            return _left(request) if sent_by_htmx(request) else to_sign_in(request)
+        if wants_part(request):
             return _notice(request, error, request_id)
         if isinstance(error, StepUpRequired):
             return await proving.page(desk, request, error)
@@ -174,10 +175,10 @@ def _notice(request: Request, error: PropOSError, request_id: str) -> Response:
         "back": came_from(request, "hx-current-url"),
     }
     shown = templating.fragment("_trouble.html", "notice", context)
-    return HTMLResponse(shown, error.status, headers={**htmx.NOTICE, **templating.HEADERS})
+    return HTMLResponse(shown, error.status, headers={**NOTICE, **templating.HEADERS})
 
 
 def _left(request: Request) -> Response:
     """The session of a page that reloads parts has ended: the browser goes to the sign-in page, and back afterwards."""
-    back = shell(request)["path"] if htmx.restores(request) else came_from(request, "hx-current-url")
-    return Response(status_code=401, headers={htmx.REDIRECT: sign_in_address(back), "Cache-Control": "no-store"})
+    back = shell(request)["path"] if restores(request) else came_from(request, "hx-current-url")
+    return Response(status_code=401, headers={REDIRECT: sign_in_address(back), "Cache-Control": "no-store"})

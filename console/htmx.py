@@ -29,22 +29,22 @@ NOTICE: Final = {
 
 
 def restores(request: Request) -> bool:
-    """Whether the browser went back or forward; it needs the whole page."""
+    """Whether a person went back or forward; htmx then needs the whole page."""
     return "HX-History-Restore-Request" in request.headers
 
 
+def sent_by_htmx(request: Request) -> bool:
+    return "HX-Request" in request.headers or restores(request)
+
+
 def wants_part(request: Request) -> bool:
-    return "HX-Request" in request.headers and not restores(request)
+    return sent_by_htmx(request) and not restores(request)
 
 
 def wants_fragment(request: Request, target: str) -> bool:
     """Whether htmx asks for one part only. `target`: its id."""
     _, _, id = request.headers.get("HX-Target", "").partition("#")
     return id == target and not restores(request)
-
-
-def sent_by(request: Request) -> bool:
-    return wants_part(request) or restores(request)
 
 
 class PageRoute(APIRoute):
@@ -55,7 +55,7 @@ class PageRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             response = await answer(request)
-            return _led(response) if sent_by(request) and "Location" in response.headers else response
+            return _led(response) if sent_by_htmx(request) and "Location" in response.headers else response
 
         return handler
 

@@ -2,6 +2,7 @@ const TROUBLE = "#trouble"; // where a page says that a part of it broke
 const failed = new Map(); // what a request was to fill, or ASKED -> whether it is live
 const ASKED = ""; // what a person asked for
 let before = null; // of the indicator that says it
+let leaves = false; // the sign-in page is on its way: what asks now would call it again, from the beginning
 
 const live = (ctx) => ctx.sourceElement.hasAttribute("data-poll");
 const part = (ctx) => (live(ctx) ? ctx.request.headers["HX-Target"] : ASKED); // as tag#id
@@ -67,6 +68,7 @@ export function watchPolling() {
   document.addEventListener("htmx:response:error", fails);
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
     if (ctx.response.status < 400) failed.delete(part(ctx)); // an answer without news as well
+    if (ctx.response.status === 401 && ctx.hx.redirect) leaves = true;
   });
   document.addEventListener("htmx:finally:request", show);
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
@@ -80,6 +82,6 @@ export function watchPolling() {
     const areas = [element, ...named].filter(Boolean);
     const reading = !selection.isCollapsed && areas.some((area) => area.contains(selection.anchorNode));
     // one that waited for a slow answer, which replaced its element, asks no more
-    if (document.hidden || reading || !element.isConnected) event.preventDefault();
+    if (leaves || document.hidden || reading || !element.isConnected) event.preventDefault();
   });
 }

@@ -25,6 +25,8 @@ _NODES = """() => {
 _COUNT_ANSWERS = """() => {
   window.answers = 0;
   window.stopped = 0;
+  window.wanted = 0;
+  document.addEventListener("htmx:config:request", () => { window.wanted += 1; });
   document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
     if (ctx.response) window.answers += 1;
     else window.stopped += 1;
@@ -144,8 +146,19 @@ async def test_no_error_page_takes_the_place_of_a_part(stage: Stage, monkeypatch
         await expect(page.locator("h1")).to_have_text(["Work queue"])
         await expect(reason).to_have_value("I have read the statement.")
 
-        # it answers again
+        # nothing answers at all
         await page.unroute("**/queue/changes?*")
+        await expect(page.locator("#live")).not_to_have_attribute("data-silent", "yes")
+        await page.context.set_offline(True)
+        await expect(page.locator("#live")).to_have_text(re.compile("^stale"))
+        await link.click()
+        await expect(trouble).to_have_text("The console did not answer. Try again.")
+        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        await expect(trouble).to_be_in_viewport()
+        assert page.url == here
+
+        # it answers again
+        await page.context.set_offline(False)
         await page.unroute(f"**/queue/{ref}?*")
         await expect(page.locator("#live")).not_to_have_attribute("data-silent", "yes")
         await link.click()
@@ -159,7 +172,7 @@ async def test_no_error_page_takes_the_place_of_a_part(stage: Stage, monkeypatch
             await expect(page.get_by_role("heading", level=1)).to_have_text("Nothing here")
             await expect(page.get_by_role("main")).to_contain_text("There is no payout with this id.")
             assert page.url == here
-    complaints(stage, "404 (Not Found)", "500 (Internal", "502 (Bad")
+    complaints(stage, "404 (Not Found)", "500 (Internal", "502 (Bad", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")
 
 
 async def test_who_has_been_signed_out_gets_the_sign_in_page_as_a_page(stage: Stage) -> None:
@@ -228,6 +241,19 @@ async def test_polls_leave_nothing_behind_and_stop_while_nobody_looks_or_somebod
             assert await page.evaluate("window.answers") <= 1, "one was on its way"
             await page.evaluate(f"window.answers = 0, {looks_again}, 0")
             await until(page, "window.answers >= 1")
+
+        # a slow answer replaces the part; what waited behind it asks no more
+        free = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await free.wait()
+            await route.continue_()
+
+        await page.route("**/live", hold)
+        await page.evaluate("window.wanted = window.stopped = 0")
+        await until(page, "window.wanted >= 3")
+        free.set()
+        await until(page, "window.stopped >= 1")
 
 
 async def test_of_quick_choices_the_last_one_is_priced(stage: Stage) -> None:

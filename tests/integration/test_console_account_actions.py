@@ -209,7 +209,7 @@ async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_notice(
         assert page.status_code == 500 and page.headers["content-type"].startswith("text/html")
         assert "Something went wrong" in page.text and page.headers["x-request-id"] in page.text
         assert "a fault of ours" not in page.text and 'href="/"' in page.text and Page(page.text).forbidden == []
-        part = await browser.part(f"/accounts/{world.firm.active}/live", "div#account-head")
+        part = await browser.part(f"/accounts/{world.firm.active}", "div#account-head")
         assert part.status_code == 500 and part.headers["hx-retarget"] == "#trouble"
         assert "<main" not in part.text and part.headers["x-request-id"] in part.text
         program = await browser.get(f"/v1/accounts/{world.firm.active}")
