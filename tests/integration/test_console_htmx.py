@@ -11,7 +11,7 @@ import pytest
 
 import console
 from tests.console_world import ConsoleWorld, console_world
-from tests.integration.test_console_pages import RESTORES, staff_pages
+from tests.integration.console_page import RESTORES, staff_pages
 
 _CONSOLE = Path(console.__file__).parent
 _TEMPLATES = sorted((_CONSOLE / "templates").iterdir())

@@ -15,32 +15,13 @@ from store.models import Account, AccountLive, AccountRank
 from store.read import market
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
-from tests.integration.console_page import Page
-
-RESTORES = {"HX-History-Restore-Request": "true", "HX-Request-Type": "full"}  # what htmx sends when one goes back
+from tests.integration.console_page import RESTORES, Page, staff_pages
 
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
     async with console_world(database_url) as made:
         yield made
-
-
-def staff_pages(world: ConsoleWorld) -> list[str]:
-    firm = world.firm
-    return [
-        "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
-        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
-        "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
-        f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
-        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
-        "/challenges", "/breaches", "/deals", "/ledger", "/cases",
-        "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
-        "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
-        "/notifications", "/notifications?show=unread", "/notifications/choices",
-        "/notifications/previews/account.warning",
-    ]  # fmt: skip
 
 
 async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleWorld) -> None:
