@@ -46,14 +46,17 @@ function trim({ fragment, swapSpec }) {
   for (const node of [...fragment.childNodes]) if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
 }
 
-/** Only an answer for a part may replace it. htmx would put in whatever came, the error page of a proxy as well. */
+/** Only an answer for a part may replace it. htmx would put in whatever came, an error page or a sign-in page of a proxy
+ *  as well. */
 function watchAnswers() {
   document.addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
+    const { redirected, url } = ctx.response.raw;
     tasks.forEach(trim);
-    if (ctx.response.status < 400 || told(ctx)) return;
+    if (!redirected && (ctx.response.status < 400 || told(ctx))) return;
     event.preventDefault();
-    if ("HX-History-Restore-Request" in ctx.request.headers) location.reload(); // the address has changed already
+    if (redirected) location.href = url;
+    else if ("HX-History-Restore-Request" in ctx.request.headers) location.reload(); // the address has changed already
   });
   document.addEventListener("htmx:before:history:restore", (event) => {
     if (!document.querySelector("[hx-history-elt]")) event.preventDefault(); // its addresses differ after the # only

@@ -11,7 +11,7 @@ from playwright.async_api import Page, Request, Route, expect
 from domain.errors import NotFound
 from domain.products.product import Product
 from store import products
-from tests.browser_stage import Stage
+from tests.browser_stage import Stage, until
 from tests.console_firm import PASSWORD
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,13 +32,6 @@ _COUNT_ANSWERS = """() => {
     else window.stopped += 1;
   });
 }"""
-
-
-async def until(page: Page, condition: str) -> None:
-    """Waits without `eval`, which the policy forbids."""
-    await page.evaluate(
-        f"new Promise((ok) => {{ const ask = () => ({condition} ? ok() : setTimeout(ask, 50)); ask(); }})"
-    )
 
 
 def by_script(request: Request) -> bool:
@@ -218,6 +211,11 @@ async def test_who_has_been_signed_out_gets_the_sign_in_page_as_a_page(stage: St
         first, second = await leaves_meanwhile()
         await page.unroute("**/queue/changes?*")
         await at_the_door(second)
+
+        # a proxy sends the poll elsewhere
+        away = {"Location": "/sign-ins"}
+        await page.route("**/queue/changes?*", lambda route: route.fulfill(status=302, headers=away))
+        await expect(page).to_have_url(f"{stage.url}/sign-ins")
     complaints(stage, "401 (Unauthorized)")
 
 
