@@ -1,7 +1,6 @@
 """The console's router, and the page that tells a person what went wrong."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -10,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console import templating
 from console.deciding import queue_of
 from console.desk import Desk, came_from, shell
+from console.htmx import NOTICE, REDIRECT, PageRoute, restores, sent_by_htmx, wants_part
 from console.pages import proving
 from console.pages.account_actions import AccountActionPages
 from console.pages.accounts import AccountPages
@@ -78,7 +78,7 @@ _OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/static")
 
 def router(deps: ApiDeps) -> APIRouter:
     """Every page of the console, and its static files under /static."""
-    found, desk = APIRouter(include_in_schema=False), Desk(deps)
+    found, desk = APIRouter(include_in_schema=False, route_class=PageRoute), Desk(deps)
     pages = (
         Door(desk),
         OuterDoors(desk),
@@ -132,15 +132,17 @@ def router(deps: ApiDeps) -> APIRouter:
 
 
 def error_page(deps: ApiDeps) -> ErrorPage:
-    """Answers a refused request of a browser with a page: the message, the remedy, the request id. Returns None for
-    programs."""
+    """Answers a refused request of a browser with a page: the message, the remedy, the request id. A part of a page
+    gets them as a notice. Returns None for programs."""
     desk = Desk(deps)
 
     async def page(request: Request, error: PropOSError, request_id: str) -> Response | None:
         if request.url.path.startswith(_OTHERS):
             return None
         if isinstance(error, NotSignedIn):
-            return _left(request) if "HX-Request" in request.headers else to_sign_in(request)
+            return _left(request) if sent_by_htmx(request) else to_sign_in(request)
+        if wants_part(request):
+            return _notice(request, error, request_id)
         if isinstance(error, StepUpRequired):
             return await proving.page(desk, request, error)
         context = {
@@ -152,8 +154,6 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "back": came_from(request),
             "queue": queue_of(request),
         }
-        if "HX-Request" in request.headers and error.status >= 500:
-            return _banner(context | {"back": came_from(request, "hx-current-url")}, error.status)
         plainly = {"viewer": None, **shell(request), **context}
         if isinstance(error, InternalError):  # what broke may be the frame itself
             return HTMLResponse(templating.page("problem.html", plainly), error.status, headers=templating.HEADERS)
@@ -166,13 +166,19 @@ def error_page(deps: ApiDeps) -> ErrorPage:
     return page
 
 
-def _banner(context: dict[str, Any], status: int) -> Response:
-    """A part of a page broke: the page stays as it is, and says so above it."""
-    headers = {"HX-Retarget": "#trouble", "HX-Reswap": "innerHTML", **templating.HEADERS}
-    return HTMLResponse(templating.fragment("_trouble.html", "banner", context), status, headers=headers)
+def _notice(request: Request, error: PropOSError, request_id: str) -> Response:
+    """A part of a page was refused or broke: the page stays as it is, and says so above it."""
+    context = {
+        "message": error.message,
+        "remedy": error.remedy,
+        "request_id": request_id,
+        "back": came_from(request, "hx-current-url"),
+    }
+    shown = templating.fragment("_trouble.html", "notice", context)
+    return HTMLResponse(shown, error.status, headers={**NOTICE, **templating.HEADERS})
 
 
 def _left(request: Request) -> Response:
     """The session of a page that reloads parts has ended: the browser goes to the sign-in page, and back afterwards."""
-    to = sign_in_address(came_from(request, "hx-current-url"))
-    return Response(status_code=401, headers={"HX-Redirect": to, "Cache-Control": "no-store"})
+    back = shell(request)["path"] if restores(request) else came_from(request, "hx-current-url")
+    return Response(status_code=401, headers={REDIRECT: sign_in_address(back), "Cache-Control": "no-store"})

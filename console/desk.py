@@ -125,12 +125,6 @@ def came_from(request: Request, header: str = "referer") -> str:
     return told.removeprefix(here) if told.startswith(here + "/") else "/"
 
 
-def wants_fragment(request: Request, target: str) -> bool:
-    """Whether htmx asks for one part only. A page restored from the history is needed whole."""
-    asked = request.headers.get("HX-Target") == target
-    return asked and request.headers.get("HX-History-Restore-Request") != "true"
-
-
 class Desk:
     """The console's dependencies, and the check of who may open a page or send a form."""
 

@@ -20,7 +20,7 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
-    "Vary": "HX-Request",
+    "Vary": "HX-Request, HX-Target",
 }
 
 

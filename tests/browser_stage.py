@@ -15,7 +15,8 @@ expect.set_options(timeout=60_000)  # a busy machine draws a page in many second
 
 @dataclass
 class Stage:
-    """A served console and a browser; `problems` are scripts that failed and requests that the policy blocked."""
+    """A served console and a browser; `problems` are scripts that failed, requests that the policy blocked, and
+    whatever else the browser or htmx complains of."""
 
     world: ConsoleWorld
     browser: Browser
@@ -27,16 +28,20 @@ class Stage:
         context = await self.browser.new_context(base_url=self.url, **options)
         context.set_default_timeout(120_000)
         page = await context.new_page()
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", self._note)
+        self.watch(page)
         await sign_in(page, login)
         yield page
         await context.close()
 
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._note)
+
     def _note(self, said: ConsoleMessage) -> None:
         """The page that asks for a proof is a 403, which the browser reports; it is no problem."""
         proves = said.location["url"].endswith(("/decision", "/queue/bulk"))
-        if said.type == "error" and not ("403 (Forbidden)" in said.text and proves):
+        complains = said.type == "error" or (said.type == "warning" and said.text.startswith("htmx"))
+        if complains and not ("403 (Forbidden)" in said.text and proves):
             self.problems.append(said.text)
 
 
@@ -52,3 +57,10 @@ async def prove(page: Page) -> None:
     """Fill in the page that asks for a proof."""
     await page.get_by_label("Your password").fill(PASSWORD)
     await page.get_by_role("button", name="Confirm and continue").click()
+
+
+async def until(page: Page, condition: str) -> None:
+    """Waits without `eval`, which the policy forbids."""
+    await page.evaluate(
+        f"new Promise((ok) => {{ const ask = () => ({condition} ? ok() : setTimeout(ask, 50)); ask(); }})"
+    )

@@ -114,6 +114,11 @@ class Browser:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.http.get(path, headers=headers)
 
+    async def part(self, path: str, target: str, **headers: str) -> httpx.Response:
+        """Ask as htmx does. `target`: what the answer replaces, as `tag#id`."""
+        sent = {"Accept": "text/html", "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": target}
+        return await self.get(path, **sent, **headers)
+
     async def csrf(self) -> str:
         found = _CSRF.search((await self.http.get("/")).text)
         assert found is not None

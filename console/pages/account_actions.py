@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
-from console.desk import Desk, Posted, Visit, redirect, wants_fragment
+from console.desk import Desk, Posted, Visit, redirect
+from console.htmx import wants_fragment
 from console.views.frame import Crumb
 from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import QueryParams
 
-from console.desk import Desk, Form, redirect, wants_fragment
+from console.desk import Desk, Form, redirect
+from console.htmx import wants_fragment
 from console.pages.mine import Made
 from console.views.frame import Crumb
 from domain.errors import BadInput, PropOSError

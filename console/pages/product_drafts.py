@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import href
-from console.desk import Desk, Visit, redirect, wants_fragment
+from console.desk import Desk, Visit, redirect
+from console.htmx import wants_fragment
 from console.pages.mine import Made
 from console.present.impact import bars
 from console.views.frame import Crumb

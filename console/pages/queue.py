@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from console import templating
 from console.deciding import offered
-from console.desk import Desk, Visit, rail, wants_fragment
+from console.desk import Desk, Visit, rail
 from console.formats import MOST_COUNTED
+from console.htmx import wants_fragment
 from console.present.subjects import view_of
 from console.queries import frame
 from console.queries.work import following, read_filter, work_list

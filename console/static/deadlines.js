@@ -28,5 +28,5 @@ function refresh() {
 
 export function watchDeadlines() {
   refresh();
-  document.addEventListener("htmx:afterSettle", refresh);
+  document.addEventListener("htmx:after:swap", refresh);
 }

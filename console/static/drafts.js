@@ -108,7 +108,7 @@ export function watchDrafts() {
     }
   });
   tabs.addEventListener("message", () => forget());
-  document.addEventListener("htmx:afterSettle", restore);
+  document.addEventListener("htmx:after:swap", restore);
   const here = person(document.body);
   if (here) {
     forget(here);

@@ -39,6 +39,6 @@ export function watchGuard() {
     },
     true,
   );
-  document.addEventListener("htmx:afterSwap", note);
+  document.addEventListener("htmx:after:swap", note);
   note();
 }

@@ -140,9 +140,9 @@ export function watchKeys() {
       search?.focus();
     } else if (letter(event)) event.preventDefault();
   });
-  document.addEventListener("htmx:afterSettle", (event) => {
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     settle();
-    if (["work", "work-list"].includes(event.target.id)) arrive(); // what a person asked for, never the poll
+    if (["work", "work-list"].includes(ctx.target.id)) arrive(); // what a person asked for, never the poll
   });
   settle();
   arrive();

@@ -74,6 +74,14 @@ export function watchQueue() {
     },
     true,
   );
+  document.addEventListener(
+    "click",
+    (event) => {
+      const apart = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (apart && event.target.closest("a[hx-get]")) event.stopPropagation(); // htmx would stop the new tab
+    },
+    true,
+  );
   for (const box of boxes()) if (box.checked) picked.add(box.value); // as the browser brought them back
   showPicked();
   document.addEventListener("change", (event) => {
@@ -84,8 +92,8 @@ export function watchQueue() {
     showPicked();
   });
   const apart = window.matchMedia("(max-width: 1100px)");
-  document.addEventListener("htmx:afterSettle", (event) => {
-    const opened = event.detail.elt.id === "work" && event.detail.elt.hasAttribute("data-open");
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    const opened = ctx.target.id === "work" && document.querySelector("#work[data-open]") !== null;
     if (opened && apart.matches) reveal(document.getElementById("panel"));
     const template = document.getElementById("work-fresh");
     if (template) merge(template);

@@ -34,6 +34,7 @@ async def test_axe_finds_no_violation_on_any_page(stage: Stage) -> None:
     found: dict[str, list[str]] = {}
     nobody = await stage.browser.new_page(base_url=stage.url)
     nobody.set_default_timeout(120_000)
+    stage.watch(nobody)
     await _look(nobody, stage, list(DOORS), found, set())
     await nobody.close()
     async with stage.world.db.transaction() as session:

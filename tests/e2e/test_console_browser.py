@@ -10,7 +10,7 @@ from sqlalchemy import select
 from front.access import Access
 from store.models import User
 from store.read import market
-from tests.browser_stage import Stage, prove, sign_in
+from tests.browser_stage import Stage, prove, sign_in, until
 from tests.console_world import feed_heard
 
 pytestmark = pytest.mark.timeout(900)
@@ -180,7 +180,7 @@ async def test_a_curve_of_many_minutes_is_drawn_part_by_part(stage: Stage, monke
         monkeypatch.setattr(market, "READ", 400)
         await page.goto(path)
         drawn = f"Math.abs(Number(document.querySelector('[data-drawn]')?.dataset.drawn) - {whole}) < 40"
-        await _until(page, drawn)  # each part begins and ends with a point of its own
+        await until(page, drawn)  # each part begins and ends with a point of its own
 
 
 async def test_on_a_phone_the_open_item_takes_the_place_of_the_list(stage: Stage) -> None:
@@ -219,7 +219,7 @@ async def test_a_part_that_broke_looks_stale_until_it_answers_itself(stage: Stag
             async with page.expect_response("**/live") as answered:
                 pass
             await (await answered.value).finished()
-        await _until(page, "!document.querySelector('#live.htmx-request')")
+        await until(page, "!document.querySelector('#live.htmx-request')")
         await expect(live).to_have_text(re.compile("^stale"))
         await expect(live).to_have_attribute("data-stale", "yes")
         assert await trouble.text_content() == "It broke."
@@ -252,7 +252,7 @@ _KEPT = "Object.keys(sessionStorage).filter((key) => key.startsWith('draft')).ma
 _CLICK_AT_ONCE = """() => {
   window.sent = 0;
   document.addEventListener("submit", (event) => { window.sent += 1; event.preventDefault(); });
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:after:swap", () => {
     const form = document.querySelector("#panel form.decide");
     form.elements.reason.value = "Filled in by a script.";
     window.again = () => { form.querySelector("button[name=decision]").click(); return window.sent; };
@@ -284,9 +284,9 @@ async def test_typed_text_stays_with_its_item_and_its_person(stage: Stage) -> No
         await page.goto("/queue?kind=payout")
         await page.evaluate(_CLICK_AT_ONCE)
         await page.get_by_role("link", name="Payout 1,116.00 USD").first.click()
-        await _until(page, "'first' in window")
+        await until(page, "'first' in window")
         assert await page.evaluate("window.first") == 0
-        await _until(page, "window.again() > 0")
+        await until(page, "window.again() > 0")
 
         # the page of factors has a notice too; it is not that of the decision
         await page.goto(f"/payouts/{firm.payout}")
@@ -309,7 +309,7 @@ async def test_typed_text_stays_with_its_item_and_its_person(stage: Stage) -> No
         assert await page.evaluate(_KEPT) == ["Rosa looked at it."]
         await other.locator("details.who summary").click()
         await other.get_by_role("button", name="Sign out").click()
-        await _until(page, f"{_KEPT}.length === 0")
+        await until(page, f"{_KEPT}.length === 0")
     async with stage.page("mara@example.org") as page:
         await page.goto("/my/details")
         await page.get_by_label("IBAN").fill("DE89370400440532013000")
@@ -318,13 +318,6 @@ async def test_typed_text_stays_with_its_item_and_its_person(stage: Stage) -> No
         assert await page.evaluate(_KEPT) == ["When is it paid?"]
     cut_off = ("401 (Unauthorized)", "htmx:")  # polls that a reload or a sign-out ended
     stage.problems[:] = [each for each in stage.problems if not any(words in each for words in cut_off)]
-
-
-async def _until(page: Page, condition: str) -> None:
-    """Waits without `eval`, which the policy forbids."""
-    await page.evaluate(
-        f"new Promise((ok) => {{ const ask = () => ({condition} ? ok() : setTimeout(ask, 50)); ask(); }})"
-    )
 
 
 async def _member(stage: Stage, role: str) -> str:

@@ -1,12 +1,16 @@
 """A page of the console, read as a browser would."""
 
 from html.parser import HTMLParser
+from typing import Final
 
 from sqlalchemy import select
 
 from domain.approvals import Actor, Role
 from store.models import User
 from tests.console_world import ConsoleWorld
+
+# what htmx sends when a person goes back
+RESTORES: Final = {"HX-History-Restore-Request": "true", "HX-Request-Type": "full"}
 
 
 class Page(HTMLParser):
@@ -35,6 +39,23 @@ class Page(HTMLParser):
         if self._script and data.strip():
             self.forbidden.append(data)
         self._script = False
+
+
+def staff_pages(world: ConsoleWorld) -> list[str]:
+    firm = world.firm
+    return [
+        "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
+        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
+        "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
+        f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
+        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
+        "/challenges", "/breaches", "/deals", "/ledger", "/cases",
+        "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
+        "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
+        "/notifications", "/notifications?show=unread", "/notifications/choices",
+        "/notifications/previews/account.warning",
+    ]  # fmt: skip
 
 
 async def actor(world: ConsoleWorld, role: Role) -> Actor:

@@ -36,7 +36,7 @@ async def test_a_freeze_says_what_it_does_and_the_trader_never_learns_why(world:
         assert f'href="{page}/actions/freeze"' in shown and f'hx-get="{page}/actions"' in shown
         menu = (await browser.get(f"{page}/actions")).text
         assert f'href="{page}/actions/freeze"' in menu and "The account is not frozen." in menu
-        opened = (await browser.get(f"{page}/actions", **{"HX-Target": "action-list"})).text
+        opened = (await browser.part(f"{page}/actions", "div#action-list")).text
         assert opened.startswith('<ul class="menu" id="action-list">') and "The account is not frozen." in opened
         preview = (await browser.get(f"{page}/actions/freeze")).text
         assert "Freezes trading at sandbox now." in preview and "requested in the meantime wait." in preview
@@ -95,6 +95,9 @@ async def test_each_role_is_offered_its_own_actions_and_dead_ones_say_why(world:
         assert "The account has ended. There is no trading to freeze." in ended and "data-draft" not in ended
         elsewhere = await browser.get(f"{over}/actions/compensate")
         assert elsewhere.headers["location"] == f"/disputes/{world.firm.dispute}"
+        led = await browser.part(f"{over}/actions/compensate", "details#actions")
+        assert (led.status_code, led.headers["HX-Redirect"]) == (200, elsewhere.headers["location"])
+        assert "location" not in led.headers, "htmx would follow it, and swap in what is there"
     async with world.browser(SAM) as browser:
         sent = await browser.post(f"{page}/actions/message", subject="Your account", body="Please call us.")
         assert sent.status_code == 303
@@ -194,7 +197,7 @@ async def test_an_adjustment_is_proposed_with_its_figures_and_approved_by_somebo
     assert topics == ["venue.adjust"] and "intervention.proposed" in audited
 
 
-async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_banner(
+async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_notice(
     world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -206,7 +209,7 @@ async def test_a_page_that_breaks_is_a_page_and_a_part_of_one_a_banner(
         assert page.status_code == 500 and page.headers["content-type"].startswith("text/html")
         assert "Something went wrong" in page.text and page.headers["x-request-id"] in page.text
         assert "a fault of ours" not in page.text and 'href="/"' in page.text and Page(page.text).forbidden == []
-        part = await browser.get(f"/accounts/{world.firm.active}", **{"HX-Request": "true"})
+        part = await browser.part(f"/accounts/{world.firm.active}", "div#account-head")
         assert part.status_code == 500 and part.headers["hx-retarget"] == "#trouble"
         assert "<main" not in part.text and part.headers["x-request-id"] in part.text
         program = await browser.get(f"/v1/accounts/{world.firm.active}")

@@ -70,10 +70,10 @@ async def test_a_voucher_is_proposed_granted_after_a_proof_and_lowers_the_price_
         [code] = set(re.findall(r"VOUCHER-[0-9A-F]{16}", page))
         (own,) = (await trader.get(f"/v1{dispute}")).json()["compensations"]
         assert (own["coupon"], own["reason"], own["proposed_by"]) == (code, "", None)
-        price = (await trader.get(f"/buy/two-step?coupon={code}", **{"HX-Target": "price"})).text
+        price = (await trader.part(f"/buy/two-step?coupon={code}", "section#price")).text
         assert "490.00" in price and "Order for" in price
     async with world.browser("mara@example.org") as other:
-        price = (await other.get(f"/buy/two-step?coupon={code}", **{"HX-Target": "price"})).text
+        price = (await other.part(f"/buy/two-step?coupon={code}", "section#price")).text
         assert "is for another trader" in price and "Order for" not in price
 
 

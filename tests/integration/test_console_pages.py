@@ -15,30 +15,13 @@ from store.models import Account, AccountLive, AccountRank, DailySnapshot
 from store.read import market
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
-from tests.integration.console_page import Page
+from tests.integration.console_page import RESTORES, Page, staff_pages
 
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
     async with console_world(database_url) as made:
         yield made
-
-
-def staff_pages(world: ConsoleWorld) -> list[str]:
-    firm = world.firm
-    return [
-        "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
-        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
-        "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
-        f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
-        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
-        "/challenges", "/breaches", "/deals", "/ledger", "/cases",
-        "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
-        "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
-        "/notifications", "/notifications?show=unread", "/notifications/choices",
-        "/notifications/previews/account.warning",
-    ]  # fmt: skip
 
 
 async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleWorld) -> None:
@@ -127,8 +110,10 @@ async def test_who_is_not_signed_in_comes_back_to_the_page_afterwards(world: Con
     async with world.browser(None) as browser:
         answer = await browser.get("/payouts?state=paid")
         assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fpayouts%3Fstate%3Dpaid")
-        part = await browser.get("/live", **{"HX-Request": "true"})
+        part = await browser.part("/live", "span#live")
         assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/sign-in")
+        restored = await browser.get("/queue?kind=case", **RESTORES)
+        assert (restored.status_code, restored.headers["HX-Redirect"]) == (401, "/sign-in?next=%2Fqueue%3Fkind%3Dcase")
 
 
 async def test_the_indicator_tells_market_time_and_when_the_feed_is_silent(world: ConsoleWorld) -> None:
@@ -157,7 +142,7 @@ async def test_live_parts_are_fragments_and_a_refresh_moves_no_row(world: Consol
 
 
 async def _work(browser: Browser, path: str) -> str:
-    return (await browser.get(path, **{"HX-Request": "true", "HX-Target": "work"})).text
+    return (await browser.part(path, "div#work")).text
 
 
 def selected_row(html: str) -> str | None:

@@ -131,7 +131,7 @@ async def test_a_replay_is_about_one_text_and_says_so(world: ConsoleWorld) -> No
         assert html.count("challenges replayed.") == 1 and "data-poll" in html
         replays = ImpactReplays(world.db)
         assert await replays.step() and not await replays.step()
-        part = (await rosa.get(f"{path}/impact", **{"HX-Request": "true", "HX-Target": "impact"})).text
+        part = (await rosa.part(f"{path}/impact", "section#impact")).text
         assert "two-step@2" in part and "the saved text" in part and "Fees less payouts" in part
         assert "an earlier text" in await saved(rosa, path, fee="'700'"), "never silently of another text"
         read_only = (await uma.get(path)).text

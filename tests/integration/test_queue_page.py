@@ -34,7 +34,7 @@ from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
 from tests.proofs import prove_by_form
 
 REASON = "Statement and identity checked."
-FORM = 'name="decision"'
+FORM, POLL = 'name="decision"', "div#work-poll"
 ANA, FINN, ROSA = "ana@firm.example", "finn@firm.example", "rosa@firm.example"
 
 
@@ -315,22 +315,20 @@ async def test_a_snooze_ends_when_the_deadline_or_the_state_changes_or_somebody_
 
 async def test_the_one_poll_is_silent_until_something_changes_and_tells_who_looks(world: ConsoleWorld) -> None:
     item = f"payout/{world.firm.payout}"
-    part = {"HX-Request": "true"}
-
     await feed_heard(world, -timedelta(minutes=10))  # however long this takes, it is not silent
     async with world.browser(ANA) as ana, world.browser(FINN) as finn:
         page = await shown(finn, f"/queue/{item}?kind=payout")
         assert page.count("data-poll") == 1, "one poll a page"
-        first = await finn.get(poll_of(page), **part)
+        first = await finn.part(poll_of(page), POLL)
         poll = poll_of(markup.unescape(first.text))
-        assert (await finn.get(poll, **part)).status_code == 204
+        assert (await finn.part(poll, POLL)).status_code == 204
         await shown(ana, f"/queue/{item}")
-        told = markup.unescape((await finn.get(poll, **part)).text)
+        told = markup.unescape((await finn.part(poll, POLL)).text)
         assert "Ana Ruiz is looking at this" in told and "data-closed" not in told
         poll = poll_of(told)
-        assert (await finn.get(poll, **part)).status_code == 204
+        assert (await finn.part(poll, POLL)).status_code == 204
         await ana.post(f"/payouts/{world.firm.payout}/decision", decision="reject", reason="No statement.")
-        told = markup.unescape((await finn.get(poll, **part)).text)
+        told = markup.unescape((await finn.part(poll, POLL)).text)
         assert "data-closed" in told and "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC." in told
         assert item not in refs(told) and refs(told) == [f"payout/{world.firm.big_payout}"]
         assert tabs(told, "work-tabs")["/queue?kind=payout"] == 1
@@ -418,7 +416,7 @@ async def test_links_to_what_is_missing_or_not_for_this_role_say_so(world: Conso
         at = {"Referer": f"http://firm.test/queue/payout/{world.firm.payout}"}
         answer = await nobody.http.post(path, data={"reason": "long text"}, headers=at)
         assert answer.headers["Location"] == f"/sign-in?next=%2Fqueue%2Fpayout%2F{world.firm.payout}"
-        poll = await nobody.get("/queue/changes", **{"HX-Request": "true", "HX-Current-URL": at["Referer"]})
+        poll = await nobody.part("/queue/changes", POLL, **{"HX-Current-URL": at["Referer"]})
         assert poll.headers["HX-Redirect"] == answer.headers["Location"]
 
 
