@@ -48,7 +48,7 @@ _ID: Final = re.compile(r".*[\d_.].*")
 _QUIET_MS: Final = 5_000
 _PAGE_MS: Final = 60_000
 LINKS: Final = "anchors => anchors.filter(a => !a.hasAttribute('download')).map(a => a.href)"
-_EXCESS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+EXCESS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @dataclass
@@ -209,7 +209,7 @@ async def _take(page: "Page", album: Album, role: str, look: str, kind: str, pat
     status = 0 if answer is None else answer.status
     if status >= 400:
         album.problems.setdefault(f"{role}: {path} answers {status}")
-    if (excess := int(await page.evaluate(_EXCESS))) > 0:
+    if (excess := int(await page.evaluate(EXCESS))) > 0:
         album.problems.setdefault(f"{role}: {kind} is {excess} px wider than the screen ({look})")
     await page.screenshot(path=album.picture(role, look, kind), full_page=True)
     return status < 400

@@ -1,4 +1,5 @@
-"""axe finds nothing on any page of any role, light and dark: the pages that links lead to, one of each kind."""
+"""axe finds nothing on any page of any role, light and dark, and none is wider than the screen: the pages that links
+lead to, one of each kind."""
 
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from playwright.async_api import Page
 from sqlalchemy import select
 
-from cli.screenshots import DOORS, LINKS, kind_of, own_paths
+from cli.screenshots import DOORS, EXCESS, LINKS, kind_of, own_paths
 from store.models import User
 from tests.browser_stage import Stage
 from tests.console_payments import charge_back, send_and_return
@@ -75,4 +76,6 @@ async def _look(page: Page, stage: Stage, start: list[str], found: dict[str, lis
                 found[f"{page.url} {theme}"] = [
                     f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in result["violations"]
                 ]
+        if (excess := await page.evaluate(EXCESS)) > 0:
+            found[page.url] = [f"{excess} px wider than the screen"]
         waiting += own_paths(await page.eval_on_selector_all("a[href]", LINKS), stage.url)
