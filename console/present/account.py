@@ -277,7 +277,7 @@ def entry(row: TimelineEntry, *, staff: bool) -> Entry:
     return Entry(
         at=row.at,
         kind=words(_LABELS.get(subject, subject)),
-        text=row.words.partition(", ")[0] if row.what == "deal" and moves else row.words,
+        text=row.words.partition(", ")[0] if row.what in ("deal", "balance") and moves else row.words,
         amount=Money(minor=row.amount_minor or 0, currency=row.currency) if moves else None,
         href=where,
         link=link,

@@ -90,9 +90,9 @@ async def curve(session: AsyncSession, scope: Scope, ref: str, shown: Shown) -> 
 
 
 def points(bars: Sequence[BarView], until: datetime, count: int, *, goes_on: bool = False) -> list[Point]:
-    """Returns few points of bars, no low or high lost, with gaps where nothing is known: `count`, and at most as many
-    again for gaps. The last one is at `until` if the account has no positions by then. `goes_on`: other bars follow, a
-    minute after `until`."""
+    """Returns few points of bars, no low or high lost, with gaps where nothing is known: `count`, and at most twice as
+    many again for gaps. The last one is at `until` if the account has no positions by then. `goes_on`: other bars
+    follow, a minute after `until`."""
     found: list[Point] = []
     size = max(1, -(-len(bars) // max(1, count)))
     runs = list(_runs(bars)) if size == 1 else _merged_runs(list(_runs(bars)), size)
@@ -101,7 +101,7 @@ def points(bars: Sequence[BarView], until: datetime, count: int, *, goes_on: boo
         found += [_merged(group) for group in groups]
         upto = runs[number + 1][0].minute - _MINUTE if number + 1 < len(runs) else until
         if not goes_on or number + 1 < len(runs) or _apart(run[-1], until + _MINUTE):
-            found += _between(run[-1], upto)
+            found += _between(found[-1], run[-1], upto)
     if found and found[0].at > bars[0].minute:  # the picture, and each floor in it, begins with the first tick
         first = bars[0]
         found.insert(0, Point(first.minute, first.low_minor, first.close_minor, first.high_minor, first.balance_minor))
@@ -154,13 +154,17 @@ def _merged(group: Sequence[BarView]) -> Point:
     return Point(last.minute, low, last.close_minor, high, last.balance_minor)
 
 
-def _between(last: BarView, until: datetime) -> list[Point]:
-    """What is known between the last bar of a run and the minute before the next run, or the end."""
+def _between(shown: Point, last: BarView, until: datetime) -> list[Point]:
+    """What is known between the last bar of a run, which `shown` stands for, and the minute before the next run, or the
+    end."""
     after = last.minute + last.minutes * _MINUTE
     if until < after:
         return []
     if last.close_minor == last.balance_minor:
-        return [_still(until, last.balance_minor)]
+        still = [_still(until, last.balance_minor)]
+        if until > after and shown.low != shown.high:  # the band of low and high ends with its bar
+            still.insert(0, _still(after, last.balance_minor))
+        return still
     return [Point(after, None, None, None, last.balance_minor)]
 
 

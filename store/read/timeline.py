@@ -248,6 +248,21 @@ def _deal(entry: _Entry) -> str:
     return f"{traded} close, {entry.money('amount')}" if entry.data["entry"] == "out" else f"{traded} open"
 
 
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "deposit": "The account was funded",
+    "payout_hold": "Taken off the balance for a payout",
+    "payout_release": "Back on the balance from a payout",
+    "payout_settled": "The amount held for a payout was paid out",
+    "adjustment": "The firm adjusted the balance",
+}
+
+
+def _balance(entry: _Entry) -> str:
+    operation = entry.data["operation"]
+    told = _OPERATIONS.get(operation) or entry.title("operation")
+    return f"{told}, {entry.money('amount')}" if entry.data["amount"] else told
+
+
 def _deduction(entry: _Entry) -> str:
     trade = f"{entry.data['trade']} ({entry.data['symbol']})"
     return f"{entry.money('amount')} of profit of trade {trade} does not count for payouts: {entry.data['rule']}"
@@ -271,7 +286,7 @@ def _decision(entry: _Entry) -> str:
 
 _WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
     "deal": _deal,
-    "balance": lambda entry: f"{entry.title('operation')} {entry.money('amount')}",
+    "balance": _balance,
     "breach": _breach,
     "deduction": _deduction,
     "offence": lambda entry: f"{entry.data['sentence']} Follows: {entry.text('consequence')}",

@@ -34,6 +34,11 @@ def test_an_account_without_positions_is_worth_its_balance_until_it_trades_again
     assert found[2] == Point(minute(600), 90, 90, 90, 100)
 
 
+def test_the_band_of_low_and_high_ends_with_its_bar() -> None:
+    found = points([bar(0, 100, 100, spread=20)], minute(600), 1500)
+    assert found == [Point(minute(0), 80, 100, 120, 100), still(1, 100), still(600, 100)]
+
+
 def test_prices_that_are_missing_while_positions_are_open_are_a_gap() -> None:
     found = points([bar(0, 95, 100), bar(600, 90, 100)], minute(900), 1500)
     assert [point.close for point in found] == [95, None, 90, None]
