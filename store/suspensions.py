@@ -17,8 +17,10 @@ from store.models import Account, Suspension
 from store.reading import read_once
 from store.together import Param
 
-_OF_CHALLENGE: Final = select(Suspension.began_at, Suspension.ended_at).where(
-    Suspension.challenge_id.in_(chains.back_query(bindparam("challenge")))
+_OF_CHALLENGE: Final = (
+    select(Suspension.began_at, Suspension.ended_at, Suspension.freeze_id)
+    .where(Suspension.challenge_id.in_(chains.back_query(bindparam("challenge"))))
+    .order_by(Suspension.id)
 )
 
 
@@ -61,11 +63,10 @@ def freeze_query(challenge_id: Param[str]) -> Select[tuple[str | None, datetime]
     return select(Suspension.freeze_id.label("id"), Suspension.began_at).where(back, *frozen).order_by(Suspension.id)
 
 
-@read_once
 async def frozen_since(session: AsyncSession, challenge_id: str) -> datetime | None:
     """Returns since when a person has frozen the accounts of this challenge; None: nobody has."""
-    found = (await session.execute(freeze_query(challenge_id))).first()
-    return None if found is None else found.began_at
+    freezes = (began for began, ended, freeze in await _every(session, challenge_id) if freeze and ended is None)
+    return next(freezes, None)
 
 
 async def only_frozen(session: AsyncSession, challenge_id: str) -> bool:
@@ -89,10 +90,16 @@ async def of_chargebacks(session: AsyncSession, challenge_id: str) -> tuple[int,
     return len(ends), None in ends
 
 
-@read_once
 async def of_challenge(session: AsyncSession, challenge_id: str) -> list[tuple[datetime, datetime | None]]:
     """Returns when each suspension that has bound this challenge began and ended; None: it lasts."""
-    return [(began, ended) for began, ended in await session.execute(_OF_CHALLENGE, {"challenge": challenge_id})]
+    return [(began, ended) for began, ended, _ in await _every(session, challenge_id)]
+
+
+@read_once
+async def _every(session: AsyncSession, challenge_id: str) -> list[tuple[datetime, datetime | None, str | None]]:
+    """(began, ended, freeze), the oldest first."""
+    found = await session.execute(_OF_CHALLENGE, {"challenge": challenge_id})
+    return [(began, ended, freeze) for began, ended, freeze in found]
 
 
 def spans(known: Iterable[tuple[datetime, datetime | None]], since: datetime) -> list[tuple[datetime, datetime]]:
