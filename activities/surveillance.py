@@ -82,7 +82,8 @@ class SurveillanceActivities:
                 new_deals.clear()
                 if not await loop.step():
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(new_deals.wait(), _POLL_SECONDS)
+                        async with asyncio.timeout(_POLL_SECONDS):
+                            await new_deals.wait()
 
 
 async def _repeated(step: Callable[[], Awaitable[bool]], failed: str) -> None:

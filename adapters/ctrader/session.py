@@ -74,8 +74,8 @@ class Session:
         where = f"{settings.host}:{settings.port}"
         try:
             context = ssl.create_default_context(cafile=settings.ca_file)
-            opened = asyncio.open_connection(settings.host, settings.port, ssl=context)
-            reader, writer = await asyncio.wait_for(opened, settings.timeout)
+            async with asyncio.timeout(settings.timeout):
+                reader, writer = await asyncio.open_connection(settings.host, settings.port, ssl=context)
         except ssl.SSLError as exc:
             raise Unavailable(f"The certificate of {WHO} at {where} is refused: {exc.reason}.") from None
         except (OSError, TimeoutError):
@@ -128,7 +128,8 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1)
+            async with asyncio.timeout(1):
+                await self._writer.wait_closed()
 
     def _end(self) -> None:
         self.closed.set()

@@ -58,7 +58,8 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
 async def port_answers(host: str, port: int) -> bool:
     """Returns whether something accepts connections on the port."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), TIMEOUT.total_seconds())
+        async with asyncio.timeout(TIMEOUT.total_seconds()):
+            _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()

@@ -241,7 +241,8 @@ class Supervisor:
     async def _end(child: Child, process: asyncio.subprocess.Process) -> None:
         process.send_signal(child.stop_signal)
         try:
-            await asyncio.wait_for(process.wait(), child.stop_seconds)
+            async with asyncio.timeout(child.stop_seconds):
+                await process.wait()
         except TimeoutError:
             log.warning("child killed: it did not end in time", child=child.name)
             process.kill()
@@ -319,7 +320,8 @@ async def _kill_when_frozen(child: Child, process: asyncio.subprocess.Process) -
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return
 

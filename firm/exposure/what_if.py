@@ -35,7 +35,8 @@ async def ask(db: Database, shocks: Sequence[Shock], asked_by: str) -> FirmAnswe
         return merged([], len(shocks))
     async with told(db.url, ANSWERED) as event:
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), _SECONDS)  # it listens; if not, answers are looked for anyway
+            async with asyncio.timeout(_SECONDS):
+                await event.wait()  # it listens; if not, answers are looked for anyway
         event.clear()
         question_id = await _put(db, shocks, asked_by)
         answers = await _collect(db, question_id, len(expected), event)
@@ -62,7 +63,8 @@ async def _collect(db: Database, question_id: str, expected: int, event: asyncio
     until, found = time.monotonic() + _SECONDS, dict[int, ShardAnswer]()
     while len(found) < expected and time.monotonic() < until:
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), min(_LOOK_AGAIN, max(0.01, until - time.monotonic())))
+            async with asyncio.timeout(min(_LOOK_AGAIN, max(0.01, until - time.monotonic()))):
+                await event.wait()
         event.clear()
         async with db.transaction() as session:
             rows = await session.execute(

@@ -36,8 +36,8 @@ class Connection:
     async def next(self) -> ProtoMessage | None:
         """Returns the next request; None at the end of the connection. A dying one takes what is there and ends."""
         try:
-            reading = self._read()
-            return await (asyncio.wait_for(reading, _DYING) if self.dying else reading)
+            async with asyncio.timeout(_DYING if self.dying else None):
+                return await self._read()
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             return None
 
@@ -133,7 +133,8 @@ class Connection:
             task.cancel()
         self._writer.close()
         with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1)
+            async with asyncio.timeout(1):
+                await self._writer.wait_closed()
 
     def _frame(self, number: int, payload: bytes, client_id: str) -> bytes:
         body = ProtoMessage(payloadType=number, payload=payload, clientMsgId=client_id).SerializeToString()

@@ -58,7 +58,11 @@ async def serve(
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session()
         try:
-            while request := await asyncio.wait_for(_read(reader), idle_seconds):
+            while True:
+                async with asyncio.timeout(idle_seconds):
+                    request = await _read(reader)
+                if not request:
+                    break
                 reply = await answer(request, session)
                 if not await _send(reader, writer, reply):
                     break

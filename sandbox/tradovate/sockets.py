@@ -83,7 +83,8 @@ class Socket:
         faults = self._hub
         while True:
             try:
-                frame = await asyncio.wait_for(self._frames.get(), self._hub.heartbeat)
+                async with asyncio.timeout(self._hub.heartbeat):
+                    frame = await self._frames.get()
             except TimeoutError:
                 if faults.faults.silent:
                     continue

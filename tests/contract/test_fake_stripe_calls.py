@@ -128,7 +128,8 @@ async def test_a_held_call_keeps_its_key_in_use_and_lands_after_its_caller_gave_
 
     async def in_use() -> bool:
         try:
-            await asyncio.wait_for(_refund(shop, charge, "k5"), 0.5)
+            async with asyncio.timeout(0.5):
+                await _refund(shop, charge, "k5")
         except TimeoutError:
             return False
         except stripe.StripeError as error:

@@ -109,8 +109,8 @@ class Reader:
         return (self.balance(venue.login), self.positions(venue.login)) == (venue.balance_minor, theirs)
 
     async def until(self, done: Callable[[], bool]) -> None:
-        async with self.changed:
-            await asyncio.wait_for(self.changed.wait_for(done), _WAIT)
+        async with asyncio.timeout(_WAIT), self.changed:
+            await self.changed.wait_for(done)
 
 
 @dataclass

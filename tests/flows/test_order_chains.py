@@ -194,5 +194,6 @@ async def test_a_chargeback_of_an_order_does_not_wait_for_what_it_goes_on_from(f
     deps = Deps(db=firm.db, platforms=platforms(firm.venue), payments=providers(firm.provider))
     async with firm.db.transaction() as session:
         await challenges.lock(session, old_id)
-        row = await asyncio.wait_for(fees.record_chargeback(deps, fact), PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            row = await fees.record_chargeback(deps, fact)
     assert row.state == "charged_back"

@@ -54,7 +54,8 @@ async def judge_stream(activities: SurveillanceActivities, firm: World) -> None:
             if await surveillance.cursor(session) == await surveillance.newest_deal(session):
                 break
     environment.worker_shutdown()
-    await asyncio.wait_for(reading, 10)
+    async with asyncio.timeout(10):
+        await reading
 
 
 async def found(firm: World) -> list[tuple[str, ...]]:

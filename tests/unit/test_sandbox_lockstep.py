@@ -222,7 +222,8 @@ async def test_a_live_replay_and_the_model_run_by_themselves(market_dir: Path, t
         _populate(market, range(8))
         before = market.market_us
         live = asyncio.create_task(market.run_live(config.speed))
-        await asyncio.wait_for(_at_least(market, ticks=8), 20)
+        async with asyncio.timeout(20):
+            await _at_least(market, ticks=8)
         market.stop()
         await live
         bodies = [json.loads(body) for body in _batches(market)]

@@ -195,7 +195,8 @@ async def _paced(url: str, loop: SurveillanceLoop, rows: list[tuple[Any, ...]]) 
             new_deals.clear()
             if not await loop.step():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(new_deals.wait(), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await new_deals.wait()
     ended = time.time()
     commits += await asyncio.to_thread(here.recv)
     process.join()
