@@ -165,10 +165,15 @@ async def done(session: AsyncSession, kind: str, subject_id: str) -> None:
 async def look(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> Sequence[str]:
     """Notes that this person has the item open, which prolongs their own claim. Returns the names of who else has."""
     now = await service_now(session)
-    seen = select(WorkLook.seen_at).where(
-        WorkLook.kind == kind, WorkLook.subject_id == subject_id, WorkLook.user_id == actor.user_id
+    _, policy = await policies.in_force(session)
+    looks = await session.execute(
+        select(WorkLook.user_id, User.name, WorkLook.seen_at)
+        .join(User, User.id == WorkLook.user_id)
+        .where(WorkLook.kind == kind, WorkLook.subject_id == subject_id)
+        .order_by(User.id)
     )
-    before = await session.scalar(seen)
+    seen = {user_id: (name, at) for user_id, name, at in looks}
+    _, before = seen.pop(actor.user_id, ("", None))
     if before is None or not now - _NOTED_AFTER < before <= now:
         await session.execute(
             delete(WorkLook).where(WorkLook.user_id == actor.user_id, WorkLook.seen_at < now - _FORGOTTEN_AFTER)
@@ -180,25 +185,8 @@ async def look(session: AsyncSession, kind: str, subject_id: str, actor: Actor) 
         claim_now = await claim_of(session, kind, subject_id)
         if claim_now is not None and claim_now.holder_id == actor.user_id:
             await claim(session, kind, subject_id, actor)
-    return await looking(session, kind, subject_id, actor)
-
-
-async def looking(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> Sequence[str]:
-    """The names of the others who have the item open now."""
-    _, policy = await policies.in_force(session)
-    since = await service_now(session) - timedelta(seconds=policy.looking_seconds)
-    found = await session.scalars(
-        select(User.name)
-        .join(WorkLook, WorkLook.user_id == User.id)
-        .where(
-            WorkLook.kind == kind,
-            WorkLook.subject_id == subject_id,
-            WorkLook.user_id != actor.user_id,
-            WorkLook.seen_at > since,
-        )
-        .order_by(User.id)
-    )
-    return found.all()
+    since = now - timedelta(seconds=policy.looking_seconds)
+    return [name for name, at in seen.values() if at > since]
 
 
 def _at(kind: str, subject_id: str) -> tuple[Any, ...]:

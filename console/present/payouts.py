@@ -48,6 +48,7 @@ async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> Decisio
         effect=_effect(row, account, approved=approved and not refusal) if scope.staff else trader_effect(row),
         due=row.decide_by if row.state in DECIDABLE else None,
         account_number=row.account_number,
+        platform=account.platform,
         trader_id=row.trader_id,
         trader=row.trader_name,
         lines=_lines(row, staff=scope.staff),

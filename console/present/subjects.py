@@ -59,5 +59,7 @@ async def view_of(session: AsyncSession, actor: Actor, subject: Subject, subject
         raise NotFound
     presenter = _PRESENTERS.get(subject.name)
     found = await (presenter(session, actor, subject_id) if presenter else plain(session, actor, subject, subject_id))
-    platform = await platform_of(session, found.account_number) if found.account_number else ""
+    platform = found.platform
+    if found.account_number and not platform:
+        platform = await platform_of(session, found.account_number)
     return replace(found, href=subject.href(subject_id), noun=subject.label, platform=platform)

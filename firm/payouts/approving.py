@@ -16,7 +16,8 @@ from domain.products.product import Product
 from firm.payouts import beneficiaries, conversions, policies
 from store import crypto, decisions, products
 from store.clock import market_now
-from store.models import Account, Decision, Payout, User
+from store.models import Decision, Payout, User
+from store.read import accounts
 from store.read import payouts as read
 from store.read.payouts import PayoutView
 from store.scope import Scope
@@ -143,7 +144,7 @@ async def viewed(session: AsyncSession, scope: Scope, payout_id: str) -> PayoutV
     if not scope.staff:
         return view
     payout = await session.get_one(Payout, payout_id)
-    account = await session.get_one(Account, payout.account_id)
+    account = (await accounts.loaded(session, scope, payout.account_id)).account
     product = await products.load(session, account.product, account.version)
     again = await beneficiaries.targets(session, payout) if payout.halted or payout.state in CAME_BACK else ()
     shown = {"seen": await seen(session, payout, product), "send_to": again}

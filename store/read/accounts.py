@@ -265,6 +265,7 @@ async def one(session: AsyncSession, scope: Scope, ref: str) -> AccountView:
     return await view(session, await loaded(session, scope, ref))
 
 
+@read_once
 async def loaded(session: AsyncSession, scope: Scope, ref: str) -> Loaded:
     """`ref`: the number or the id. Raises NotFound."""
     payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None))
