@@ -8,12 +8,12 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 
 from cli.demo.mailbox import mailbox_of
+from cli.screenshots import EXCESS
 from sandbox.bank.ibans import iban_of
 from tests.e2e.firm import DAY, Firm
 
 NORA, PASSWORD = "nora.lind@example.org", "a long phone password"
 _AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-_EXCESS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 async def signs_up_and_buys(firm: Firm, page: Page) -> None:
@@ -129,4 +129,4 @@ async def follows_to_the_end(firm: Firm, page: Page, payout_id: str) -> None:
 
 
 async def _fits(page: Page) -> None:
-    assert int(await page.evaluate(_EXCESS)) <= 0, page.url
+    assert int(await page.evaluate(EXCESS)) <= 0, page.url

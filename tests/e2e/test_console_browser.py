@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import select
 
+from cli.screenshots import EXCESS
 from front.access import Access
 from store.models import User
 from store.read import market
@@ -197,7 +198,7 @@ async def test_on_a_phone_the_open_item_takes_the_place_of_the_list(stage: Stage
         await expect(title).to_be_in_viewport()
         await expect(title).to_be_focused()
         await expect(rows).to_be_hidden()
-        assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert await page.evaluate(EXCESS) <= 0
         await panel.get_by_role("link", name="Back to the queue").first.click()
         await expect(rows).to_be_visible()
         await expect(panel).to_contain_text("No item is open")
