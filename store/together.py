@@ -4,10 +4,11 @@ Several small reads become one statement: one round trip, and all as of one mome
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, TypeVar, Union
 
-from sqlalchemy import JSON, BindParameter, Executable, Row, Select, Subquery, column, func, select, text
+from sqlalchemy import JSON, BindParameter, Executable, Row, Select, TextualSelect, column, func, select, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Compiled
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,28 @@ Rows = list[dict[str, Any]]
 _DIALECT: Final[Any] = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _PLAIN: Final[Any] = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself
 _COLON: Final = re.compile(r"(?<!:):(?=\w)")
+
+
+class CompiledOnce:
+    """A query that is compiled when it is first run. `in_text`: nothing in it differs from call to call, and its values
+    stand in the text; otherwise what differs is a `bindparam` in it."""
+
+    def __init__(self, query: Select[Any], *, in_text: bool = False) -> None:
+        self._query, self._in_text = query, in_text
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        dialect = _PLAIN if self._in_text else _DIALECT
+        return self._query.compile(dialect=dialect, compile_kwargs={"literal_binds": self._in_text})
+
+    async def rows(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """`values`: of the parameters, by their names."""
+        await session.flush()
+        statement: Executable = self._compiled  # type: ignore[assignment]  # a connection runs it as it is
+        connection = await session.connection()
+        if self._in_text:  # the driver looks for no places of values in it, which takes longer the longer it is
+            return (await connection.execute(statement, execution_options={"no_parameters": True})).all()
+        return (await connection.execute(statement, values)).all()
 
 
 class _Together:
@@ -32,17 +55,12 @@ class _Together:
         raise NotImplementedError
 
     @cached_property
-    def _compiled(self) -> Compiled:
-        dialect = _PLAIN if self._in_text else _DIALECT
-        return select(*self._columns()).compile(dialect=dialect, compile_kwargs={"literal_binds": self._in_text})
+    def _statement(self) -> CompiledOnce:
+        return CompiledOnce(select(*self._columns()), in_text=self._in_text)
 
     async def _one(self, session: AsyncSession, values: dict[str, Any]) -> Row[Any]:
-        await session.flush()
-        statement: Executable = self._compiled  # type: ignore[assignment]  # a connection runs it as it is
-        connection = await session.connection()
-        if self._in_text:  # the driver looks for no places of values in it, which takes longer the longer it is
-            return (await connection.execute(statement, execution_options={"no_parameters": True})).one()
-        return (await connection.execute(statement, values)).one()
+        (row,) = await self._statement.rows(session, values)
+        return row
 
 
 class ManyRows(_Together):
@@ -76,12 +94,12 @@ class OneFixedValueEach(OneValueEach):
     _in_text = True
 
 
-def fixed(query: Select[Any], name: str) -> Subquery:
-    """Returns the rows of a query in which nothing differs from call to call, to read from: its values and its tables
-    stand in the text, so no statement that is made of it goes through its parts again."""
+def fixed(query: Select[Any]) -> TextualSelect:
+    """Returns a query in which nothing differs from call to call, to read from: its values and its tables stand in the
+    text, so no statement that is made of it goes through its parts again."""
     compiled = query.compile(dialect=_PLAIN, compile_kwargs={"literal_binds": True})
     columns = (column(str(each.key), each.type) for each in query.selected_columns)
-    return text(_COLON.sub(r"\:", str(compiled))).columns(*columns).subquery(name)
+    return text(_COLON.sub(r"\:", str(compiled))).columns(*columns)
 
 
 def as_list(query: Select[Any]) -> Select[Any]:

@@ -52,13 +52,14 @@ async def work_list(
 ) -> WorkList:
     """A page of the queue with its tabs; the first one where nothing is left from the cursor on. `current`: the item
     beside it. `live`: with the rows after the page too. Raises BadInput for a cursor that is not ours."""
+    here = [each.name for each in shown_subjects(chosen, subjects)]
     window = Window(limit=_MORE if live else ROWS, cursor=chosen.cursor or None)
-    found, following = await items(session, chosen, subjects, actor, window)
-    if chosen.cursor and not found:
-        chosen = replace(chosen, cursor="")
-        found, following = await items(session, chosen, subjects, actor, replace(window, cursor=None))
-    rows = [row_of(item, chosen, subjects, actor, current) for item in found]
-    counts = await queue.table(session, kinds(subjects), chosen_for(chosen, subjects, actor))
+    every_kind, whose = kinds(subjects), chosen_for(chosen, subjects, actor)
+    page, counts = await queue.desk(session, window, every_kind, here, whose)
+    if chosen.cursor and not page.items:
+        chosen, window = replace(chosen, cursor=""), replace(window, cursor=None)
+        page, counts = await queue.desk(session, window, every_kind, here, whose)
+    rows = [row_of(item, chosen, subjects, actor, current) for item in page.items]
     tabs = [
         WorkTab(
             each.name, each.plural, WorkFilter(each.name, chosen.part).href(), counts[each.name][chosen.part], False
@@ -66,7 +67,6 @@ async def work_list(
         for each in subjects
     ]
     every = WorkTab("", "all", WorkFilter("", chosen.part).href(), sum(tab.count for tab in tabs), not chosen.tab)
-    here = [each.name for each in shown_subjects(chosen, subjects)]
     parts = [
         WorkTab(
             part,
@@ -84,7 +84,7 @@ async def work_list(
     ]
     total = next(part.count for part in parts if part.current)
     waiting = {name: of_part[""] for name, of_part in counts.items()}
-    return WorkList(chosen, rows, [every, *shown], parts, total, waiting, following)
+    return WorkList(chosen, rows, [every, *shown], parts, total, waiting, page.next_cursor)
 
 
 def row_of(item: QueueItem, chosen: WorkFilter, subjects: Subjects, actor: Actor, current: str = "") -> WorkRow:

@@ -12,12 +12,14 @@ from functools import cache, lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 from sqlalchemy import (
+    JSON,
     DateTime,
     Integer,
     Interval,
     Select,
     String,
     Subquery,
+    TextualSelect,
     and_,
     bindparam,
     case,
@@ -31,6 +33,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -55,8 +58,8 @@ from store.read.pages import (
     with_keys,
 )
 from store.read.waiting import Row, Waiting
-from store.read.work_people import Deciders, involved, is_given, of_staff, role_given
-from store.together import OneFixedValueEach, fixed
+from store.read.work_people import Deciders, Work, involved, is_given, of_staff, role_given
+from store.together import CompiledOnce, OneFixedValueEach, fixed
 
 
 class QueueItem(View):
@@ -125,11 +128,11 @@ def _fixed(mapping: Mapping[str, T]) -> tuple[tuple[str, T], ...]:
 
 def _work(kinds: Kinds) -> Subquery:
     """The items of these kinds with their claims, and whether each is put aside."""
-    return _work_of(_fixed(kinds))
+    return _work_of(_fixed(kinds)).subquery("work")
 
 
 @lru_cache(maxsize=64)
-def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
+def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> TextualSelect:
     """Put together once: to build it anew takes longer than to run it. It holds no value of a request."""
     every = union_all(*(_of_kind(name, waiting) for name, waiting in kinds)).subquery("every")
     mark, now = WorkMark, select(func.service_now()).scalar_subquery()  # asked once, not for each row
@@ -152,7 +155,7 @@ def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> Subquery:
         role_given(mark, given).label("given_role"),
     )
     rows = rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id))
-    return fixed(rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))), "work")
+    return fixed(rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))))
 
 
 _USER_ID: Final = bindparam("asks_user_id", type_=String)
@@ -167,7 +170,7 @@ def _values(actor: Actor | None) -> dict[str, str]:
     return {_USER_ID.key: actor.user_id, _ROLE.key: actor.role, _PERSON_ID.key: actor.person_id}
 
 
-def _within(work: Subquery, part: Part, decides: frozenset[str], deciders: _Deciders) -> Any:
+def _within(work: Work, part: Part, decides: frozenset[str], deciders: _Deciders) -> Any:
     """Whether an item belongs to the part that is asked for. Who asks is a parameter."""
     if part == "aside":
         return work.c.aside
@@ -191,41 +194,95 @@ def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
 
 
 async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chosen = ALL) -> Page[QueueItem]:
-    """The items of these kinds, most urgent first.
+    """The items of these kinds, most urgent first. Raises BadInput for a cursor that is not ours.
 
     Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
     pages continue in the same order.
     """
-    bound = bound_of(window, _KEYS)
-    if bound and bound[0].year > _LAST_YEAR:
-        raise not_ours()
-    part = "" if chosen.actor is None and chosen.part in ("mine", "made") else chosen.part
-    statement = _page(_fixed(kinds), part, chosen.decides, _fixed(chosen.deciders), way_of(window), size_of(window))
-    values = {_AS_OF.key: bound[0] if bound else await market_now(session), **_values(chosen.actor)}
-    found = paged((await session.execute(statement, values | bound_values(bound))).all(), window, len(_KEYS))
-    items = tuple(_item(row._asdict(), kinds) for row in found.rows)
-    return Page[QueueItem](items=items, next_cursor=found.next_cursor)
+    asked = _asked(window, kinds, chosen)
+    rows = await _page(asked).rows(session, await _page_values(session, window, chosen))
+    return _page_of(rows, window, kinds)
+
+
+class Desk(NamedTuple):
+    """A page of the work, and how many items of each kind wait in each part; every kind is in it."""
+
+    page: Page[QueueItem]
+    counts: dict[str, dict[Part, int]]
+
+
+async def desk(session: AsyncSession, window: Window, kinds: Kinds, shown: Collection[str], chosen: Chosen) -> Desk:
+    """`page` of the kinds that are `shown`, and the counts of all, for the person in `chosen`: as of one moment. Raises
+    BadInput for a cursor that is not ours."""
+    asked = _asked(window, kinds, chosen, tuple(name for name in kinds if name in shown))
+    rows = await _desk(asked).rows(session, await _page_values(session, window, chosen))
+    found = {str(kind): dict(zip(PARTS, map(int, of_part), strict=True)) for kind, *of_part in rows[0].numbers or ()}
+    counts = {kind: found.get(kind, dict.fromkeys(PARTS, 0)) for kind in kinds}
+    return Desk(_page_of([row for row in rows if row.kind is not None], window, kinds), counts)
 
 
 _KEYS: Final = (datetime, int, datetime, str, str)  # what `_order` sorts by
 _AS_OF: Final = bindparam("as_of", type_=_MOMENT)
 
 
+class _Asked(NamedTuple):
+    """What a statement is made for; it holds no value of a request. `shown`: kinds of which the page is."""
+
+    kinds: tuple[tuple[str, Waiting], ...]
+    shown: tuple[str, ...]
+    part: Part
+    decides: frozenset[str]
+    deciders: _Deciders
+    way: Way
+    limit: int
+
+
+def _asked(window: Window, kinds: Kinds, chosen: Chosen, shown: tuple[str, ...] = ()) -> _Asked:
+    part = "" if chosen.actor is None and chosen.part in ("mine", "made") else chosen.part
+    who = (chosen.decides, _fixed(chosen.deciders))
+    return _Asked(_fixed(kinds), shown or tuple(kinds), part, *who, way_of(window), size_of(window))
+
+
+async def _page_values(session: AsyncSession, window: Window, chosen: Chosen) -> dict[str, Any]:
+    bound = bound_of(window, _KEYS)
+    if bound and bound[0].year > _LAST_YEAR:
+        raise not_ours()
+    as_of = bound[0] if bound else await market_now(session)
+    return {_AS_OF.key: as_of, **_values(chosen.actor), **bound_values(bound)}
+
+
+def _page_of(rows: Sequence[SqlRow[Any]], window: Window, kinds: Kinds) -> Page[QueueItem]:
+    found = paged(rows, window, len(_KEYS))
+    items = tuple(_item(row._asdict(), kinds) for row in found.rows)
+    return Page[QueueItem](items=items, next_cursor=found.next_cursor)
+
+
 @lru_cache(maxsize=256)
-def _page(
-    kinds: tuple[tuple[str, Waiting], ...],
-    part: Part,
-    decides: frozenset[str],
-    deciders: _Deciders,
-    way: Way,
-    limit: int,
-) -> Select[Any]:
-    """Put together once: it holds no value of a request."""
-    work = _work_of(kinds)
-    wanted = select(work).where(_within(work, part, decides, deciders))
-    shown = _part(wanted, _order(work), way, limit).subquery("part")  # names of these alone
+def _page(asked: _Asked) -> CompiledOnce:
+    return CompiledOnce(_shown(_work_of(asked.kinds).subquery("work"), asked))
+
+
+@lru_cache(maxsize=256)
+def _desk(asked: _Asked) -> CompiledOnce:
+    """The page beside the counts, which every row repeats; one row without an item for an empty page. Both read the
+    work from one place, so it is looked for once."""
+    work = _work_of(asked.kinds).cte("work")
+    numbers = (func.count().filter(_within(work, part, asked.decides, asked.deciders)) for part in PARTS)
+    table = select(func.json_build_array(work.c.kind, *numbers).label("line")).group_by(work.c.kind).subquery("table")
+    counts = select(func.json_agg(table.c.line, type_=JSON).label("numbers")).subquery("counts")
+    rows = _shown(work, asked).subquery("shown")
+    order = [rows.c[f"_key_{index}"] for index in range(len(_KEYS))]
+    both = select(rows, counts.c.numbers).select_from(counts.outerjoin(rows, true()))
+    return CompiledOnce(both.order_by(*(key.desc() if asked.way == "newer" else key for key in order)))
+
+
+def _shown(work: Work, asked: _Asked) -> Select[Any]:
+    wanted = select(work).where(_within(work, asked.part, asked.decides, asked.deciders))
+    if len(asked.shown) < len(asked.kinds):
+        wanted = wanted.where(work.c.kind.in_(asked.shown))
+    shown = _part(wanted, _order(work), asked.way, asked.limit).subquery("part")  # names of these alone
     order = _order(shown)
-    return _part(with_keys(_named(shown), order), order, way, limit)
+    return _part(with_keys(_named(shown), order), order, asked.way, asked.limit)
 
 
 def _part(rows: Select[Any], order: list[Any], way: Way, limit: int) -> Select[Any]:
@@ -234,24 +291,24 @@ def _part(rows: Select[Any], order: list[Any], way: Way, limit: int) -> Select[A
     return cut_once(rows, order, way, limit, descending=False).limit(literal_column(str(limit + 1), Integer))
 
 
-def _order(work: Subquery) -> list[Any]:
+def _order(work: Work) -> list[Any]:
     close = case((work.c.deadline <= cast(_AS_OF, _MOMENT) + literal(SOON, Interval()), 0), else_=1)
     return [cast(_AS_OF, _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
 
 
 async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: str) -> QueueItem | None:
     """One item of a kind, also when it is put aside; None when it does not wait."""
-    row = (await session.execute(_one(name, waiting), {"subject_id": subject_id})).one_or_none()
-    return None if row is None else _item(row._asdict(), {name: waiting})
+    rows = await _one(name, waiting).rows(session, {"subject_id": subject_id})
+    return _item(rows[0]._asdict(), {name: waiting}) if rows else None
 
 
 @cache
-def _one(name: str, waiting: Waiting) -> Select[Any]:
+def _one(name: str, waiting: Waiting) -> CompiledOnce:
     work = _work({name: waiting})
-    return _named(work).where(work.c.subject_id == bindparam("subject_id", type_=String))
+    return CompiledOnce(_named(work).where(work.c.subject_id == bindparam("subject_id", type_=String)))
 
 
-def _named(work: Subquery) -> Select[Any]:
+def _named(work: Work) -> Select[Any]:
     """The items with the number and the platform of the account, the trader's name, and that of who has the item."""
     given = aliased(User)
     # not COALESCE: row security lets nothing but what cannot tell of a row be looked up in an index, and counts it out
@@ -307,25 +364,6 @@ def _count(kind: Kinds, at_most: int | None, snoozed: bool) -> Select[Any]:
     work = _work(kind)
     rows = select(work.c.subject_id).where(true() if snoozed else ~work.c.aside).limit(at_most)
     return select(func.count()).select_from(rows.subquery())
-
-
-async def table(
-    session: AsyncSession, kinds: Kinds, chosen: Chosen, parts: Sequence[Part] = PARTS
-) -> dict[str, dict[Part, int]]:
-    """How many items of each kind wait in each part, for the person in `chosen`; every kind is in it."""
-    statement = _table(_fixed(kinds), tuple(parts), chosen.decides, _fixed(chosen.deciders))
-    rows = await session.execute(statement, _values(chosen.actor))
-    found = {str(kind): dict(zip(parts, map(int, of_part), strict=True)) for kind, *of_part in rows}
-    return {kind: found.get(kind, dict.fromkeys(parts, 0)) for kind in kinds}
-
-
-@lru_cache(maxsize=64)
-def _table(
-    kinds: tuple[tuple[str, Waiting], ...], parts: tuple[Part, ...], decides: frozenset[str], deciders: _Deciders
-) -> Select[Any]:
-    work = _work_of(kinds)
-    numbers = (func.count().filter(_within(work, part, decides, deciders)) for part in parts)
-    return select(work.c.kind, *numbers).group_by(work.c.kind)
 
 
 class DueItem(NamedTuple):

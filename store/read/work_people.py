@@ -1,21 +1,22 @@
 """Who has to do with an item of the work queue: whoever asked for it or has decided on it, and to whom it was given.
 
-`work` is the subquery of the items, with the columns that `store/read/queue.py` makes.
+`work` is what the items are read from, with the columns that `store/read/queue.py` makes.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Subquery, and_, case, false, func, literal_column, or_, select
+from sqlalchemy import CTE, Subquery, and_, case, false, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from domain.approvals import RETRACT
 from store.models import Decision, User, WorkMark
 
+Work = Subquery | CTE
 Deciders = Mapping[str, frozenset[str]]  # the roles that decide each kind of work
 
 
-def involved(work: Subquery, person_id: Any) -> Any:
+def involved(work: Work, person_id: Any) -> Any:
     """Whether this person asked for an item, or has decided on it so that it waits for somebody else. `person_id`: a
     value, or the column of the users that are read."""
     same = aliased(User)
@@ -50,7 +51,7 @@ def role_given(mark: type[WorkMark], given: Any) -> Any:
     return case((mark.escalated_id.is_not(None), given.role), (somebody, mark.escalated_role))
 
 
-def is_given(work: Subquery, deciders: Deciders) -> Any:
+def is_given(work: Work, deciders: Deciders) -> Any:
     """Whether an item is the work of a role or a person that it was given to. It is not, once the person has left or
     has a role that does not decide it."""
     decide = (and_(work.c.kind == kind, work.c.given_role.in_(sorted(roles))) for kind, roles in deciders.items())

@@ -13,7 +13,7 @@ _ODD = ("a:b", ":name", "::text", "100%", "%s %(x)s %%", "it's", 'a "quote"', "1
 async def test_odd_texts_are_read_as_they_were_written(database_url: str) -> None:
     columns = [literal(text, String).label(f"c{number}") for number, text in enumerate(_ODD)]
     query = select(*columns, literal(timedelta(hours=2), Interval()).label("pause"), true().label("yes"))
-    rows = fixed(query, "odd")
+    rows = fixed(query).subquery("odd")
     db = Database(database_url, pool_size=1)
     async with db.transaction() as session:
         for wanted in ("a:b", "nothing"):  # beside a value of a request, and beside none
