@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, outerjoin, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,8 @@ from store.models import User, WorkLook, WorkMark
 from store.read import queue
 from store.read.queue import QueueItem
 from store.read.waiting import Waiting
-from store.service_time import service_now
+from store.read.work_people import of_staff
+from store.service_time import NOW, service_now
 
 LONGEST_ASIDE: Final = timedelta(days=30)
 _NOTED_AFTER: Final = timedelta(seconds=10)  # a look is written again after this time
@@ -38,20 +39,40 @@ class Claim:
     until: datetime
 
 
-async def claim_of(session: AsyncSession, kind: str, subject_id: str) -> Claim | None:
-    """The claim that lasts now."""
-    found = await session.execute(
-        select(WorkMark.holder_id, User.name, WorkMark.held_until)
-        .join(User, User.id == WorkMark.holder_id)
-        .where(*_at(kind, subject_id), WorkMark.held_until > await service_now(session))
+@dataclass(frozen=True)
+class Marks:
+    """What is noted of an item now. `claim`: the one that lasts."""
+
+    claim: Claim | None = None
+    aside_until: datetime | None = None
+    aside_state: str | None = None
+    aside_deadline: datetime | None = None
+
+    def aside(self, item: QueueItem) -> datetime | None:
+        """Until when the item is put aside, as it is now."""
+        return self.aside_until if (self.aside_state, self.aside_deadline) == (item.state, item.deadline) else None
+
+
+async def marks_of(session: AsyncSession, kind: str, subject_id: str) -> Marks:
+    clock = NOW.subquery("clock")
+    marked = outerjoin(clock, WorkMark, and_(*_at(kind, subject_id))).outerjoin(User, User.id == WorkMark.holder_id)
+    read, mark, name = (await session.execute(select(clock, WorkMark, User.name).select_from(marked))).one()
+    now = await service_now(session, read)
+    if mark is None:
+        return Marks()
+    held = mark.held_until is not None and mark.held_until > now
+    aside = mark.aside_until is not None and mark.aside_until > now
+    return Marks(
+        Claim(mark.holder_id, name, mark.held_until) if held and name is not None else None,
+        mark.aside_until if aside else None,
+        mark.aside_state,
+        mark.aside_deadline,
     )
-    row = found.one_or_none()
-    return None if row is None else Claim(row[0], row[1], row[2])
 
 
 async def check_free(session: AsyncSession, kind: str, subject_id: str, actor: Actor) -> None:
     """Raises Conflict while somebody else has the item."""
-    claim = await claim_of(session, kind, subject_id)
+    claim = (await marks_of(session, kind, subject_id)).claim
     if claim is not None and claim.holder_id != actor.user_id:
         raise Conflict(
             f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC.",
@@ -112,11 +133,12 @@ class To(NamedTuple):
     user_id: str | None = None
 
 
-def able(kind: str, waiting: Waiting, subject_id: str, roles: frozenset[str], actor: Actor) -> tuple[Any, ...]:
+def able(kind: str, waiting: Waiting, roles: frozenset[str], subject_id: Any, person_id: Any) -> tuple[Any, ...]:
     """Conditions on users: to whom this person can give an item. They are others, have a role that decides it, and
-    neither asked for it nor have decided on it already, which would keep it from their work."""
+    neither asked for it nor have decided on it already, which would keep it from their work. `subject_id`, `person_id`:
+    values or parameters."""
     free = queue.free_people({kind: waiting}, subject_id)
-    return User.active, User.role.in_(roles), User.person_id != actor.person_id, free
+    return of_staff(User), User.role.in_(sorted(roles)), User.person_id != person_id, free
 
 
 async def escalate(
@@ -145,18 +167,6 @@ async def note_undone(session: AsyncSession, kind: str, subject_id: str, actor: 
     await _record(session, kind, subject_id, actor, "work.undone", {"what": what})
 
 
-async def aside_until(session: AsyncSession, item: QueueItem) -> datetime | None:
-    """Until when an item is put aside, as it is now."""
-    statement = select(WorkMark.aside_until).where(
-        *_at(item.kind, item.subject_id),
-        WorkMark.aside_until > await service_now(session),
-        WorkMark.aside_state == item.state,
-        WorkMark.aside_deadline.is_not_distinct_from(item.deadline),
-    )
-    found: datetime | None = await session.scalar(statement)
-    return found
-
-
 async def done(session: AsyncSession, kind: str, subject_id: str) -> None:
     """Forgets the marks of an item that was decided: whoever comes next starts afresh."""
     await session.execute(delete(WorkMark).where(*_at(kind, subject_id)))
@@ -182,7 +192,7 @@ async def look(session: AsyncSession, kind: str, subject_id: str, actor: Actor) 
         await session.execute(
             row.on_conflict_do_update(index_elements=["kind", "subject_id", "user_id"], set_={"seen_at": now})
         )
-        claim_now = await claim_of(session, kind, subject_id)
+        claim_now = (await marks_of(session, kind, subject_id)).claim
         if claim_now is not None and claim_now.holder_id == actor.user_id:
             await claim(session, kind, subject_id, actor)
     since = now - timedelta(seconds=policy.looking_seconds)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -43,6 +43,15 @@ _EMPTY: Final[dict[Part, tuple[str, str]]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Open:
+    """The item that is open; without a form while somebody else has claimed it: `held` says who."""
+
+    item: DecisionView
+    marks: work_marks.Marks
+    held: str = ""
+
+
 class QueuePages:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -61,8 +70,7 @@ class QueuePages:
         """The item of the address, whether it still waits or somebody has decided it; never another one."""
         async with self._desk.visit(request) as visit:
             subject = self._subject(visit, request.path_params["kind"])
-            selected, held = await self._view(visit, subject, request.path_params["id"])
-            return await self._answer(visit, selected, held)
+            return await self._answer(visit, await self._open(visit, subject, request.path_params["id"]))
 
     async def changes(self, request: Request) -> Response:
         """What has changed since the page, or its last poll, was made: 204 when nothing has. Notes that this person
@@ -101,9 +109,8 @@ class QueuePages:
             raise NotAllowed(f"You cannot open this {known[kind].label}. {refusal}", remedy="Ask a colleague who can.")
         return known[kind]
 
-    async def _view(self, visit: Visit, subject: Subject, subject_id: str) -> tuple[DecisionView, str]:
-        """The item; without a form while somebody else has claimed it, which is the second answer. Raises NotFound that
-        says what is missing."""
+    async def _open(self, visit: Visit, subject: Subject, subject_id: str) -> _Open:
+        """Raises NotFound that says what is missing."""
         try:
             found = offered(self._desk, await view_of(visit.session, visit.actor, subject, subject_id))
         except NotFound as missing:
@@ -111,34 +118,37 @@ class QueuePages:
                 f"There is no {subject.label} with the id {subject_id[:40]}.",
                 remedy="It was deleted, or the link is incomplete. Go to the queue, or search for it.",
             ) from missing
-        claim = await work_marks.claim_of(visit.session, subject.name, subject_id) if found.choices else None
-        if claim is None or claim.holder_id == visit.actor.user_id:
-            return found, ""
+        marks = await work_marks.marks_of(visit.session, subject.name, subject_id)
+        claim = marks.claim
+        if not found.choices or claim is None or claim.holder_id == visit.actor.user_id:
+            return _Open(found, marks)
         held = f"{claim.holder} has claimed this until {claim.until:%H:%M} UTC"
-        return replace(found, choices=(), refusal=f"{held}. Take it over to decide it yourself."), held
+        found = replace(found, choices=(), refusal=f"{held}. Take it over to decide it yourself.")
+        return _Open(found, marks, held)
 
     async def _news(self, visit: Visit, subject: Subject, subject_id: str, seen: str) -> ItemNews:
         """What is new about the open item, also when it was deleted meanwhile. Notes that this person looks at it."""
         try:
-            selected, held = await self._view(visit, subject, subject_id)
+            shown = await self._open(visit, subject, subject_id)
         except NotFound:
             return ItemNews(
                 f"{subject.name}/{subject_id}", changed="This item no longer exists.", gone=True, missing=True
             )
         looking = await work_marks.look(visit.session, subject.name, subject_id, visit.actor)
-        return _news(selected, looking, held, seen)
+        return _news(shown, looking, seen)
 
-    async def _answer(self, visit: Visit, selected: DecisionView | None, held: str = "") -> HTMLResponse:
+    async def _answer(self, visit: Visit, opened: _Open | None) -> HTMLResponse:
         params, session, actor = visit.request.query_params, visit.session, visit.actor
+        selected = opened.item if opened else None
         chosen, ref = read_filter(params, visit.subjects), selected.ref if selected else ""
         shown = await work_list(session, chosen, visit.subjects, actor, current=ref)
         chosen = shown.filter
         decides = visit.subjects.decided_by(actor)
         news, bar = None, None
-        if selected is not None:
+        if opened is not None and selected is not None:
             looking = await work_marks.look(session, selected.kind, selected.subject_id, actor)
-            news = _news(selected, looking, held, selected.seen)
-            bar = await _bar(visit, selected) if selected.kind in decides else None
+            news = _news(opened, looking, selected.seen)
+            bar = await _bar(visit, opened) if selected.kind in decides else None
         seen = selected.seen if selected else ""
         context = {
             "list": shown,
@@ -162,15 +172,15 @@ class QueuePages:
         return await visit.render("queue.html", [Crumb("Queue")], **context, part=False)
 
 
-async def _bar(visit: Visit, selected: DecisionView) -> ItemBar | None:
+async def _bar(visit: Visit, opened: _Open) -> ItemBar | None:
     """What can be done with an item that waits, besides deciding it; None for one that does not wait."""
-    kind, subject_id = selected.kind, selected.subject_id
+    kind, subject_id = opened.item.kind, opened.item.subject_id
     item = await queue.one(visit.session, kind, visit.subjects.by_name[kind].waiting, subject_id)
     if item is None:
         return None
-    aside = await work_marks.aside_until(visit.session, item)
     to = await escalating.offered(visit.session, visit.subjects.by_name[kind], subject_id, visit.actor)
-    given = ItemBar(selected.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
+    aside = opened.marks.aside(item)
+    given = ItemBar(opened.item.ref, aside_until=aside, escalated_to=item.escalated_to or "", escalate_to=to)
     if item.holder is None:
         return given
     return replace(given, holder=item.holder, mine=item.holder_id == visit.actor.user_id, until=item.held_until)
@@ -187,8 +197,9 @@ def _bulk_actions(visit: Visit) -> list[tuple[BulkAction, str]]:
     return [(action, BULK_WORDS[action].label) for action in ACTIONS if action not in DECISIONS or action in own]
 
 
-def _news(selected: DecisionView, looking: Sequence[str], held: str, seen: str) -> ItemNews:
+def _news(opened: _Open, looking: Sequence[str], seen: str) -> ItemNews:
     """`seen`: the facts of the item on the page."""
+    selected, held = opened.item, opened.held
     if not seen or selected.seen == seen:
         return ItemNews(selected.ref, looking, held)
     if selected.closed:

@@ -391,8 +391,9 @@ async def due_before(session: AsyncSession, kinds: Kinds, moment: datetime) -> l
     return [DueItem(*row) for row in reversed(rows.all())]
 
 
-def free_people(kinds: Kinds, subject_id: str) -> Any:
-    """A condition on users: they neither asked for this item of the one kind nor have decided on it in this round."""
+def free_people(kinds: Kinds, subject_id: Any) -> Any:
+    """A condition on users: they neither asked for this item of the one kind nor have decided on it in this round.
+    `subject_id`: a value or a parameter."""
     work = _work(kinds)
     return ~exists().where(work.c.subject_id == subject_id, involved(work, User.person_id)).correlate(User)
 
