@@ -367,7 +367,7 @@ def run() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     code = 1
     try:
-        app(arguments)
+        app(arguments, prog_name="propos")
         code = 0
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)

@@ -13,7 +13,6 @@ embedded servers, which are then only checked.
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -26,6 +25,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from cli import adapters
 from cli.secret_file import ensure_secrets
 from cli.stack.embedded import postgres, temporal
+from cli.stack.forks import FORKS, Forks
 from cli.stack.lock import DataLock
 from cli.stack.options import Part, StackOptions
 from cli.stack.ports import check_ports, with_free_ports, with_many_sign_ups
@@ -33,7 +33,7 @@ from cli.stack.probes import TemporalProbe, answers_at, port_answers, serves
 from cli.stack.processes import end_leftovers
 from cli.stack.room import check_disk
 from cli.stack.said import refusal_in
-from cli.stack.supervisor import Child, Program, Supervisor
+from cli.stack.supervisor import Child, Own, Program, Supervisor
 from cli.stack.temporal_check import check_ours
 from cli.stack.venues import Venue, new_venues, platform_settings, remembered, with_venues
 from cli.temporal_access import temporal_access
@@ -143,7 +143,6 @@ class Stack:
             settings = with_venues(settings, self.venues, self._options.quotes.symbols, products)
         adapters.check(settings)
         await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
-        self._supervisor = Supervisor(self.data_dir, self._say)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
         if own_database or own_temporal:
             check_disk(self.data_dir)
@@ -156,6 +155,10 @@ class Stack:
                 )
             settings = settings.model_copy(update={"temporal_address": f"127.0.0.1:{settings.temporal_port}"})
         self._settings = settings
+        forks = Forks(self.data_dir, self._env()) if FORKS else None
+        self._supervisor = Supervisor(self.data_dir, self._say, forks)
+        if forks is not None:
+            await forks.prepare()
         self._temporal = TemporalProbe(self.temporal_address, settings.temporal_namespace, temporal_access(settings))
         await _concurrently(
             self._start_database(settings, own=own_database),
@@ -233,7 +236,7 @@ class Stack:
         with path.open("ab") as output:
             begin = output.tell()
             process = await asyncio.create_subprocess_exec(
-                *_command("migrate"),
+                *Own(("migrate",)).program().argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -345,9 +348,9 @@ class Stack:
     ) -> None:
         """`program`: the command, where it is not the name. `alive`: see Child."""
         started = time.monotonic()
-        argv = _command(program or name, *(arguments or []))
+        own = Own((program or name, *(arguments or [])))
         try:
-            await self._running().start(Child(name, lambda: Program(argv), ready, alive, env=self._env()))
+            await self._running().start(Child(name, lambda: own, ready, alive, env=self._env()))
         except Unavailable as error:
             if needed or not self._options.tolerant:
                 raise
@@ -392,8 +395,3 @@ async def _concurrently(*work: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _command(name: str, *arguments: str) -> list[str]:
-    # -P: a child must not import modules from the current folder.
-    return [sys.executable, "-P", "-m", "cli.main", name, *arguments]

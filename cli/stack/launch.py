@@ -21,16 +21,21 @@ def main(parent: int, signal_number: int, user: str, program: list[str]) -> None
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
-        # After setuid: the kernel clears this setting when a process changes its user.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
-    if parent and os.getppid() != parent:
-        sys.exit(0)
+    die_with_parent(parent, signal_number)  # after setuid, which clears it
     try:
         os.execv(program[0], program)
     except OSError as error:
         sys.stderr.write(f"cannot run {program[0]}: {error.strerror}\n")
         sys.exit(127)
+
+
+def die_with_parent(parent: int, signal_number: int) -> None:
+    """Asks the kernel to send the signal to this process when its parent dies; ends at once when `parent` has died
+    already. 0: whichever parent."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
+    if parent and os.getppid() != parent:
+        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,20 @@ child that keeps crashing is restarted at growing intervals while the others run
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
+from cli.stack.forks import Forks
 from cli.stack.processes import SystemUser, launch_argv, record
 from domain.errors import PropOSError, Unavailable
 from domain.quoting import cut
@@ -48,13 +51,36 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Own:
+    """`propos ARGUMENTS`: forked where that can be done, else started as any other program."""
+
+    arguments: tuple[str, ...]
+
+    def program(self) -> Program:
+        # -P: a child must not import modules from the current folder.
+        return Program([sys.executable, "-P", "-m", "cli.main", *self.arguments])
+
+
+class Process(Protocol):
+    """A running child. `returncode`: None while it runs, the negative number of a signal that ended it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True)
 class Child:
     """One supervised process. `ready` returns whether it serves; it must not raise or block the event loop. `alive`,
     likewise: whether the process does anything at all; one that answered and then does not for `frozen_seconds` is
     killed, so that it is started again."""
 
     name: str
-    program: Callable[[], Program]
+    program: Callable[[], Program | Own]
     ready: Callable[[], Awaitable[bool]]
     alive: Callable[[], Awaitable[bool]] | None = None
     env: Mapping[str, str] | None = None
@@ -80,7 +106,7 @@ class _Kept:
     child: Child
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     keeper: asyncio.Task[None] | None = None
-    process: asyncio.subprocess.Process | None = None
+    process: Process | None = None
     failures: int = 0  # quick ones in a row
     restarts: int = 0
     steady: bool = False  # its last run was no quick one
@@ -89,10 +115,10 @@ class _Kept:
 
 class Supervisor:
     """Owns the children of one data folder. Use it from one event loop only. Calls `say` with a sentence when a child
-    ends by itself, and when it is ready again."""
+    ends by itself, and when it is ready again. `forks`: where processes of our own are forked."""
 
-    def __init__(self, data_dir: Path, say: Callable[[str], None] = lambda _: None) -> None:
-        self._say = say
+    def __init__(self, data_dir: Path, say: Callable[[str], None] = lambda _: None, forks: Forks | None = None) -> None:
+        self._say, self._forks = say, forks
         self._logs = data_dir / "logs"
         self._run = data_dir / "run"
         for folder in (self._logs, self._run):
@@ -144,6 +170,8 @@ class Supervisor:
             kept.stop.set()
             if kept.keeper is not None:
                 await asyncio.gather(kept.keeper, return_exceptions=True)
+        if self._forks is not None:
+            await self._forks.close()
         if self._failure.done():
             self._failure.exception()  # mark as retrieved; the caller of failure() reports it
 
@@ -197,7 +225,7 @@ class Supervisor:
             await asyncio.sleep(_POLL_SECONDS)
         self._say(f"{child.name} is ready again after {time.monotonic() - began:.1f} s.")
 
-    async def _until_it_ends(self, kept: _Kept, process: asyncio.subprocess.Process) -> int | None:
+    async def _until_it_ends(self, kept: _Kept, process: Process) -> int | None:
         if not await _ends_before(process, kept.stop, kept.child.steady_seconds) and not kept.stop.is_set():
             if kept.failures:
                 log.info("child runs again", child=kept.child.name)
@@ -219,26 +247,35 @@ class Supervisor:
             (self._run / f"{name}.failing").write_text(json.dumps(asdict(found)))
             log.error("the child's last lines", child=name, last_lines=found.last_lines)
 
-    async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
-        self._rotate(self.log_path(child.name))
-        program = await asyncio.to_thread(child.program)
-        with self.log_path(child.name).open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *launch_argv(program.argv, user=program.user, death_signal=child.stop_signal),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=child.env,
-                cwd="/" if program.user else None,
-                start_new_session=True,
+    async def _spawn(self, child: Child) -> Process:
+        log_path = self.log_path(child.name)
+        self._rotate(log_path)
+        wanted = await asyncio.to_thread(child.program)
+        process: Process
+        if isinstance(wanted, Own) and self._forks is not None:
+            environment = os.environ if child.env is None else child.env
+            process = await self._forks.start(
+                wanted.arguments, environment=environment, log=log_path, death_signal=child.stop_signal
             )
+        else:
+            program = wanted.program() if isinstance(wanted, Own) else wanted
+            with log_path.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *launch_argv(program.argv, user=program.user, death_signal=child.stop_signal),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=child.env,
+                    cwd="/" if program.user else None,
+                    start_new_session=True,
+                )
         with _goes_on(child.name):  # the child runs: without its record it is kept all the same
             record(self._run / f"{child.name}.pid", process.pid)
         log.info("child started", child=child.name, pid=process.pid)
         return process
 
     @staticmethod
-    async def _end(child: Child, process: asyncio.subprocess.Process) -> None:
+    async def _end(child: Child, process: Process) -> None:
         process.send_signal(child.stop_signal)
         try:
             async with asyncio.timeout(child.stop_seconds):
@@ -289,7 +326,7 @@ def failing(data_dir: Path) -> list[Failing]:
     return found
 
 
-async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None = None) -> bool:
+async def _ends_before(process: Process, stop: asyncio.Event, seconds: float | None = None) -> bool:
     """Returns whether the process ends by itself before `stop` is set or `seconds` are over."""
     exit_, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
     try:
@@ -300,7 +337,7 @@ async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event,
     return exit_ in done
 
 
-async def _kill_when_frozen(child: Child, process: asyncio.subprocess.Process) -> None:
+async def _kill_when_frozen(child: Child, process: Process) -> None:
     """Kills a process that answered once and does not any more. Probes that this machine had no time for do not count:
     what is counted is refused probes, each a pause apart."""
     if child.alive is None:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from cli.stack.embedded import postgres
+from cli.stack.forks import NAME
 from cli.stack.lock import DataLock, holder
 from cli.stack.probes import answers_at, free_ports, serves
 from cli.stack.processes import Recorded, end_leftovers, read_record, record, running, start_mark
@@ -138,16 +139,18 @@ def healthy(data_dir: Path, env: dict[str, str]) -> bool:
 
 def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(firm: Firm) -> None:
     data_dir, env = firm.data_dir, firm.env
-    up = firm.up()
+    firm.up()
     assert eventually(lambda: healthy(data_dir, env), seconds=300)
     addresses = json.loads((data_dir / "run" / "addresses.json").read_text())
     assert addresses["database_url"] == firm.app_url
     assert "owner_database_url" not in addresses
-    children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
-    given = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
-    ours = [values for values in given if f"PROPOS_DATA={data_dir}".encode() in values]
-    assert len(ours) == len(PARTS) - 2, "all but the two servers"
-    assert not [values for values in ours if b"PROPOS_OWNER_DATABASE_URL" in values]
+    server = read_record(data_dir / "run" / f"{NAME}.pid")
+    assert server is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    assert len(children) == len(PARTS) - 2, "all but the two servers"
+    given = [Path(f"/proc/{process}/environ").read_bytes() for process in (server.pid, *children)]
+    assert all(f"PROPOS_DATA={data_dir}".encode() in values for values in given)
+    assert not [values for values in given if b"PROPOS_OWNER_DATABASE_URL" in values]
     books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
     assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
 
@@ -522,6 +525,15 @@ def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(firm: Firm
         before.signal(signal.SIGKILL)
         assert before.wait(5)
         assert eventually(partial(_is_another, data_dir, name, before)), f"{name} was not restarted"
+    assert eventually(lambda: healthy(data_dir, env), seconds=300)
+    records = {name: read_record(data_dir / "run" / f"{name}.pid") for name in PARTS}
+    server = read_record(data_dir / "run" / f"{NAME}.pid")
+    assert server is not None
+    server.signal(signal.SIGKILL)  # what was forked from it ends with it
+    for name in ("sandbox", "worker", "monitor", "relay", "api"):
+        former = records[name]
+        assert former is not None
+        assert eventually(partial(_is_another, data_dir, name, former), seconds=120), f"{name} was not restarted"
     assert eventually(lambda: healthy(data_dir, env), seconds=300)
     answer = propos("stop", "--data", str(data_dir), env=env)
     assert answer.returncode == 0
