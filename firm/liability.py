@@ -19,6 +19,7 @@ from domain.payouts import GateFact, PayoutFacts
 from domain.payouts.amounts import available_minor, payout_amount
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import refusals_of_any_amount
+from domain.payouts.payout import STAGES
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules.state import fresh, from_json
@@ -28,12 +29,7 @@ from store.models import Account, AccountLive, Challenge, DealRow, GateStanding,
 from store.read.pages import View
 
 _PAGE: Final = 1000
-STAGES: Final = ("reserved", "approved", "in transit", "coming back")
-_STAGE: Final = {
-    **dict.fromkeys(("requested", "reserved", "in_review", "awaiting_approval"), "reserved"),
-    "approved": "approved",
-    **dict.fromkeys(("sent", "settling"), "in transit"),
-}
+_STAGE: Final = {state: stage for stage, states in STAGES.items() for state in states}
 
 
 class Owed(View):
@@ -116,10 +112,10 @@ async def _owed(session: AsyncSession) -> tuple[Owed, ...]:
     )
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for row in rows:
-        place = row.currency, _STAGE.get(row.state, "coming back")
+        place = row.currency, _STAGE[row.state]
         count, minor = sums.get(place, (0, 0))
         sums[place] = count + row.payouts, minor + int(row.minor)
-    order = sorted(sums.items(), key=lambda each: (each[0][0], STAGES.index(each[0][1])))
+    order = sorted(sums.items(), key=lambda each: (each[0][0], [*STAGES].index(each[0][1])))
     return tuple(Owed(currency=c, stage=s, payouts=n, amount_minor=minor) for (c, s), (n, minor) in order)
 
 
@@ -141,7 +137,7 @@ async def _accounts(session: AsyncSession, after: str) -> list[Any]:
     asked = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None)).scalar_subquery()
     found = await session.execute(
         select(Account, AccountLive, paid, Challenge.fee_minor, first_trade.label("traded"), asked.label("asked"))
-        .join(AccountLive, AccountLive.account_id == Account.id)
+        .outerjoin(AccountLive, AccountLive.account_id == Account.id)
         .join(Challenge, Challenge.account_id == Account.id)
         .join(paid, true())
         .where(Account.status == "active", Challenge.state == "funded", Account.id > after)
@@ -172,6 +168,10 @@ async def _terms(session: AsyncSession, account: Account, known: dict[tuple[Any,
 def _add(one: _Sum, row: Any, terms: PhaseTerms, gates: Iterable[GateFact], now: datetime) -> None:
     """Judges one account as a request of all it may ask for would be judged."""
     account, live, pay = row.Account, row.AccountLive, terms.product.payout
+    one.accounts += 1
+    if live is None:  # before its first checkpoint
+        one.blocked.update({"nothing_available"})
+        return
     facts = PayoutFacts(
         now=now,
         challenge_state="funded",
@@ -191,7 +191,6 @@ def _add(one: _Sum, row: Any, terms: PhaseTerms, gates: Iterable[GateFact], now:
         last_fee_minor=row.fee_minor,
         gates=tuple(gates),
     )
-    one.accounts += 1
     reasons: set[str] = {refusal.code for refusal in refusals_of_any_amount(facts, pay, account.currency)}
     if row.asked is not None:
         reasons = {"payout_open"}  # it is in what the firm owes now

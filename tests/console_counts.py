@@ -11,7 +11,7 @@ import httpx
 START: Final = (
     "/", "/queue", "/accounts", "/challenges", "/breaches", "/traders", "/payouts", "/deals", "/ledger", "/risk",
     "/cases", "/tickets", "/products", "/messages", "/chargebacks",
-    "/passes", "/reconciliation", "/reports/pass-rates", "/reports/decision-times",
+    "/passes", "/reconciliation", "/reports/pass-rates", "/reports/decision-times", "/reports/liability",
 )  # fmt: skip
 _NO_PAGES: Final = ("/v1/", "/static/", "/webhooks/", "/docs", "/metrics", "/workflows/")
 _FILE: Final = re.compile(r"\.(csv|json|zip|pdf|txt|xml|svg|png|css)$|/(export|pack)$")

@@ -11,6 +11,13 @@ from domain.states import StateMachine
 
 OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 CAME_BACK: Final = ("returned", "owed")
+# of a payout that is not closed, with the states that belong to each
+STAGES: Final = {
+    "reserved": ("requested", "reserved", *OPEN_TO_PEOPLE),
+    "approved": ("approved",),
+    "in transit": ("sent", "settling"),
+    "coming back": (*CAME_BACK, "releasing"),
+}
 _GOES_OUT: Final = ("approved", "sent", "settling", "paid")
 
 PAYOUT: Final = StateMachine(

@@ -28,6 +28,7 @@ from store.reading import read_once
 from store.scope import Scope
 
 STATUSES: Final = ("opening", "active", "locked", "closed")
+_MOST_VERSIONS: Final = 1_000_000
 
 
 class AccountRow(View):
@@ -192,6 +193,12 @@ def _with_login(text: str) -> Condition:
     return Account.login == login
 
 
+def _of_version(text: str) -> Condition:
+    if not text.isascii() or not text.isdigit() or int(text) > _MOST_VERSIONS:
+        raise BadInput("This is not the version of a product.", field="version", remedy="Write its number, such as 2.")
+    return Account.version == int(text)
+
+
 def _found(named: Named) -> list[Condition]:
     return named.beside(Account.trader_id, Account.id)
 
@@ -217,6 +224,7 @@ ACCOUNTS: Final = Listing(
         "state": Filter("Challenge", _of_challenges, tuple(sorted(CHALLENGE.states))),
         "status": Filter("Account", equals(Account.status), STATUSES),
         "product": Filter("Product", equals(Account.product)),
+        "version": Filter("Version", _of_version, needs=("product",)),
         "platform": Filter("Platform", equals(Account.platform)),
         "trader": Filter("Trader", equals(Account.trader_id)),
         "number": Filter("Number", _numbered),

@@ -4,14 +4,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ScalarSelect, Select, func, or_, select
+from sqlalchemy import ScalarSelect, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.approvals import APPROVE, RETRACT
 from domain.errors import NotFound
 from domain.exchange import Conversion
-from domain.payouts.payout import PAYOUT
+from domain.payouts.payout import PAYOUT, STAGES
 from store.models import Account, Decision, LedgerTransaction, MarketClock, Payout, PayoutTransfer, Posting, Trader
 from store.read import history, listing
 from store.read.finding import Named, of_account
@@ -245,12 +245,19 @@ def _found(named: Named) -> list[Condition]:
     return [*found, Payout.id == named.text] if named.is_id("pay") else found
 
 
+def _in_stage(stage: str) -> Condition:
+    """Payouts that are not closed, in one of the states of the stage."""
+    return and_(Payout.closed_at.is_(None), Payout.state.in_(STAGES[stage]))
+
+
 PAYOUTS: Final = Listing(
     name="payouts",
     rows=Payout,
     owner=Payout.trader_id,
     filters={
         "state": Filter("State", equals(Payout.state), tuple(sorted(PAYOUT.states))),
+        "stage": Filter("Stage", _in_stage, tuple(STAGES)),
+        "currency": Filter("Currency", equals(Payout.currency), needs=("stage",)),
         "account": Filter("Account", of_account(Payout.account_id)),
         "trader": Filter("Trader", equals(Payout.trader_id)),
         "closed_since": Filter("Closed since", since(Payout.closed_at, "closed_since")),

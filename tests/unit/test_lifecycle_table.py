@@ -26,7 +26,7 @@ from domain.lifecycle import (
     trigger_of_start,
 )
 from domain.money import Money
-from domain.payouts.payout import PAYOUT
+from domain.payouts.payout import PAYOUT, STAGES
 from domain.platform_changes import PLATFORM_CHANGE
 from domain.products.phase import Phase
 from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
@@ -208,3 +208,8 @@ def test_every_step_has_a_sentence_and_every_sentence_a_step() -> None:
     assert SENTENCES.keys() == triggers
     assert sentence("risk_clear") == "All checks passed."
     assert sentence("a_step_of_an_earlier_version") == "A step of an earlier version."
+
+
+def test_every_state_of_an_open_payout_belongs_to_one_stage() -> None:
+    states = [state for of_stage in STAGES.values() for state in of_stage]
+    assert sorted(states) == sorted(PAYOUT.states - PAYOUT.terminal)
