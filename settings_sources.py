@@ -5,6 +5,7 @@ import base64
 import binascii
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def keep_compiled(data_dir: Path) -> None:
     environment names stays. Call it before numba is imported."""
     if not os.access(Path(__file__).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir.absolute() / "compiled"))
+
+
+def replace_environment(values: Mapping[str, str]) -> None:
+    """Gives this process, which was forked, the environment of its own."""
+    os.environ.clear()
+    os.environ.update(values)
 
 
 def parse_key_ring(words: str) -> tuple[tuple[str, bytes], ...]:

@@ -56,17 +56,16 @@ class Marks:
 async def marks_of(session: AsyncSession, kind: str, subject_id: str) -> Marks:
     clock = NOW.subquery("clock")
     marked = outerjoin(clock, WorkMark, and_(*_at(kind, subject_id))).outerjoin(User, User.id == WorkMark.holder_id)
-    read, mark, name = (await session.execute(select(clock, WorkMark, User.name).select_from(marked))).one()
-    now = await service_now(session, read)
-    if mark is None:
-        return Marks()
-    held = mark.held_until is not None and mark.held_until > now
-    aside = mark.aside_until is not None and mark.aside_until > now
+    noted = (WorkMark.holder_id, User.name, WorkMark.held_until)
+    aside = (WorkMark.aside_until, WorkMark.aside_state, WorkMark.aside_deadline)
+    row = (await session.execute(select(clock, *noted, *aside).select_from(marked))).one()
+    now = await service_now(session, row[0])
+    held = row.held_until is not None and row.held_until > now
     return Marks(
-        Claim(mark.holder_id, name, mark.held_until) if held and name is not None else None,
-        mark.aside_until if aside else None,
-        mark.aside_state,
-        mark.aside_deadline,
+        Claim(row.holder_id, row.name, row.held_until) if held and row.name is not None else None,
+        row.aside_until if row.aside_until is not None and row.aside_until > now else None,
+        row.aside_state,
+        row.aside_deadline,
     )
 
 

@@ -15,6 +15,7 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -158,7 +159,8 @@ class Stack:
         forks = Forks(self.data_dir, self._env()) if FORKS else None
         self._supervisor = Supervisor(self.data_dir, self._say, forks)
         if forks is not None:
-            await forks.prepare()
+            with suppress(OSError):  # such as no room for another process: the first child tries again
+                await forks.prepare()
         self._temporal = TemporalProbe(self.temporal_address, settings.temporal_namespace, temporal_access(settings))
         await _concurrently(
             self._start_database(settings, own=own_database),

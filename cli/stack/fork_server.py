@@ -3,9 +3,10 @@
 It has imported their code, which is most of what the start of a process takes, and does nothing else: it has one
 thread, opens no connection and reads no setting, so that a fork of it is as good as a new process.
 
-CHANNEL is the number of an open socket. An order is one line of JSON (`Order`). The answer is a line {"order": number,
-"pid": number}. When that process has ended, {"pid": number, "code": number} follows, with the negative number of a
-signal. It ends when the channel does, and its forks then get their death signals.
+CHANNEL is the number of an open socket. An order is one line of JSON (`Order`). The answer is a line
+{"order": number, "pid": number}, or {"order": number, "error": words} when nothing could be forked. When a fork has
+ended, {"pid": number, "code": number} follows, with the negative number of a signal. The server ends when the channel
+does; its forks then get their death signals.
 """
 
 import gc
@@ -20,10 +21,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypedDict
 
 from cli.stack.launch import die_with_parent
-from settings_sources import keep_compiled
+from settings_sources import keep_compiled, replace_environment
 
+_COMMAND: Final = "cli.main"
 IMPORTED: Final = (
-    *("cli.main", "cli.service", "cli.run.api", "cli.run.monitor", "cli.run.relay", "worker"),
+    *(_COMMAND, "cli.service", "cli.sandbox", "cli.run.api", "cli.run.monitor", "cli.run.relay", "worker"),
     "setproctitle",
 )
 
@@ -40,20 +42,32 @@ class Order(TypedDict):
 
 
 def main(channel: socket.socket, data_dir: Path) -> None:
+    gc.disable()  # nothing that is imported is garbage
     keep_compiled(data_dir)
     for name in IMPORTED:
         importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # so that no search for garbage copies these pages to a fork
+    gc.freeze()  # no search for garbage copies these pages to a fork
+    gc.enable()
     signal.signal(signal.SIGCHLD, lambda *_: _report_ended(channel))
-    for line in channel.makefile("rb"):
-        order: Order = json.loads(line)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # no report before, or within, the answer
-        server, pid = os.getpid(), os.fork()
+    try:
+        for line in channel.makefile("rb"):
+            _carry_out(json.loads(line), channel)
+    except ConnectionError:  # the firm has ended
+        return
+
+
+def _carry_out(order: Order, channel: socket.socket) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # no report before, or within, the answer
+    server = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:  # the machine allows no further process
+        _say(channel, {"order": order["order"], "error": str(error)})
+    else:
         if pid == 0:
             _become(order, channel, server)
         _say(channel, {"order": order["order"], "pid": pid})
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
 def _report_ended(channel: socket.socket) -> None:
@@ -68,40 +82,33 @@ def _report_ended(channel: socket.socket) -> None:
 
 
 def _say(channel: socket.socket, words: dict[str, Any]) -> None:
-    try:
-        channel.sendall(json.dumps(words).encode() + b"\n")
-    except BrokenPipeError:  # the firm has ended
-        os._exit(0)
+    channel.sendall(json.dumps(words).encode() + b"\n")
 
 
 def _become(order: Order, channel: socket.socket, server: int) -> NoReturn:
-    """Is `propos ARGUMENTS` from here on, in a session of its own."""
+    """Turns this fork into `propos ARGUMENTS`, in a session of its own."""
     try:
-        _show_as("propos " + " ".join(order["arguments"]))
-        os.close(channel.fileno())
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        os.setsid()
-        die_with_parent(server, order["death_signal"])
         log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         for stream in (1, 2):
             os.dup2(log, stream)
         os.close(log)
-        os.environ.clear()
-        os.environ.update(order["environment"])
+        os.close(channel.detach())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        os.setsid()
+        die_with_parent(server, order["death_signal"])
+        _show_as("propos " + " ".join(order["arguments"]))
+        replace_environment(order["environment"])
         sys.argv = ["propos", *order["arguments"]]
-
-        from cli.main import run
-
-        run()
-    finally:  # the command ends the process itself
+        importlib.import_module(_COMMAND).run()
+    finally:  # reached only if `run` did not end the process
         traceback.print_exc()
         os._exit(70)
 
 
 def _show_as(title: str) -> None:
-    """Has `ps` and `top` show the command instead of this module. Before the environment is changed: the words stand
-    beside it."""
+    """Has `ps` and `top` show the command instead of this module. It is done before the environment is changed:
+    setproctitle finds the command line from where the environment begins."""
     from setproctitle import setproctitle
 
     setproctitle(title)

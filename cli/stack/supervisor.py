@@ -13,7 +13,6 @@ child that keeps crashing is restarted at growing intervals while the others run
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from cli.stack.forks import Forks
 from cli.stack.processes import SystemUser, launch_argv, record
 from domain.errors import PropOSError, Unavailable
 from domain.quoting import cut
+from settings import child_environment
 
 FIRST_PAUSE_SECONDS: Final = 0.5  # after a quick crash; doubled by each that follows. After a steady run: none
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -166,6 +166,8 @@ class Supervisor:
     async def stop(self) -> None:
         """Stops every child, the last started first. Kills a child that does not end in time."""
         self._stopping = True
+        if self._forks is not None:
+            self._forks.refuse()
         for kept in reversed(self._kept.values()):
             kept.stop.set()
             if kept.keeper is not None:
@@ -251,13 +253,9 @@ class Supervisor:
         log_path = self.log_path(child.name)
         self._rotate(log_path)
         wanted = await asyncio.to_thread(child.program)
-        process: Process
-        if isinstance(wanted, Own) and self._forks is not None:
-            environment = os.environ if child.env is None else child.env
-            process = await self._forks.start(
-                wanted.arguments, environment=environment, log=log_path, death_signal=child.stop_signal
-            )
-        else:
+        process: Process | None
+        process = await self._forked(child, wanted) if isinstance(wanted, Own) else None
+        if process is None:
             program = wanted.program() if isinstance(wanted, Own) else wanted
             with log_path.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
@@ -273,6 +271,22 @@ class Supervisor:
             record(self._run / f"{child.name}.pid", process.pid)
         log.info("child started", child=child.name, pid=process.pid)
         return process
+
+    async def _forked(self, child: Child, own: Own) -> Process | None:
+        """Returns None where nothing can be forked, or not now: the child is then started as any other program."""
+        if self._forks is None:
+            return None
+        environment = child_environment({}) if child.env is None else child.env
+        log_path = self.log_path(child.name)
+        try:
+            return await self._forks.start(
+                own.arguments, environment=environment, log=log_path, death_signal=child.stop_signal
+            )
+        except (Unavailable, OSError) as error:
+            if self._stopping:
+                raise
+            log.warning("child cannot be forked", child=child.name, error=str(error))
+            return None
 
     @staticmethod
     async def _end(child: Child, process: Process) -> None:

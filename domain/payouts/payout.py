@@ -11,7 +11,7 @@ from domain.states import StateMachine
 
 OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 CAME_BACK: Final = ("returned", "owed")
-# of a payout that is not closed, with the states that belong to each
+# The stages of a payout that is not closed, each with its states.
 STAGES: Final = {
     "reserved": ("requested", "reserved", *OPEN_TO_PEOPLE),
     "approved": ("approved",),

@@ -9,17 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import (
     JSON,
-    DateTime,
     Integer,
     Interval,
     Select,
     String,
     Subquery,
-    TextualSelect,
     and_,
     bindparam,
     case,
@@ -31,7 +29,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union_all,
 )
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,8 +37,8 @@ from sqlalchemy.orm import aliased
 from domain.approvals import Actor
 from domain.money import Money
 from domain.work_queue import SOON
-from store.clock import WATERMARK, market_now
-from store.models import Account, Trader, User, WorkMark
+from store.clock import market_now
+from store.models import Account, Trader, User
 from store.read.pages import (
     Page,
     View,
@@ -58,8 +55,9 @@ from store.read.pages import (
     with_keys,
 )
 from store.read.waiting import Row, Waiting
-from store.read.work_people import Deciders, Work, involved, is_given, of_staff, role_given
-from store.together import CompiledOnce, OneFixedValueEach, fixed
+from store.read.work_items import MOMENT, Kinds, KindsKey, items_of, key_of
+from store.read.work_people import Deciders, Work, involved, is_given
+from store.together import CompiledOnce, OneFixedValueEach
 
 
 class QueueItem(View):
@@ -113,49 +111,13 @@ class Chosen:
 ALL: Final = Chosen()
 
 
-Kinds = Mapping[str, Waiting]
-T = TypeVar("T")
-
-_MOMENT: Final = DateTime(timezone=True)
 _LAST_YEAR: Final = 9_000  # of a cursor: later times cannot be added to
 _Deciders = tuple[tuple[str, frozenset[str]], ...]
 
 
-def _fixed(mapping: Mapping[str, T]) -> tuple[tuple[str, T], ...]:
-    """The same as the key of a statement that is kept."""
-    return tuple(mapping.items())
-
-
 def _work(kinds: Kinds) -> Subquery:
-    """The items of these kinds with their claims, and whether each is put aside."""
-    return _work_of(_fixed(kinds)).subquery("work")
-
-
-@lru_cache(maxsize=64)
-def _work_of(kinds: tuple[tuple[str, Waiting], ...]) -> TextualSelect:
-    """Put together once: to build it anew takes longer than to run it. It holds no value of a request."""
-    every = union_all(*(_of_kind(name, waiting) for name, waiting in kinds)).subquery("every")
-    mark, now = WorkMark, select(func.service_now()).scalar_subquery()  # asked once, not for each row
-    market_time = func.coalesce(WATERMARK.scalar_subquery(), func.now())
-    far = or_(every.c.deadline.is_(None), every.c.deadline > market_time + literal(SOON, Interval()))
-    as_it_was = and_(mark.aside_state == every.c.state, mark.aside_deadline.is_not_distinct_from(every.c.deadline))
-    claims = (
-        (mark.held_until > now, mark.holder_id, mark.held_until),
-        (every.c.own_held_until > now, every.c.own_holder_id, every.c.own_held_until),
-    )
-    given = aliased(User)
-    rows = select(
-        every,
-        func.coalesce(and_(mark.aside_until > now, far, as_it_was), False).label("aside"),
-        case(*((lasts, who) for lasts, who, _ in claims)).label("holder_id"),
-        case(*((lasts, until) for lasts, _, until in claims)).label("held_until"),
-        mark.escalated_role,
-        mark.escalated_id,
-        mark.escalated_by,
-        role_given(mark, given).label("given_role"),
-    )
-    rows = rows.outerjoin(mark, and_(mark.kind == every.c.kind, mark.subject_id == every.c.subject_id))
-    return fixed(rows.outerjoin(given, and_(given.id == mark.escalated_id, of_staff(given))))
+    """The items of these kinds, to read from."""
+    return items_of(key_of(kinds)).subquery("work")
 
 
 _USER_ID: Final = bindparam("asks_user_id", type_=String)
@@ -186,20 +148,13 @@ def _within(work: Work, part: Part, decides: frozenset[str], deciders: _Deciders
     return and_(~work.c.aside, work.c.kind.in_(sorted(decides)), ~involved(work, _PERSON_ID), or_(~given, theirs))
 
 
-def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
-    rows = waiting.rows().subquery()
-    target = rows.c.since + literal(waiting.target, Interval())
-    due = func.coalesce(rows.c.deadline, target, type_=_MOMENT)
-    return select(literal(name).label("kind"), due.label("due"), rows)
-
-
 async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chosen = ALL) -> Page[QueueItem]:
     """The items of these kinds, most urgent first. Raises BadInput for a cursor that is not ours.
 
     Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
     pages continue in the same order.
     """
-    asked = _asked(window, kinds, chosen)
+    asked = _asked(window, kinds, chosen, kinds)
     rows = await _page(asked).rows(session, await _page_values(session, window, chosen))
     return _page_of(rows, window, kinds)
 
@@ -214,7 +169,7 @@ class Desk(NamedTuple):
 async def desk(session: AsyncSession, window: Window, kinds: Kinds, shown: Collection[str], chosen: Chosen) -> Desk:
     """`page` of the kinds that are `shown`, and the counts of all, for the person in `chosen`: as of one moment. Raises
     BadInput for a cursor that is not ours."""
-    asked = _asked(window, kinds, chosen, tuple(name for name in kinds if name in shown))
+    asked = _asked(window, kinds, chosen, shown)
     rows = await _desk(asked).rows(session, await _page_values(session, window, chosen))
     found = {str(kind): dict(zip(PARTS, map(int, of_part), strict=True)) for kind, *of_part in rows[0].numbers or ()}
     counts = {kind: found.get(kind, dict.fromkeys(PARTS, 0)) for kind in kinds}
@@ -222,13 +177,13 @@ async def desk(session: AsyncSession, window: Window, kinds: Kinds, shown: Colle
 
 
 _KEYS: Final = (datetime, int, datetime, str, str)  # what `_order` sorts by
-_AS_OF: Final = bindparam("as_of", type_=_MOMENT)
+_AS_OF: Final = bindparam("as_of", type_=MOMENT)
 
 
 class _Asked(NamedTuple):
     """What a statement is made for; it holds no value of a request. `shown`: kinds of which the page is."""
 
-    kinds: tuple[tuple[str, Waiting], ...]
+    kinds: KindsKey
     shown: tuple[str, ...]
     part: Part
     decides: frozenset[str]
@@ -237,10 +192,11 @@ class _Asked(NamedTuple):
     limit: int
 
 
-def _asked(window: Window, kinds: Kinds, chosen: Chosen, shown: tuple[str, ...] = ()) -> _Asked:
+def _asked(window: Window, kinds: Kinds, chosen: Chosen, shown: Collection[str]) -> _Asked:
     part = "" if chosen.actor is None and chosen.part in ("mine", "made") else chosen.part
-    who = (chosen.decides, _fixed(chosen.deciders))
-    return _Asked(_fixed(kinds), shown or tuple(kinds), part, *who, way_of(window), size_of(window))
+    names = tuple(name for name in kinds if name in shown)
+    who = (chosen.decides, key_of(chosen.deciders))
+    return _Asked(key_of(kinds), names, part, *who, way_of(window), size_of(window))
 
 
 async def _page_values(session: AsyncSession, window: Window, chosen: Chosen) -> dict[str, Any]:
@@ -259,14 +215,14 @@ def _page_of(rows: Sequence[SqlRow[Any]], window: Window, kinds: Kinds) -> Page[
 
 @lru_cache(maxsize=256)
 def _page(asked: _Asked) -> CompiledOnce:
-    return CompiledOnce(_shown(_work_of(asked.kinds).subquery("work"), asked))
+    return CompiledOnce(_shown(items_of(asked.kinds).subquery("work"), asked))
 
 
 @lru_cache(maxsize=256)
 def _desk(asked: _Asked) -> CompiledOnce:
     """The page beside the counts, which every row repeats; one row without an item for an empty page. Both read the
     work from one place, so it is looked for once."""
-    work = _work_of(asked.kinds).cte("work")
+    work = items_of(asked.kinds).cte("work")
     numbers = (func.count().filter(_within(work, part, asked.decides, asked.deciders)) for part in PARTS)
     table = select(func.json_build_array(work.c.kind, *numbers).label("line")).group_by(work.c.kind).subquery("table")
     counts = select(func.json_agg(table.c.line, type_=JSON).label("numbers")).subquery("counts")
@@ -292,8 +248,8 @@ def _part(rows: Select[Any], order: list[Any], way: Way, limit: int) -> Select[A
 
 
 def _order(work: Work) -> list[Any]:
-    close = case((work.c.deadline <= cast(_AS_OF, _MOMENT) + literal(SOON, Interval()), 0), else_=1)
-    return [cast(_AS_OF, _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
+    close = case((work.c.deadline <= cast(_AS_OF, MOMENT) + literal(SOON, Interval()), 0), else_=1)
+    return [cast(_AS_OF, MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
 
 
 async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: str) -> QueueItem | None:
@@ -350,12 +306,12 @@ async def counts(
 ) -> dict[str, int]:
     """How many items of each kind wait; every kind is in it. `at_most`: no more are counted of a kind. `snoozed`: with
     those that are put aside."""
-    found = await _counting(_fixed(kinds), at_most, snoozed).read(session)
+    found = await _counting(key_of(kinds), at_most, snoozed).read(session)
     return {name: int(count) for name, count in zip(kinds, found, strict=True)}
 
 
 @cache
-def _counting(kinds: tuple[tuple[str, Waiting], ...], at_most: int | None, snoozed: bool) -> OneFixedValueEach:
+def _counting(kinds: KindsKey, at_most: int | None, snoozed: bool) -> OneFixedValueEach:
     """The counts of these kinds, put together once: every page of the staff shows them."""
     return OneFixedValueEach(**{name: _count({name: waiting}, at_most, snoozed) for name, waiting in kinds})
 

@@ -18,6 +18,7 @@ from store.read import queue
 from store.read.accounts import STATUSES
 from store.read.listing import COUNTED
 from store.read.pages import View
+from store.read.work_items import Kinds
 from store.reconciliation import breaks
 from store.together import OneFixedValueEach
 
@@ -80,7 +81,7 @@ class ExposureRow(View):
     at: datetime
 
 
-async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
+async def summary(session: AsyncSession, kinds: Kinds) -> SummaryView:
     """`kinds`: the kinds of work that `open_work` counts."""
     return SummaryView(
         market_time=await market_now(session),

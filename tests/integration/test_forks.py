@@ -14,6 +14,7 @@ from cli.stack.fork_server import IMPORTED
 from cli.stack.forks import FORKS, NAME, Forked, Forks
 from cli.stack.probes import free_ports, serves
 from cli.stack.processes import read_record, start_mark
+from cli.stack.supervisor import Child, Own, Supervisor
 from domain.errors import Unavailable
 from tests.servers import scratch_dir
 
@@ -105,14 +106,39 @@ async def test_forks_end_with_what_they_are_forked_from_and_the_next_one_has_ano
     assert nest.server() != server
 
 
-async def test_where_nothing_can_be_forked_the_log_says_why(tmp_path: Path) -> None:
-    for name in ("run", "logs"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "worker.py").write_text("raise RuntimeError('no worker here')")
-    broken = Forks(tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path)})
-    environment = dict(os.environ)
-    with pytest.raises(Unavailable) as refused:
-        await broken.start(["version"], environment=environment, log=tmp_path / "log", death_signal=signal.SIGTERM)
-    assert refused.value.remedy == f"See {tmp_path}/logs/{NAME}.log."
-    assert "no worker here" in (tmp_path / "logs" / f"{NAME}.log").read_text()
-    await broken.close()
+async def test_a_server_that_hangs_keeps_nobody_waiting(nest: Nest) -> None:
+    process, server = await serving(nest), nest.server()
+    os.kill(server, signal.SIGSTOP)
+    process.kill()
+    assert await process.wait() < 0, "nobody says how, but it has ended"
+    starting = asyncio.create_task(nest.start("version"))
+    await asyncio.sleep(0)
+    nest.forks.refuse()
+    with pytest.raises(Unavailable, match="the firm stops"):
+        await starting
+    await nest.forks.close()
+    assert start_mark(server) is None
+    assert await (await nest.start("version")).wait() == 0
+
+
+async def test_what_cannot_be_forked_is_started_as_a_program(nest: Nest) -> None:
+    folder = nest.folder / "broken"
+    folder.mkdir()
+    (folder / "worker.py").write_text("raise RuntimeError('no worker here')")
+    broken = Forks(folder, {**os.environ, "PYTHONPATH": str(folder)})
+    supervisor = Supervisor(folder, forks=broken)
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    environment = {**os.environ, "PROPOS_DATA": str(nest.folder / "firm"), "PROPOS_SANDBOX_URL": url}
+    try:
+        with pytest.raises(Unavailable, match="it ended with 1") as refused:
+            await broken.start(["version"], environment={}, log=folder / "log", death_signal=signal.SIGTERM)
+        log = folder / "logs" / f"{NAME}.log"
+        assert refused.value.remedy == f"See {log}." and "no worker here" in log.read_text()
+        await supervisor.start(
+            Child("sandbox", lambda: Own(("sandbox",)), lambda: serves(f"{url}/health"), env=environment)
+        )
+        pid = supervisor.pid("sandbox")
+        assert b"cli.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    finally:
+        await supervisor.stop()
+    assert list((folder / "run").iterdir()) == []

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from contracts.ids import payout_workflow
 from firm import liability, lifecycles
 from firm.lifecycles import Subject
 from firm.payouts import situation
-from store.models import OutboxMessage, Payout, Review
+from store.models import AccountLive, OutboxMessage, Payout, Review
 from tests.payout_world import MEDIUM, START, World, a_firm
 
 
@@ -80,3 +80,11 @@ async def test_a_step_that_takes_too_long_is_nudged_once_and_then_shown_to_peopl
         await lifecycles.watch(session, [subject])
     async with firm.db.transaction() as session:
         assert (await session.scalars(select(Review.status))).all() == ["closed"]
+
+
+async def test_an_account_before_its_first_checkpoint_is_counted_and_can_ask_for_nothing(firm: World) -> None:
+    await firm.add_trader("tina")
+    async with firm.db.transaction() as session:
+        await session.execute(delete(AccountLive).where(AccountLive.account_id == "acc_tina"))
+    (row,) = (await of(firm)).would_owe
+    assert (row.accounts, row.eligible, row.blocked) == (1, 0, {"nothing_available": 1})

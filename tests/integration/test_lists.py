@@ -297,6 +297,22 @@ async def _file(browser: Browser, path: str, **fields: str) -> httpx.Response:
     return await browser.http.post(path, data=sent)
 
 
+async def test_a_filter_goes_with_the_one_that_it_needs(world: ConsoleWorld) -> None:
+    """A page lets people take away each filter; a program is told what it left out."""
+    async with world.browser("ana@firm.example") as ana:
+        for name, needed, filters in (
+            ("payouts", "stage", "stage=in+transit&currency=USD"),
+            ("accounts", "product", "product=two-step&version=1"),
+        ):
+            alone = filters.partition("&")[2]
+            kept = 'name="{}" value="{}"'.format(*alone.split("="))
+            assert kept in await _text(ana, f"/{name}?{filters}")
+            assert kept not in await _text(ana, f"/{name}?{alone}")
+            assert await _total(ana, f"/{name}?{alone}") == await _total(ana, f"/{name}")
+            refused = await ana.get(f"/v1/{name}?{alone}")
+            assert (refused.status_code, refused.json()["field"]) == (422, needed)
+
+
 async def test_a_list_is_exported_as_it_is_filtered_after_a_proof_and_on_the_record(world: ConsoleWorld) -> None:
     async with world.browser("ana@firm.example") as browser:
         asked = await _file(browser, "/payouts/export", state="awaiting_approval", q="lindqvist", format="csv")

@@ -150,7 +150,7 @@ def test_a_folder_of_an_earlier_version_is_upgraded_and_its_parts_own_nothing(fi
     assert len(children) == len(PARTS) - 2, "all but the two servers"
     given = [Path(f"/proc/{process}/environ").read_bytes() for process in (server.pid, *children)]
     assert all(f"PROPOS_DATA={data_dir}".encode() in values for values in given)
-    assert not [values for values in given if b"PROPOS_OWNER_DATABASE_URL" in values]
+    assert not [values for values in given if b"PROPOS_OWNER_DATABASE_URL" in values], "nor has what it is forked from"
     books = propos("ledger", "check", "--data", str(data_dir), "--json", env=env)
     assert (books.returncode, json.loads(books.stdout)["faults"]) == (0, 0), books.stderr
 
