@@ -1,7 +1,7 @@
 """How the domain writes figures and lists in text for people. Every sentence of the domain takes them from here."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.money import Money
@@ -38,6 +38,15 @@ def span(seconds: int) -> str:
         if seconds and seconds % size == 0:
             return count(seconds // size, unit)
     return count(seconds, "second")
+
+
+def rough(length: timedelta) -> str:
+    """Returns a time roughly, in the unit that people would use: "90 s", "45 min", "5 h", "7 d"."""
+    seconds = int(length.total_seconds())
+    for unit, size, most in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < most:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400} d"
 
 
 def instant(at: datetime) -> str:

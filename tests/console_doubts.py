@@ -91,7 +91,7 @@ def _detail(account: Account, product: Product) -> dict[str, object]:
                 "subject": "EURUSD",
                 "seq": 71_300,
                 "at": (at - timedelta(hours=2)).isoformat(),
-                "words": "EURUSD has been silent for 120 min while others tick",
+                "words": "EURUSD has been silent for 2 h while others tick",
             }
         ],
     }

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.addresses import queue_href
 from console.views.frame import Count, FeedRow, Live
+from domain.wording import rough
 from front.subjects.subject import Subjects, kinds
 from store import clock
 from store.clock import market_now
@@ -26,20 +27,13 @@ def _feed(row: clock.Feed, now: datetime) -> FeedRow:
     silent = now - row.recorded_at
     age = row.watermark - row.last_tick_at if row.last_tick_at else None
     if silent > SILENT:
-        words = f"silent for {_rough(silent)}"
+        words = f"silent for {rough(silent)}"
     elif age is not None and age > QUOTELESS:
-        words = f"the last quote is {_rough(age)} old"
+        words = f"the last quote is {rough(age)} old"
     else:
         words = "quotes are current" if age is not None else "no quote yet"
     stale = silent > SILENT or (age is not None and age > QUOTELESS)
     return FeedRow(row.name, row.watermark, row.last_tick_at, stale, words)
-
-
-def _rough(length: timedelta) -> str:
-    total = int(length.total_seconds())
-    if total < 120:
-        return f"{total} s"
-    return f"{total // 60} min" if total < 7200 else f"{total // 3600} h"
 
 
 async def live(session: AsyncSession) -> Live:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from domain.rules.marking import QuoteBoard
+from domain.wording import rough
 from monitor.facts import ReviewKind, ReviewNote
 from ports.platform import AccountState, Tick
 
@@ -211,12 +212,12 @@ class FeedQuality:
             yield Doubt(ReviewKind.BAD_TICK, symbol, known.seq, known.at, words)
         silent = self._last[1] - known.at
         if silent > self.limits.stale_after:
-            words = f"{symbol} has been silent for {_minutes(silent)} min while others tick"
+            words = f"{symbol} has been silent for {rough(silent)} while others tick"
             yield Doubt(ReviewKind.STALE, symbol, known.seq, known.at, words)
 
     def _of_feed(self, at: datetime) -> Iterator[Doubt]:
         if self._last is not None and at - self._last[1] > self.limits.stale_after:
-            words = f"nothing has been quoted for {_minutes(at - self._last[1])} min"
+            words = f"nothing has been quoted for {rough(at - self._last[1])}"
             yield Doubt(ReviewKind.STALE_FEED, FEED, *self._last, words)
 
     def check_stale(self, at: datetime, held: list[str]) -> None:
@@ -328,10 +329,6 @@ def _stale(symbol: str, known: _Symbol, settled: str | None = None) -> ReviewNot
 
 def _silence(last: datetime, detail: dict[str, Any], settled: str | None = None) -> ReviewNote:
     return ReviewNote(f"stale_feed/{last.isoformat()}", ReviewKind.STALE_FEED, last, detail, None, settled)
-
-
-def _minutes(length: timedelta) -> int:
-    return int(length.total_seconds() // 60)
 
 
 def _level_json(level: _Level) -> dict[str, Any]:

@@ -19,7 +19,7 @@ async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
 async def test_a_doubtful_breach_is_shown_with_its_facts_and_confirmed(world: ConsoleWorld) -> None:
     path = f"/reviews/{world.firm.doubtful}"
     async with world.browser("rosa@firm.example") as browser:
-        assert "EURUSD has been silent for 120 min" in (await browser.get("/risk")).text
+        assert "EURUSD has been silent for 2 h while" in (await browser.get("/risk")).text
         page = (await browser.get(path)).text
         for said in ("Equity as estimated", "95,000.00", "sequence 71,300", "Confirm the breach", "Dismiss: no breach"):
             assert said in page
