@@ -24,6 +24,11 @@ class Check:
     def verdict(self) -> str:
         return {"ok": "ok", "warn": "check", "bad": "failed"}.get(self.tone, self.tone)
 
+    @property
+    def rank(self) -> int:
+        """Its place in a list: what failed comes first, then what a person must look at."""
+        return {"bad": 0, "warn": 1}.get(self.tone, 2)
+
 
 @dataclass(frozen=True)
 class DecisionRow:
