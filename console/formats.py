@@ -15,6 +15,7 @@ from domain.work_queue import SOON
 from store.read.listing import COUNTED
 
 _MINUS = "\u2212"
+_LONG_ID: Final = re.compile(r"\b([a-z]{2,4}_[0-9a-z]{20,}|[0-9a-f]{32,})\b")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")  # such as awaiting_approval; ids have digits
 MOST_COUNTED: Final = 1_000  # of work that waits: a page that shows more would take longer the more there is
@@ -122,6 +123,16 @@ def short_id(value: str | None) -> Markup:
         return Markup("<span class='muted'>–</span>")
     shown = value if len(value) <= 14 else f"{value[:6]}…{value[-4:]}"
     return Markup('<button type="button" class="id" data-copy="{0}" title="{0}">{1}</button>').format(value, shown)
+
+
+def short_ids(text: str) -> Markup:
+    """A text in which each id and each digest is shortened as `short_id` does it."""
+    return Markup("").join(short_id(part) if _LONG_ID.fullmatch(part) else part for part in _LONG_ID.split(text))
+
+
+def done(action: str) -> str:
+    """What an entry of the audit trail records: "payout.transfer_paid" as "Transfer paid"."""
+    return capital(words(action.rpartition(".")[2]))
 
 
 def words(value: str) -> str:
@@ -252,6 +263,8 @@ FILTERS: dict[str, Any] = {
     "duration": duration,
     "target": target,
     "short_id": short_id,
+    "short_ids": short_ids,
+    "done": done,
     "words": words,
     "capital": capital,
     "counted": counted,
