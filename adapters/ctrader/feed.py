@@ -89,7 +89,8 @@ class CTraderFeed:
                 yield message
             yield Message(CAUGHT_UP, b"", _now())
             for login in sorted(self._joined):
-                await self._subscribe(login, stream)
+                async for message in self._watch(login, stream):
+                    yield message
             async for message in self._live(stream):
                 yield message
         finally:
@@ -184,6 +185,19 @@ class CTraderFeed:
                 _log.warning("an account cannot be read", platform=self.name, account=login, why=exc.message)
             raise
         self._joined.add(login)
+
+    async def _watch(self, login: int, stream: _Stream) -> AsyncIterator[Message]:
+        """Subscribes. For an account that the venue refuses since it was read, it yields that its figures are not
+        certain any more."""
+        try:
+            await self._subscribe(login, stream)
+        except Unavailable as exc:
+            session = stream.session
+            if session.closed.is_set() or login == stream.quotes_from or login in session.authorised:
+                raise
+            self._joined.discard(login)
+            _log.warning("an account cannot be read", platform=self.name, account=login, why=exc.message)
+            yield Message(refused_channel(login), b"", _now())
 
     async def _subscribe(self, login: int, stream: _Stream) -> None:
         """To the worth of the account and, if prices are read through it, to those."""

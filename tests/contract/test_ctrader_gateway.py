@@ -393,6 +393,30 @@ async def test_an_account_whose_grant_is_taken_back_does_not_stop_the_others(fak
     await platform.aclose()
 
 
+async def test_a_grant_that_is_taken_back_before_the_stream_begins_leaves_its_figures_as_not_certain(
+    fake: CTraderFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between what the account was worth and the subscription to it."""
+    kept, login = fake.account(), fake.account()
+    fake.grant("between.json", kept, login, together=False)
+    subscribe, revoked = CTraderFeed._subscribe, asyncio.Event()
+
+    async def revoke_before(self: CTraderFeed, wanted: int, *more: Any) -> None:
+        if wanted == login and not revoked.is_set():
+            revoked.set()
+            await asyncio.to_thread(_set_refresh_token, fake.folder / "between.json", "revoked")
+            fake.post(f"/accounts/{login}/expire")
+        await subscribe(self, wanted, *more)
+
+    monkeypatch.setattr(CTraderFeed, "_subscribe", revoke_before)
+    async with watched(fake, tmp_path, "between.json") as seen:
+        await seen.until(lambda: any(state.estimated for state in seen.events(AccountState)))
+        assert {state.login for state in seen.events(AccountState) if state.estimated} == {login}
+        fake.order(kept)
+        await seen.until(lambda: seen.deals(kept))
+        assert seen.gateway.sequencer.counts.reconnects == 0
+
+
 async def test_an_account_that_is_granted_later_is_read_from_then_on(fake: CTraderFake, tmp_path: Path) -> None:
     first, second = fake.account(), fake.account(balance=77_00)
     fake.grant("later.json", first)

@@ -122,7 +122,7 @@ async def test_no_error_page_takes_the_place_of_a_part(stage: Stage, monkeypatch
         await page.route("**/queue/changes?*", lambda route: route.fulfill(status=204))
         for fault, words in ((gone, "There is no payout with this id."), (broken, "Something went wrong")):
             with monkeypatch.context() as patched:
-                patched.setattr("console.pages.queue.QueuePages._view", fault)
+                patched.setattr("console.pages.queue.QueuePages._open", fault)
                 await link.click()
                 await expect(trouble).to_contain_text(words)
             await expect(trouble.get_by_role("link", name="Reload the page")).to_have_attribute(
@@ -163,7 +163,7 @@ async def test_no_error_page_takes_the_place_of_a_part(stage: Stage, monkeypatch
 
         # back to an item that is gone: its address has its page, with everything around it
         with monkeypatch.context() as patched:
-            patched.setattr("console.pages.queue.QueuePages._view", gone)
+            patched.setattr("console.pages.queue.QueuePages._open", gone)
             await page.go_back()
             await expect(page.get_by_role("heading", level=1)).to_have_text("Nothing here")
             await expect(page.get_by_role("main")).to_contain_text("There is no payout with this id.")
