@@ -170,7 +170,7 @@ def _add(one: _Sum, row: Any, terms: PhaseTerms, gates: Iterable[GateFact], now:
     account, live, pay = row.Account, row.AccountLive, terms.product.payout
     one.accounts += 1
     if live is None:  # before its first checkpoint
-        one.blocked.update({"nothing_available"})
+        one.blocked["nothing_available"] += 1
         return
     facts = PayoutFacts(
         now=now,

@@ -181,10 +181,13 @@ class CTraderFeed:
             await self._link.renew(login)
         except Unavailable as exc:
             if not session.closed.is_set():
-                self._joined.discard(login)
-                _log.warning("an account cannot be read", platform=self.name, account=login, why=exc.message)
+                self._cannot_read(login, exc)
             raise
         self._joined.add(login)
+
+    def _cannot_read(self, login: int, refused: Unavailable) -> None:
+        self._joined.discard(login)
+        _log.warning("an account cannot be read", platform=self.name, account=login, why=refused.message)
 
     async def _watch(self, login: int, stream: _Stream) -> AsyncIterator[Message]:
         """Subscribes. For an account that the venue refuses since it was read, it yields that its figures are not
@@ -195,8 +198,7 @@ class CTraderFeed:
             session = stream.session
             if session.closed.is_set() or login == stream.quotes_from or login in session.authorised:
                 raise
-            self._joined.discard(login)
-            _log.warning("an account cannot be read", platform=self.name, account=login, why=exc.message)
+            self._cannot_read(login, exc)
             yield Message(refused_channel(login), b"", _now())
 
     async def _subscribe(self, login: int, stream: _Stream) -> None:

@@ -19,7 +19,7 @@ import httpx
 from adapters.platforms.sandbox import SandboxPlatform
 from cli.stack.embedded import postgres, temporal
 from cli.stack.probes import free_ports
-from cli.stack.processes import running
+from cli.stack.processes import own_argv, running
 from settings import child_environment, load
 from store.migrate import upgrade
 
@@ -147,6 +147,6 @@ def _sandbox(folder: Path) -> Iterator[tuple[str, str]]:
         except httpx.TransportError:
             return False
 
-    argv = [sys.executable, "-P", "-m", "cli.main", "sandbox"]
+    argv = own_argv("sandbox")
     with running(argv, ready, folder / "sandbox.log", environment=child_environment(environment)):
         yield address, token

@@ -8,7 +8,6 @@ stranger. This process only sends: it has made the bytes of all mails before.
 import asyncio
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from sqlalchemy import func, select
 
 from cli.bench.timing import percentile, rounded
 from cli.stack.probes import free_ports
-from cli.stack.processes import running
+from cli.stack.processes import own_argv, running
 from domain.mail.addresses import tagged
 from firm import ticket_mails
 from settings import child_environment
@@ -82,7 +81,7 @@ def door(folder: Path, database_url: str, keys: str) -> Iterator[Door]:
         "PROPOS_MAIL_IN_METRICS_PORT": "0",
         "PROPOS_LOG_LEVEL": "warning",
     }
-    argv = [sys.executable, "-P", "-m", "cli.main", "mail-in"]
+    argv = own_argv("mail-in")
     log = folder / "mail-in.log"
     with running(argv, lambda: _listens(port), log, environment=child_environment(environment)) as pid:
         yield Door(port, pid)

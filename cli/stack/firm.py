@@ -31,7 +31,7 @@ from cli.stack.lock import DataLock
 from cli.stack.options import Part, StackOptions
 from cli.stack.ports import check_ports, with_free_ports, with_many_sign_ups
 from cli.stack.probes import TemporalProbe, answers_at, port_answers, serves
-from cli.stack.processes import end_leftovers
+from cli.stack.processes import end_leftovers, own_argv
 from cli.stack.room import check_disk
 from cli.stack.said import refusal_in
 from cli.stack.supervisor import Child, Own, Program, Supervisor
@@ -238,7 +238,7 @@ class Stack:
         with path.open("ab") as output:
             begin = output.tell()
             process = await asyncio.create_subprocess_exec(
-                *Own(("migrate",)).program().argv,
+                *own_argv("migrate"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

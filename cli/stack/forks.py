@@ -1,10 +1,12 @@
 """Processes that are forked from one that has imported their code (`cli/stack/fork_server.py`).
 
-forks = Forks(data_dir, environment)
-await forks.prepare()               # the server begins to import
-process = await forks.start(["relay"], environment=..., log=path, death_signal=signal.SIGTERM)
-await process.wait()
-await forks.close()
+    forks = Forks(data_dir, environment)
+    await forks.prepare()               # the server begins to import
+    process = await forks.start(["relay"], environment=..., log=path, death_signal=signal.SIGTERM)
+    await process.wait()
+    await forks.close()
+
+The supervisor (`cli/stack/supervisor.py`) uses it for the processes of our own.
 """
 
 import asyncio

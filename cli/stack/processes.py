@@ -27,6 +27,12 @@ class SystemUser:
     gid: int
 
 
+def own_argv(*arguments: str) -> list[str]:
+    """Returns the command that runs `propos ARGUMENTS` with this interpreter; it imports nothing from the current
+    folder."""
+    return [sys.executable, "-P", "-m", "cli.main", *arguments]
+
+
 def launch_argv(argv: list[str], *, user: SystemUser | None, death_signal: signal.Signals) -> list[str]:
     """Returns the command that runs `argv` as `user`; it receives `death_signal` when this process dies."""
     account = f"{user.uid}:{user.gid}" if user else "-"

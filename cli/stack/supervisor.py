@@ -15,7 +15,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from typing import Final, Protocol
 import structlog
 
 from cli.stack.forks import Forks
-from cli.stack.processes import SystemUser, launch_argv, record
+from cli.stack.processes import SystemUser, launch_argv, own_argv, record
 from domain.errors import PropOSError, Unavailable
 from domain.quoting import cut
 from settings import child_environment
@@ -55,10 +54,6 @@ class Own:
     """`propos ARGUMENTS`: forked where that can be done, else started as any other program."""
 
     arguments: tuple[str, ...]
-
-    def program(self) -> Program:
-        # -P: a child must not import modules from the current folder.
-        return Program([sys.executable, "-P", "-m", "cli.main", *self.arguments])
 
 
 class Process(Protocol):
@@ -256,7 +251,7 @@ class Supervisor:
         process: Process | None
         process = await self._forked(child, wanted) if isinstance(wanted, Own) else None
         if process is None:
-            program = wanted.program() if isinstance(wanted, Own) else wanted
+            program = Program(own_argv(*wanted.arguments)) if isinstance(wanted, Own) else wanted
             with log_path.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
                     *launch_argv(program.argv, user=program.user, death_signal=child.stop_signal),

@@ -55,10 +55,10 @@ async def work_list(
     here = [each.name for each in shown_subjects(chosen, subjects)]
     window = Window(limit=_MORE if live else ROWS, cursor=chosen.cursor or None)
     every_kind, whose = kinds(subjects), chosen_for(chosen, subjects, actor)
-    page, counts = await queue.desk(session, window, every_kind, here, whose)
+    page, counts = await queue.counted_page(session, window, every_kind, here, whose)
     if chosen.cursor and not page.items:
         chosen, window = replace(chosen, cursor=""), replace(window, cursor=None)
-        page, counts = await queue.desk(session, window, every_kind, here, whose)
+        page, counts = await queue.counted_page(session, window, every_kind, here, whose)
     rows = [row_of(item, chosen, subjects, actor, current) for item in page.items]
     tabs = [
         WorkTab(

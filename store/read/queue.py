@@ -159,21 +159,23 @@ async def page(session: AsyncSession, window: Window, kinds: Kinds, chosen: Chos
     return _page_of(rows, window, kinds)
 
 
-class Desk(NamedTuple):
+class CountedPage(NamedTuple):
     """A page of the work, and how many items of each kind wait in each part; every kind is in it."""
 
     page: Page[QueueItem]
     counts: dict[str, dict[Part, int]]
 
 
-async def desk(session: AsyncSession, window: Window, kinds: Kinds, shown: Collection[str], chosen: Chosen) -> Desk:
+async def counted_page(
+    session: AsyncSession, window: Window, kinds: Kinds, shown: Collection[str], chosen: Chosen
+) -> CountedPage:
     """`page` of the kinds that are `shown`, and the counts of all, for the person in `chosen`: as of one moment. Raises
     BadInput for a cursor that is not ours."""
     asked = _asked(window, kinds, chosen, shown)
-    rows = await _desk(asked).rows(session, await _page_values(session, window, chosen))
+    rows = await _counted(asked).rows(session, await _page_values(session, window, chosen))
     found = {str(kind): dict(zip(PARTS, map(int, of_part), strict=True)) for kind, *of_part in rows[0].numbers or ()}
     counts = {kind: found.get(kind, dict.fromkeys(PARTS, 0)) for kind in kinds}
-    return Desk(_page_of([row for row in rows if row.kind is not None], window, kinds), counts)
+    return CountedPage(_page_of([row for row in rows if row.kind is not None], window, kinds), counts)
 
 
 _KEYS: Final = (datetime, int, datetime, str, str)  # what `_order` sorts by
@@ -219,7 +221,7 @@ def _page(asked: _Asked) -> CompiledOnce:
 
 
 @lru_cache(maxsize=256)
-def _desk(asked: _Asked) -> CompiledOnce:
+def _counted(asked: _Asked) -> CompiledOnce:
     """The page beside the counts, which every row repeats; one row without an item for an empty page. Both read the
     work from one place, so it is looked for once."""
     work = items_of(asked.kinds).cte("work")

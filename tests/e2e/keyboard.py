@@ -4,6 +4,8 @@ import re
 
 from playwright.async_api import Locator, Page, expect
 
+# what Chromium says of a poll whose sign-in has ended
+POLL_REFUSED = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
 _MOST_STOPS = 80  # of Tab, from the top of a page to its last button
 _HAS_FOCUS = "element => element === document.activeElement"
 

@@ -22,6 +22,7 @@ from store.models import User
 from store.provider_identities import link
 from tests.console_firm import PASSWORD
 from tests.console_world import ConsoleWorld, console_world, feed_heard
+from tests.e2e.keyboard import POLL_REFUSED
 from tests.mailed import link_in
 from tests.oidc_server import oidc_server
 from tests.post_office import post_office
@@ -31,8 +32,6 @@ expect.set_options(timeout=60_000)
 REASON = "Statement and identity checked."
 FINN = "finn@firm.example"
 NEW = "staple battery horse"
-# as Chromium says it
-POLL_REFUSED = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
 
 
 class Stage:

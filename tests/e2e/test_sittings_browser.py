@@ -17,7 +17,7 @@ from cli.demo.actors import ApiClient, Trader
 from cli.demo.seed import small_bands
 from cli.screenshots import LOOKS
 from tests.e2e.firm import DAY, Firm, minutes, open_for_business
-from tests.e2e.keyboard import in_hand, keys, open_row, prove, sign_in, tab_to
+from tests.e2e.keyboard import POLL_REFUSED, in_hand, keys, open_row, prove, sign_in, tab_to
 from tests.e2e.phone import (
     NORA,
     PASSWORD,
@@ -31,7 +31,6 @@ from tests.e2e.phone import (
 _RISING = [(m, f"{2650 + m // 2}.000") for m in range(210)]
 _FALLING = [(m, f"{2754 - (m - 210) * 4}.000") for m in range(210, 240)]
 _WINNERS, _LATE, _LOSERS = range(8), 8, (20, 21)
-_POLL_GONE = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
 _CHECKED = "Statement and identity checked."
 
 expect.set_options(timeout=60_000)
@@ -201,7 +200,7 @@ async def _clears_the_queue(desk: Desk, asked: list[str], own: str, asks: Callab
         await page.keyboard.type(_CHECKED)
         await _ends_every_sign_in(firm, farid.user["token"])
         await expect(page).to_have_url(re.compile("/sign-in[?]next="))
-        desk.problems[:] = [each for each in desk.problems if each != _POLL_GONE]
+        desk.problems[:] = [each for each in desk.problems if each != POLL_REFUSED]
         await sign_in(page, "farid", firm.staff.password)
         await in_hand(page, f"payout/{third}")
         await expect(panel.get_by_label("Reason")).to_have_value(_CHECKED)

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-class Nest:
+class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in ("run", "logs", "firm"):
@@ -48,87 +48,87 @@ class Nest:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nest() -> AsyncIterator[Nest]:
+async def place() -> AsyncIterator[Place]:
     with scratch_dir("forks") as folder:
-        made = Nest(folder)
+        made = Place(folder)
         yield made
         server = made.server()
         await made.forks.close()
         assert start_mark(server) is None
 
 
-async def serving(nest: Nest) -> Forked:
+async def serving(place: Place) -> Forked:
     """A process that works until it is told to stop: the simulated platform."""
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    process = await nest.start("sandbox", PROPOS_SANDBOX_URL=url)
+    process = await place.start("sandbox", PROPOS_SANDBOX_URL=url)
     async with asyncio.timeout(240):
         while not await serves(f"{url}/health"):
-            assert process.returncode is None, nest.log.read_text()
+            assert process.returncode is None, place.log.read_text()
             await asyncio.sleep(0.05)
     return process
 
 
-async def test_a_command_runs_in_a_process_of_its_own_and_tells_its_end(nest: Nest) -> None:
-    right, wrong = await nest.start("version"), await nest.start("no-such-command")
-    assert len({right.pid, wrong.pid, os.getpid(), nest.server()}) == 4
+async def test_a_command_runs_in_a_process_of_its_own_and_tells_its_end(place: Place) -> None:
+    right, wrong = await place.start("version"), await place.start("no-such-command")
+    assert len({right.pid, wrong.pid, os.getpid(), place.server()}) == 4
     assert (await right.wait(), await wrong.wait()) == (0, 2)
-    said = nest.log.read_text()
+    said = place.log.read_text()
     assert "propos " in said and "No such command 'no-such-command'" in said
-    assert nest.log.stat().st_mode & 0o777 == 0o600
+    assert place.log.stat().st_mode & 0o777 == 0o600
 
 
-async def test_it_has_its_own_environment_title_and_session_and_heeds_signals(nest: Nest) -> None:
-    process = await serving(nest)
+async def test_it_has_its_own_environment_title_and_session_and_heeds_signals(place: Place) -> None:
+    process = await serving(place)
     assert Path(f"/proc/{process.pid}/cmdline").read_text().rstrip("\0") == "propos sandbox"
     assert os.getsid(process.pid) == process.pid
-    assert (nest.folder / "firm" / "sandbox").is_dir(), "its folder is that of its environment"
+    assert (place.folder / "firm" / "sandbox").is_dir(), "its folder is that of its environment"
     process.send_signal(signal.SIGTERM)
     assert (await process.wait(), process.returncode) == (-signal.SIGTERM, -signal.SIGTERM)
-    killed = await serving(nest)
+    killed = await serving(place)
     killed.kill()
     assert await killed.wait() == -signal.SIGKILL
     killed.kill()  # it is gone: nobody else is killed
 
 
-async def test_what_it_is_forked_from_has_one_thread_and_has_imported_what_processes_run(nest: Nest) -> None:
-    """Python code that is forked beside another thread can wait for a lock that nobody will open."""
-    await (await nest.start("version")).wait()
-    assert len(list(Path(f"/proc/{nest.server()}/task").iterdir())) == 1
+async def test_what_it_is_forked_from_has_one_thread_and_has_imported_what_processes_run(place: Place) -> None:
+    """Python code that is forked beside another thread can wait for a lock that nobody releases."""
+    await (await place.start("version")).wait()
+    assert len(list(Path(f"/proc/{place.server()}/task").iterdir())) == 1
     assert {"worker", "cli.run.api", "cli.run.monitor", "cli.run.relay"} <= set(IMPORTED)
 
 
-async def test_forks_end_with_what_they_are_forked_from_and_the_next_one_has_another(nest: Nest) -> None:
-    process, server = await serving(nest), nest.server()
+async def test_forks_end_with_what_they_are_forked_from_and_the_next_one_has_another(place: Place) -> None:
+    process, server = await serving(place), place.server()
     os.kill(server, signal.SIGKILL)
     assert await process.wait() == -signal.SIGTERM
     assert start_mark(process.pid) is None
-    assert await (await nest.start("version")).wait() == 0
-    assert nest.server() != server
+    assert await (await place.start("version")).wait() == 0
+    assert place.server() != server
 
 
-async def test_a_server_that_hangs_keeps_nobody_waiting(nest: Nest) -> None:
-    process, server = await serving(nest), nest.server()
+async def test_a_server_that_hangs_keeps_nobody_waiting(place: Place) -> None:
+    process, server = await serving(place), place.server()
     os.kill(server, signal.SIGSTOP)
     process.kill()
     assert await process.wait() < 0, "nobody says how, but it has ended"
-    starting = asyncio.create_task(nest.start("version"))
+    starting = asyncio.create_task(place.start("version"))
     await asyncio.sleep(0)
-    nest.forks.refuse()
+    place.forks.refuse()
     with pytest.raises(Unavailable, match="the firm stops"):
         await starting
-    await nest.forks.close()
+    await place.forks.close()
     assert start_mark(server) is None
-    assert await (await nest.start("version")).wait() == 0
+    assert await (await place.start("version")).wait() == 0
 
 
-async def test_what_cannot_be_forked_is_started_as_a_program(nest: Nest) -> None:
-    folder = nest.folder / "broken"
+async def test_what_cannot_be_forked_is_started_as_a_program(place: Place) -> None:
+    folder = place.folder / "broken"
     folder.mkdir()
     (folder / "worker.py").write_text("raise RuntimeError('no worker here')")
     broken = Forks(folder, {**os.environ, "PYTHONPATH": str(folder)})
     supervisor = Supervisor(folder, forks=broken)
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    environment = {**os.environ, "PROPOS_DATA": str(nest.folder / "firm"), "PROPOS_SANDBOX_URL": url}
+    environment = {**os.environ, "PROPOS_DATA": str(place.folder / "firm"), "PROPOS_SANDBOX_URL": url}
     try:
         with pytest.raises(Unavailable, match="it ended with 1") as refused:
             await broken.start(["version"], environment={}, log=folder / "log", death_signal=signal.SIGTERM)

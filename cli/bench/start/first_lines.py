@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from cli.bench.timing import median, rounded
 from cli.stack.probes import free_ports
+from cli.stack.processes import own_argv
 
-PROPOS: Final = (sys.executable, "-P", "-m", "cli.main")
+PROPOS: Final = tuple(own_argv())
 HELP_SECONDS: Final = 0.3
 LINE_SECONDS: Final = 0.5
 # Calls that change nothing and need no file: each command that reads the firm or the shelf. {data}: the firm's folder.

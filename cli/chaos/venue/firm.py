@@ -5,7 +5,6 @@ import json
 import secrets
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from cli.chaos.venue.opening import GROUP
 from cli.chaos.venue.readers import ShardReader, Witness
 from cli.stack.embedded import postgres
 from cli.stack.probes import free_ports
-from cli.stack.processes import launch_argv, running
+from cli.stack.processes import launch_argv, own_argv, running
 from domain.errors import Unavailable
 from domain.products.product import Product
 from firm.products.shelf import SHELF, load_product
@@ -80,8 +79,7 @@ class GatewayProcess:
         self.kills = 0
 
     def start(self) -> None:
-        argv = [sys.executable, "-P", "-m", "cli.main", "gateway", "run", self._name]
-        command = launch_argv(argv, user=None, death_signal=signal.SIGKILL)
+        command = launch_argv(own_argv("gateway", "run", self._name), user=None, death_signal=signal.SIGKILL)
         with (self._folder / "gateway.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
