@@ -2,7 +2,8 @@
 
 A round of polls is told as one when its last list, the deals, has arrived: what happened in order of its time, then the
 states of the accounts, then the server's time. A state was read before the deals, so that of an account with a new deal
-may be older than the deal: it is left out and comes with the next round.
+may be older than the deal: it is left out and comes with the next round. Ended orders were read after the deals: they
+say which deals a pending order brought about.
 """
 
 from collections.abc import Callable, Iterable, Iterator

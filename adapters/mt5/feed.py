@@ -1,7 +1,8 @@
 """Polls an MT5 server for its gateway: the WebAPI pushes nothing.
 
 A round asks for the server's time, the states and positions of all accounts, the pending orders, and last for the deals
-since the round before, with some overlap: the server may write a deal down late. Users are asked for less often.
+and the ended orders since the round before, with some overlap: the server may write a deal down late. Users are asked
+for less often.
 """
 
 import asyncio
@@ -77,17 +78,18 @@ class Mt5Feed:
     async def fills(self, login: int, cursor: str) -> AsyncIterator[Message]:
         """`cursor`: seconds of server time."""
         query: dict[str, str | int] = {"login": login, "from": int(cursor or 0), "to": self._far()}
-        offset = 0
+        pages: list[Message] = []
+        offset, more = 0, True
         async with self._sessions.one() as session:
-            while True:
+            while more:
                 page: dict[str, str | int] = {**query, "offset": offset, "total": names.PAGE}
-                message = await self._ask(session, f"fills/{login}", "/api/deal/get_page", page)
-                yield message
+                pages.append(await self._ask(session, f"fills/{login}", "/api/deal/get_page", page))
                 with readable():
-                    count = sum(1 for _ in _rows_of(message))
-                offset += count
-                if count < names.PAGE:
-                    return
+                    count = sum(1 for _ in _rows_of(pages[-1]))
+                offset, more = offset + count, count == names.PAGE
+            yield await self._ask(session, "past_orders", "/api/history/get_batch", query)
+        for each in pages:
+            yield each
 
     async def snapshots(self, logins: Iterable[int]) -> AsyncIterator[Message]:
         wanted = list(logins)
@@ -145,8 +147,9 @@ class Mt5Feed:
         yield await self._ask(session, "accounts", "/api/user/account/get_batch", group)
         yield await self._ask(session, "positions", "/api/position/get_batch", group)
         yield await self._ask(session, "orders", "/api/order/get_batch", group)
-        yield await self._ask(session, "history", "/api/history/get_batch", window)
+        # asked for before the orders that ended, and told after them: the order of a listed deal is always known
         deals = await self._ask(session, f"deals/{since}", "/api/deal/get_batch", window)
+        yield await self._ask(session, "history", "/api/history/get_batch", window)
         yield deals
         for ticket in self._missing(deals, since):
             yield await self._ask(session, f"gone/{ticket}", "/api/deal/get", {"ticket": ticket})

@@ -155,6 +155,25 @@ async def test_what_happens_at_the_server_is_told_once_and_in_order(fake: Runnin
         assert here.gateway.sequencer.counts.unreadable == 0, here.gateway.reader.unreadable
 
 
+@pytest.mark.parametrize("path", POLLS)
+async def test_a_pending_order_filled_between_two_polls_of_a_round_is_told_as_one(fake: RunningFake, path: str) -> None:
+    login = fake.account(enabled=True)
+    answer, waiting = fake.fake.api.answer, [path]
+
+    async def fill_after(request: Request, session: Any) -> Reply:
+        reply = await answer(request, session)
+        if request.path in waiting:
+            waiting.clear()
+            order = {"login": login, "symbol": "EURUSD", "type": 2, "lots": "0.02", "price": "1.1"}
+            fake.fake.controls.fill_order({"order": fake.fake.controls.pending(order)["order"]})
+        return reply
+
+    async with reading(fake) as here:
+        fake.run(lambda it: setattr(it.api, "answer", fill_after))
+        await here.until(lambda: len(here.events(Deal)) == 1)
+        assert [deal.reason for deal in here.events(Deal)] == ["pending_fill"]
+
+
 async def test_our_own_steps_come_back_with_their_keys(fake: RunningFake) -> None:
     async with reading(fake) as here:
         pay = "pay_01k5n8q2r7s3t4v5w6x7y8z9ab"
