@@ -25,15 +25,16 @@ _UPDATED_SINCE: Final = (
 def asked_from(given: Mapping[str, str], offered: Listing) -> Asked:
     """Reads the address or the form of a page. What is not of the list is left out, and so is a filter without those
     that it needs: somebody took one of them away. Raises BadInput for what is no text."""
-    given_filters = {name: _text(given, name) for name in offered.filters}
+    given_filters = {name: text_of(given, name) for name in offered.filters}
     filters = {
         name: value if all(given_filters.get(each) for each in offered.filters[name].needs) else ""
         for name, value in given_filters.items()
     }
-    return Asked(filters, _text(given, "q"), _text(given, "sort"))
+    return Asked(filters, text_of(given, "q"), text_of(given, "sort"))
 
 
-def _text(given: Mapping[str, str], name: str) -> str:
+def text_of(given: Mapping[str, str], name: str) -> str:
+    """Returns what stands in a field of an address or a form, shortened. Raises BadInput for what is no text."""
     try:
         return plain(given.get(name, "").strip()[:LONGEST])
     except ValueError as problem:

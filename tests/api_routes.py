@@ -261,6 +261,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/reconciliation", None, "breaks.read"),
     ("GET", "/v1/reconciliation/unreconciled", None, "breaks.read"),
     ("GET", "/v1/liability", None, "liability.read"),
+    ("GET", "/v1/liability/accounts", None, "liability.read"),
     ("GET", "/v1/reports/pass-rates", None, "reports.read"),
     ("GET", "/v1/reports/revenue", None, "reports.read"),
     ("GET", "/v1/reports/decision-times", None, "reports.read"),

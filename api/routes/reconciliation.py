@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from firm import liability
+from firm import funded_accounts, liability
 from firm.reconciliation import deciding
 from front.auth import Deps, allowed
 from front.fields import BreakId, DecisionBody, Input, window
@@ -17,6 +17,9 @@ from store.read import reconciliation as read
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["reconciliation"])
+_Product = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{1,40}$", description="Of this product only.")]
+_Version = Annotated[int | None, Query(ge=1, le=999_999_999, description="Of this version only.")]
+_Reason = Literal["eligible"] | funded_accounts.Reason
 _Share = Annotated[Decimal, Query(ge=0, le=1)]
 
 
@@ -93,3 +96,17 @@ async def get_liability(deps: Deps, ask: _Share = Decimal(1), passes: _Share = D
     `passes`: the share of those whose payout is made."""
     async with deps.db.transaction() as session:
         return await liability.liability(session, ask=ask, passes=passes)
+
+
+@router.get("/liability/accounts", dependencies=[Depends(allowed("liability.read"))])
+async def list_funded_accounts(
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    product: _Product = None,
+    version: _Version = None,
+    reason: _Reason | None = None,
+) -> Page[funded_accounts.FundedAccount]:
+    """The accounts that `GET /v1/liability` counts, by id: what each trader would get now, or why he cannot ask.
+    `reason`: those that can ask, or those against which it speaks."""
+    async with deps.db.transaction() as session:
+        return await funded_accounts.page(session, page, product or "", version, reason or "")

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from console.desk import Desk
 from console.lists import Table
-from console.present.liability import chart
+from console.present import liability as words
 from console.views.frame import Crumb
 from domain.approvals import STAFF
 from domain.errors import BadInput
@@ -51,7 +51,8 @@ class ReconciliationPages:
                 whole=await reconciliation.overview(visit.session),
                 open=(await reconciliation.page(visit.session, Window(limit=_ROWS))).items,
                 liability=owed,
-                charts=chart(owed),
+                charts=words.chart(owed),
+                words=words,
                 ask=ask,
                 passes=passes,
             )

@@ -8,16 +8,20 @@ from fastapi.responses import HTMLResponse, Response
 
 from console import templating
 from console.desk import Desk
+from console.lists import Table
+from console.present import liability as liability_words
 from console.present import reports as present
 from console.views.frame import Crumb
 from domain.currencies import DIGITS
 from domain.errors import BadInput
 from domain.reports.months import Months
-from firm import liability
+from firm import funded_accounts, liability
 from front import permissions, reports
 from front.exports import Format
+from front.lists import text_of
 from store.read.decided import KINDS
 from store.read.decision_times import DecisionTimes
+from store.read.pages import Window
 from store.read.pass_rates import PassRates
 from store.read.revenue import Revenue
 
@@ -35,6 +39,7 @@ LIST: Final = (
     ("/reports/liability", "Liability", "what the firm would owe, by product and over time"),
     ("/risk/precision", "Alert precision", "how often each surveillance pattern was right"),
 )
+_ROWS: Final = 60
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -45,6 +50,7 @@ class ReportPages:
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/reports", self.home, methods=["GET"], response_model=None)
         router.add_api_route("/reports/liability", self.liability, methods=["GET"], response_model=None)
+        router.add_api_route(liability_words.ACCOUNTS, self.funded, methods=["GET"], response_model=None)
         router.add_api_route("/reports/{name}", self.show, methods=["GET"], response_model=None)
         router.add_api_route("/reports/{name}/export", self.file, methods=["POST"], response_model=None)
 
@@ -64,6 +70,32 @@ class ReportPages:
                 bars=present.bars(found),
                 days=days,
                 plot=present.owed_plot(days),
+                words=liability_words,
+            )
+
+    async def funded(self, request: Request) -> HTMLResponse:
+        """The accounts that the numbers of the liability report count. Raises BadInput."""
+        given = {name: text_of(request.query_params, name) for name in ("product", "version", "reason")}
+        cursor = request.query_params.get("cursor")
+        async with self._desk.visit(request, permissions.CAN[reports.RIGHT]) as visit:
+            found = await funded_accounts.page(
+                visit.session, Window(_ROWS, cursor), given["product"], _version(given["version"]), given["reason"]
+            )
+            return await visit.render(
+                "report_funded.html",
+                [_HOME, Crumb("Liability", "/reports/liability"), Crumb("Funded accounts")],
+                reports=LIST,
+                rows=found.items,
+                table=Table(
+                    liability_words.ACCOUNTS,
+                    given,
+                    cursor=cursor,
+                    next_cursor=found.next_cursor,
+                    previous_cursor=found.previous_cursor,
+                ),
+                choices=("eligible", *liability_words.REASONS),
+                words=liability_words,
+                **given,
             )
 
     async def show(self, request: Request) -> HTMLResponse:
@@ -116,6 +148,13 @@ def _shown(found: reports.Report, asked: Months, only: str) -> dict[str, Any]:
             plot = present.times_plot(found, asked.names)
             plots, choices = [plot] if plot else [], list(KINDS)
     return {"plots": plots, "choices": choices}
+
+
+def _version(text: str) -> int | None:
+    """Raises BadInput."""
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadInput("A version is a whole number.", field="version", remedy="Follow the link of the report again.")
+    return int(text) if text else None
 
 
 def _format(text: str) -> Format:

@@ -1,12 +1,30 @@
-"""The liability as bars: what is owed by stage, and what would be owed, one drawing for each currency."""
+"""The liability: bars of what is owed and would be owed, and why traders cannot ask, in words."""
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
+from console.formats import words
 from domain.money import Money
-from firm.liability import LiabilityView
+from firm.funded_accounts import Reason
+from firm.liability import LiabilityView, WouldOwe
 
 _WIDTH: Final = 420  # of the longest bar, in the units of the drawing
+ACCOUNTS: Final = "/reports/liability/accounts"  # the list of what the numbers count
+REASONS: Final[dict[Reason, str]] = {
+    "too_early": "waiting time not over",
+    "no_trade_yet": "no trade yet",
+    "nothing_available": "nothing to pay out",
+    "profit_too_low": "profit too low",
+    "balance_too_low": "balance too low",
+    "positions_open": "positions open",
+    "orders_pending": "orders pending",
+    "gate_unmet": "condition not met",
+    "payout_open": "payout open",
+    "locked": "withdrawals locked",
+    "payouts_used_up": "all payouts used",
+    "closing_payout_paid": "closed with its last payout",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,22 @@ class Chart:
     def words(self) -> str:
         """Returns what the drawing shows, for people who cannot see it."""
         return f"Liability in {self.currency}: " + "; ".join(f"{bar.label} {bar.amount}" for bar in self.bars)
+
+
+def accounts_href(row: WouldOwe, reason: str = "") -> str:
+    """The list of the accounts that a number of a row counts."""
+    given = {"product": row.product, "version": str(row.version), "reason": reason}
+    return f"{ACCOUNTS}?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def blocked(row: WouldOwe) -> list[tuple[str, int, str]]:
+    """Why accounts of a row are not eligible, the most frequent first: words, how many, and their list."""
+    most_first = sorted(row.blocked.items(), key=lambda each: (-each[1], each[0]))
+    return [(reason_words(code), count, accounts_href(row, code)) for code, count in most_first]
+
+
+def reason_words(code: str) -> str:
+    return next((said for known, said in REASONS.items() if known == code), words(code))
 
 
 def chart(found: LiabilityView) -> list[Chart]:

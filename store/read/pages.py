@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
@@ -216,18 +216,22 @@ def with_keys(statement: Select[Any], keys: Sequence[Any]) -> Select[Any]:
 
 def paged(found: Sequence[Row[Any]], window: Window, keys: int) -> Paged:
     """A page of the rows that were cut for it. `keys`: how many sort keys each has."""
+    return Paged(*cut_page(found, window, lambda row: [row._mapping[f"_key_{index}"] for index in range(keys)]))
+
+
+def cut_page(
+    found: Sequence[T], window: Window, key_of: Callable[[T], Sequence[Any]]
+) -> tuple[Sequence[T], str | None, str | None]:
+    """Rows of a page, in its order, with the cursors of the pages beside it. `found`: those beyond its cursor in the
+    direction in which it is read, and one more than it shows when there are more."""
     limit, back = size_of(window), goes_back(window)
     more, shown = len(found) > limit, found[:limit]
     rows = shown[::-1] if back else shown
-
-    def cursor_at(row: Row[Any]) -> str:
-        return encode_cursor([row._mapping[f"_key_{index}"] for index in range(keys)])
-
     if not rows:
-        return Paged(rows, None, None)
+        return rows, None, None
     goes_on, comes_after = (True, more) if back else (more, bool(window.cursor))
-    return Paged(
+    return (
         rows,
-        cursor_at(rows[-1]) if goes_on else None,
-        _BACK + cursor_at(rows[0]) if comes_after else None,
+        encode_cursor(key_of(rows[-1])) if goes_on else None,
+        _BACK + encode_cursor(key_of(rows[0])) if comes_after else None,
     )

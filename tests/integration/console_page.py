@@ -52,6 +52,7 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
         f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/mails", "/risk", "/exposure",
         "/challenges", "/breaches", "/deals", "/ledger", "/cases",
         "/reports", "/reports/pass-rates", "/reports/revenue", "/reports/decision-times", "/reports/liability",
+        "/reports/liability/accounts", "/reports/liability/accounts?reason=eligible",
         "/chargebacks", "/chargebacks?state=won", "/audit", "/messages", "/search?q=nothing",
         "/notifications", "/notifications?show=unread", "/notifications/choices",
         "/notifications/previews/account.warning",

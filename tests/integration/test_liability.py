@@ -3,15 +3,18 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from contracts.ids import payout_workflow
-from firm import liability, lifecycles
+from firm import funded_accounts, liability, lifecycles
+from firm.funded_accounts import FundedAccount
 from firm.lifecycles import Subject
 from firm.payouts import situation
 from store.models import AccountLive, OutboxMessage, Payout, Review
+from store.read.pages import Page, Window
 from tests.payout_world import MEDIUM, START, World, a_firm
 
 
@@ -42,6 +45,38 @@ async def test_the_estimate_is_what_each_eligible_trader_could_ask_for(firm: Wor
     assert sum(row.blocked.values()) >= 1
     (row,) = (await of(firm, ask=Decimal("0.5"), passes=Decimal("0.8"))).would_owe
     assert (row.all_minor, row.expected_minor) == (expected, expected * 4 // 10)
+
+
+async def test_each_number_of_the_estimate_has_its_accounts(firm: World) -> None:
+    for name, profit in (("tina", 200_000), ("leo", 100_000), ("poor", -5_000), ("zoe", 300_000)):
+        trader = await firm.add_trader(name, profit_minor=profit)
+    await firm.awaiting(trader, MEDIUM)
+    (row,) = (await of(firm)).would_owe
+
+    async def listed(reason: str = "", **given: Any) -> Page[FundedAccount]:
+        async with firm.db.transaction() as session:
+            return await funded_accounts.page(session, Window(**given), row.product, row.version, reason)
+
+    everyone = (await listed()).items
+    assert [each.account_id for each in everyone] == ["acc_leo", "acc_poor", "acc_tina", "acc_zoe"]
+    assert len(everyone) == row.accounts
+    assert [each.account_id for each in (await listed("eligible")).items] == ["acc_leo", "acc_tina"]
+    assert sum(each.amount_minor for each in everyone) == row.all_minor
+    for code, count in row.blocked.items():
+        found = (await listed(code)).items
+        assert len(found) == count
+        assert all(code in {reason.code for reason in each.reasons} for each in found)
+    (open_one,) = (await listed("payout_open")).items
+    assert (open_one.account_id, open_one.amount_minor) == ("acc_zoe", 0)
+    assert (await listed("locked")).items == ()
+    first = await listed("eligible", limit=1)
+    second = await listed("eligible", limit=1, cursor=first.next_cursor)
+    back = await listed("eligible", limit=1, cursor=second.previous_cursor)
+    assert [page.items[0].account_id for page in (first, second, back)] == ["acc_leo", "acc_tina", "acc_leo"]
+    assert (first.previous_cursor, second.next_cursor, back.previous_cursor) == (None, None, None)
+    async with firm.db.transaction() as session:
+        assert (await funded_accounts.page(session, Window(), row.product, row.version + 1)).items == ()
+        assert (await funded_accounts.page(session, Window(), "another")).items == ()
 
 
 async def test_what_is_owed_goes_from_reserved_to_transit_and_leaves_the_estimate(firm: World) -> None:

@@ -77,6 +77,7 @@ _PAGES: Final = {
     "/deals": "list_all_deals", "/ledger": "list_ledger_entries", "/cases": "list_cases", "/payouts": "list_payouts",
     "/tickets": "list_tickets", "/chargebacks": "list_chargebacks", "/receipts": "list_receipts",
     "/reports": "report_pass_rates", "/reports/{name}": "report_pass_rates", "/reports/liability": "report_owed",
+    "/reports/liability/accounts": "list_funded_accounts",
     "/reconciliation": "get_reconciliation", "/macros": "list_macros", "/mails": "list_mails",
     "/product-drafts/{id}": "check_product_draft", "/product-drafts/{id}/impact": "list_impacts",
     "/platforms": "list_platforms", "/products": "list_products", "/messages": "list_parked_messages",
