@@ -30,7 +30,7 @@ class Held:
 @dataclass(slots=True)
 class Book:
     """`stated`: balance and equity that the venue stated last; `told`: those that shards were told last. None before
-    the first."""
+    the first. `estimated`: those that were told are uncertain."""
 
     login: int
     currency: str
@@ -39,6 +39,7 @@ class Book:
     positions: dict[str, Held] = field(default_factory=dict)
     stated: tuple[int, int] | None = None
     told: tuple[int, int] | None = None
+    estimated: bool = False
 
     def apply(self, fill: Fill, profit_minor: int) -> None:
         """Adds a fill to positions and balance."""
@@ -96,7 +97,11 @@ class Book:
 
     def to_json(self) -> str:
         return _StoredBook(
-            **self.snapshot(0).model_dump(), stops=self._stops(), stated=self.stated, told=self.told
+            **self.snapshot(0).model_dump(),
+            stops=self._stops(),
+            stated=self.stated,
+            told=self.told,
+            estimated=self.estimated,
         ).model_dump_json()
 
     def _stops(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
@@ -110,6 +115,7 @@ class _StoredBook(AccountSnapshot):
     stops: dict[str, tuple[Decimal | None, Decimal | None]]
     stated: tuple[int, int] | None
     told: tuple[int, int] | None
+    estimated: bool = False
 
 
 def from_json(text: str) -> Book:
@@ -117,7 +123,7 @@ def from_json(text: str) -> Book:
     book = from_snapshot(stored)
     for name, (stop_loss, take_profit) in stored.stops.items():
         book.positions[name].stop_loss, book.positions[name].take_profit = stop_loss, take_profit
-    book.stated, book.told = stored.stated, stored.told
+    book.stated, book.told, book.estimated = stored.stated, stored.told, stored.estimated
     return book
 
 

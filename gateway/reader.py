@@ -122,9 +122,12 @@ class VenueReader:
         sequencer = self._sequencer
         if everything:
             sequencer.compare_anew()
+        connection = sequencer.counts.reconnects
         for login in sorted(sequencer.wants_fills):
             await self._pass_on(self._feed.fills(login, ""))
             await self._queue.join()
+            if sequencer.counts.reconnects != connection or not sequencer.live:
+                return  # what was read goes with the connection before: it is asked for again on this one
             sequencer.asked(login)
         wanted = set(sequencer.wants_snapshot)
         if everything:

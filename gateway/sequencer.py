@@ -44,6 +44,8 @@ class Sequencer:
         self.wants_fills: set[int] = set()
         self.wants_snapshot: set[int] = set()
         self._doubted: set[int] = set()  # books that differed once; their fills were asked for
+        self._differing: set[int] = set()  # books that still differed after that
+        self._enabling: set[int] = set()  # disabled accounts that the venue called enabled once
         self._moved_cursors: dict[str, str | None] = {}
         self._quotes: dict[str, datetime] = {}
         self._waiting = Waiting()
@@ -68,6 +70,7 @@ class Sequencer:
         """A connection begins: market time stands still until it has caught up. What the one before it sent and was not
         told yet is forgotten, with its cursors: the venue is asked for it again."""
         self._connection = Connection()
+        self._waiting.new_connection()
         self.compare_anew()
 
     def compare_anew(self) -> None:
@@ -203,13 +206,18 @@ class Sequencer:
         )
         book.apply(fill, profit_minor)
         self.counts.late += late
+        self._retry_stops(fill.login, fill.position_id, at)
         self._known.put(f"fill/{fill.fill_id}", json.dumps([seq, fill.login, facts.total(fill, profit_minor)]))
         self._telling.touched.add(fill.login)
         if fill.balance_minor is not None and fill.balance_minor != book.balance_minor:
             self.wants_snapshot.add(fill.login)
+        self._retry_state(fill.login, at)
 
     def _corrected(self, fact: told.FillCorrected, at: datetime) -> None:
         known = self._known.get(f"fill/{fact.fill_id}")
+        if known is None and fact.change_minor is None:  # it was cancelled before it was told
+            self.counts.duplicates += 1
+            return
         if known is None:
             raise told.Unreadable(f"It corrects fill {fact.fill_id}, which the venue has not sent.")
         seq, login, before = json.loads(known)
@@ -223,6 +231,7 @@ class Sequencer:
         self._known.put(f"fill/{fact.fill_id}", json.dumps([seq, login, right]))
         self._telling.money(book, "adjustment", f"correction/{fact.fill_id}/{right}", right - before, at)
         self.wants_snapshot.add(login)
+        self._retry_state(login, at)
 
     def _money(self, money: told.Money, at: datetime) -> None:
         key = f"money/{money.operation_id}"
@@ -236,6 +245,7 @@ class Sequencer:
         self._known.put(key, "")
         if money.balance_minor is not None and money.balance_minor != book.balance_minor:
             self.wants_snapshot.add(money.login)
+        self._retry_state(money.login, at)
 
     def _order(self, order: told.Order, at: datetime) -> None:
         key = f"order/{order.order_id}/{order.version}"
@@ -246,15 +256,24 @@ class Sequencer:
         self._known.put(key, "")
 
     def _stops(self, stops: told.Stops, at: datetime) -> None:
+        """Stops of a position that is not open yet wait for the fill that opens it."""
         book = self.books.get(stops.login)
         held = book.positions.get(stops.position_id) if book else None
-        if held is None or (held.stop_loss, held.take_profit) == (stops.stop_loss, stops.take_profit):
-            self.counts.duplicates += held is not None
+        if held is None:
+            self._waiting.stops_for_opening(stops)
+            return
+        if (held.stop_loss, held.take_profit) == (stops.stop_loss, stops.take_profit):
+            self.counts.duplicates += 1
             return
         values = {"login": stops.login, "position_id": stops.position_id}
         self._telling.emit(port.StopsChanged, at, **values, stop_loss=stops.stop_loss, take_profit=stops.take_profit)
         held.stop_loss, held.take_profit = stops.stop_loss, stops.take_profit
         self._telling.touched.add(stops.login)
+
+    def _retry_stops(self, login: int, position_id: str, at: datetime) -> None:
+        stops = self._waiting.take_stops(login, position_id)
+        if stops is not None:
+            self._stops(stops, max(at, stops.at))
 
     def _access(self, access: told.Access, at: datetime) -> None:
         book = self.books.get(access.login)
@@ -269,22 +288,38 @@ class Sequencer:
         elif book.enabled == (access.change == "enabled"):
             self.counts.duplicates += 1
         elif access.change == "enabled":  # it is judged from then on: its money must be known before
+            self._enabling.add(access.login)
             self.wants_snapshot.add(access.login)
         else:
+            self._enabling.discard(access.login)
             self._telling.access(book, at, enabled=False, by_limit=access.by_limit)
 
     def _state(self, state: told.State, at: datetime) -> None:
+        """Figures whose balance nothing explains yet wait for the fill or the operation that does: a payout that was
+        taken out would look like a loss. Of an account that differs after everything was asked they are told."""
         book = self.books.get(state.login)
         if book is None:
             self._wait(state)
             return
-        now = (state.balance_minor, state.equity_minor)
-        if book.told == now and not state.estimated:
+        if book.told == (state.balance_minor, state.equity_minor) and book.estimated == state.estimated:
             self.counts.duplicates += 1
             return
-        self._telling.state(book, *now, at, estimated=state.estimated)
         if state.balance_minor != book.balance_minor:
             self.wants_snapshot.add(state.login)
+            if state.login not in self._differing:
+                self._waiting.for_money(state)
+                return
+        self._tell_state(book, state, at)
+
+    def _retry_state(self, login: int, at: datetime) -> None:
+        """Tells the figures that waited, once the book has their balance."""
+        book, state = self.books[login], self._waiting.for_money_of(login)
+        if state is not None and state.balance_minor == book.balance_minor:
+            self._tell_state(book, state, at)
+
+    def _tell_state(self, book: Book, state: told.State, at: datetime) -> None:
+        self._waiting.take_state(book.login)
+        self._telling.state(book, state.balance_minor, state.equity_minor, at, estimated=state.estimated)
 
     def _halt(self, halt: told.Halt, at: datetime) -> None:
         self._telling.emit(port.SymbolHalt, at, symbol=halt.symbol, halted=halt.halted)
@@ -313,8 +348,10 @@ class Sequencer:
                 self._doubted.add(venue.login)
                 self.wants_fills.add(venue.login)
             return
-        if book.enabled and not venue.trading_enabled:
-            self._telling.access(book, at, enabled=False)
+        if not venue.trading_enabled:
+            self._enabling.discard(venue.login)
+            if book.enabled:
+                self._telling.access(book, at, enabled=False)
         found = book.differences(venue)
         if not found:
             self._agree(book, venue)
@@ -324,15 +361,27 @@ class Sequencer:
             self.wants_fills.add(venue.login)
             return
         else:
+            self._differing.add(venue.login)
             self._say(f"Account {venue.login} differs from the venue: {'; '.join(found)}.")
             if book.told != (venue.balance_minor, venue.equity_minor):
-                self._telling.state(book, venue.balance_minor, venue.equity_minor, at)
+                self._tell_state(book, told.State(venue.login, venue.balance_minor, venue.equity_minor, at), at)
         if venue.trading_enabled and not book.enabled:
+            self._enable(book, at)
+
+    def _enable(self, book: Book, at: datetime) -> None:
+        """Tells it when the venue says so for the second time: the first snapshot may have been on its way when the
+        account was disabled."""
+        if book.login in self._enabling:
+            self._enabling.discard(book.login)
             self._telling.access(book, at, enabled=True)
+        else:
+            self._enabling.add(book.login)
+            self.wants_snapshot.add(book.login)
 
     def _agree(self, book: Book, venue: port.AccountSnapshot) -> None:
         self.counts.gaps_healed += venue.login in self._doubted
         self._doubted.discard(venue.login)
+        self._differing.discard(venue.login)
         book.stated = (venue.balance_minor, venue.equity_minor)
         self._telling.touched.add(venue.login)
 
@@ -350,6 +399,8 @@ class Sequencer:
         facts.turn_back(book, moving)
         for fact in sorted(moving, key=lambda each: each.at):
             self._steps[type(fact)](fact, max(fact.at, self._stream.now))
+        for position_id in book.positions:
+            self._retry_stops(venue.login, position_id, at)
         if venue.trading_enabled and not self._fresh:
             self._telling.emit(port.AccountChanged, at, login=venue.login, change="enabled")
 

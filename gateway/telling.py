@@ -39,6 +39,7 @@ class Telling:
     def state(self, book: Book, balance: int, equity: int, at: datetime, *, estimated: bool = False) -> None:
         """The venue's own figures."""
         book.stated = book.told = (balance, equity)
+        book.estimated = estimated
         self.touched.add(book.login)
         values = {"balance_minor": balance, "equity_minor": equity, "estimated": estimated}
         self.emit(port.AccountState, at, login=book.login, **values)

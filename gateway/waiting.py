@@ -1,21 +1,26 @@
-"""Facts that cannot be told yet: of accounts whose first snapshot has not come, and fills that close what is not open.
+"""Facts that cannot be told yet: of accounts whose first snapshot has not come, fills that close what is not open,
+stops of what is not open, and figures whose balance no fill or operation explains.
 
-They are in memory only. While there are any, no cursor is stored, so that a restarted gateway is told them again.
+They are in memory only. While a fill or an operation waits, no cursor is stored, so that a restarted gateway is told it
+again. Every connection begins with the stops and the figures of all accounts.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from ports.venue import Fact, Fill
+from ports.venue import Fact, Fill, State, Stops
 
 _FOR_ONE: Final = 10_000  # facts of one account
+_STOPS: Final = 10_000  # positions, the oldest are forgotten first
 
 
 class Waiting:
     def __init__(self) -> None:
         self._unknown: defaultdict[int, list[Fact]] = defaultdict(list)
         self._early: defaultdict[int, list[Fill]] = defaultdict(list)
+        self._stops: dict[tuple[int, str], Stops] = {}
+        self._states: dict[int, State] = {}
 
     def __bool__(self) -> bool:
         return bool(self._early or self._unknown)
@@ -46,3 +51,25 @@ class Waiting:
 
     def take_early(self, login: int) -> list[Fill]:
         return self._early.pop(login, [])
+
+    def new_connection(self) -> None:
+        """The venue tells stops and figures anew."""
+        self._stops.clear()
+        self._states.clear()
+
+    def stops_for_opening(self, stops: Stops) -> None:
+        self._stops[stops.login, stops.position_id] = stops
+        if len(self._stops) > _STOPS:
+            del self._stops[next(iter(self._stops))]
+
+    def take_stops(self, login: int, position_id: str) -> Stops | None:
+        return self._stops.pop((login, position_id), None)
+
+    def for_money(self, state: State) -> None:
+        self._states[state.login] = state
+
+    def for_money_of(self, login: int) -> State | None:
+        return self._states.get(login)
+
+    def take_state(self, login: int) -> None:
+        self._states.pop(login, None)

@@ -170,7 +170,7 @@ class Mt5Decoder:
         for position in (each for found in self._known.positions.values() for each in found):
             stops = position.PriceSL, position.PriceTP
             self._stops[position.Position] = stops
-            if before.get(position.Position, (0, 0)) != stops:
+            if before.get(position.Position) != stops:  # also when there are none: they may have been taken away
                 at = self._at(position.TimeUpdateMsc or position.TimeCreateMsc)
                 self._round.append(
                     Stops(position.Login, str(position.Position), stops[0] or None, stops[1] or None, at)
@@ -235,7 +235,7 @@ class Mt5Decoder:
                 self._strangers.add(deal.Login)
                 continue
             try:
-                self._round += self._deal_facts(deal, told=before is not None)
+                self._round += self._deal_facts(deal)
             except ValueError as error:
                 self._bad = self._bad or _words(error)
                 continue
@@ -244,10 +244,10 @@ class Mt5Decoder:
         self._deals = {ticket: told for ticket, told in self._deals.items() if told.seconds >= since}
         return changed
 
-    def _deal_facts(self, deal: shapes.Deal, *, told: bool) -> list[Fact]:
+    def _deal_facts(self, deal: shapes.Deal) -> list[Fact]:
         currency = self._currency(deal.Login)
         assert currency is not None
-        if told and deal.Action in CANCELLED:
+        if deal.Action in CANCELLED:
             return [
                 FillCorrected(str(deal.Deal), deal.Login, None, self._at(self._now * 1000), "cancelled at the venue")
             ]
@@ -279,7 +279,7 @@ class Mt5Decoder:
                 self._bad = self._bad or f"a deal of the unknown login {deal.Login}"
                 continue
             try:
-                yield from self._deal_facts(deal, told=False)
+                yield from self._deal_facts(deal)
             except ValueError as error:
                 self._bad = self._bad or _words(error)
 
@@ -365,9 +365,10 @@ def _by_login(found: Iterable[shapes.Position]) -> dict[int, list[shapes.Positio
     return by_login
 
 
-def _when(fact: Fact) -> datetime:
+def _when(fact: Fact) -> tuple[datetime, bool]:
+    """Stops come after the fill that opened their position at the same time."""
     at: datetime | None = getattr(fact, "at", None)
-    return _EARLY if at is None else at
+    return _EARLY if at is None else at, isinstance(fact, Stops)
 
 
 def _words(error: Exception) -> str:

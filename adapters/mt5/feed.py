@@ -1,8 +1,7 @@
 """Polls an MT5 server for its gateway: the WebAPI pushes nothing.
 
-A round asks for the server's time, the states and positions of all accounts, the pending orders, and last for the deals
-and the ended orders since the round before, with some overlap: the server may write a deal down late. Users are asked
-for less often.
+A round asks for the server's time, the states and positions of all accounts, the deals since the round before, with
+some overlap because the server may write a deal down late, and last for the orders. Users are asked for less often.
 """
 
 import asyncio
@@ -146,9 +145,9 @@ class Mt5Feed:
                 yield await self._ask(session, "ticks", "/api/tick/last", {"symbol": some, "trans_id": 0})
         yield await self._ask(session, "accounts", "/api/user/account/get_batch", group)
         yield await self._ask(session, "positions", "/api/position/get_batch", group)
-        yield await self._ask(session, "orders", "/api/order/get_batch", group)
-        # asked for before the orders that ended, and told after them: the order of a listed deal is always known
+        # asked for before the open orders, these before those that ended: the order of a listed deal is in one of them
         deals = await self._ask(session, f"deals/{since}", "/api/deal/get_batch", window)
+        yield await self._ask(session, "orders", "/api/order/get_batch", group)
         yield await self._ask(session, "history", "/api/history/get_batch", window)
         yield deals
         for ticket in self._missing(deals, since):
