@@ -30,7 +30,8 @@ class Held:
 @dataclass(slots=True)
 class Book:
     """`stated`: balance and equity that the venue stated last; `told`: those that shards were told last. None before
-    the first. `estimated`: those that were told are uncertain."""
+    the first. `estimated`: those that were told are uncertain. `proven`: it has agreed with the venue since it began.
+    """
 
     login: int
     currency: str
@@ -40,6 +41,14 @@ class Book:
     stated: tuple[int, int] | None = None
     told: tuple[int, int] | None = None
     estimated: bool = False
+    proven: bool = False
+
+    def begin_anew(self, venue: AccountSnapshot) -> None:
+        """Takes money and positions of the venue. Stops of positions that stay are kept."""
+        before, self.balance_minor, self.positions = self.positions, venue.balance_minor, _held(venue)
+        for name in before.keys() & self.positions.keys():
+            now, held = self.positions[name], before[name]
+            now.stop_loss, now.take_profit = held.stop_loss, held.take_profit
 
     def apply(self, fill: Fill, profit_minor: int) -> None:
         """Adds a fill to positions and balance."""
@@ -102,6 +111,7 @@ class Book:
             stated=self.stated,
             told=self.told,
             estimated=self.estimated,
+            proven=self.proven,
         ).model_dump_json()
 
     def _stops(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
@@ -116,6 +126,7 @@ class _StoredBook(AccountSnapshot):
     stated: tuple[int, int] | None
     told: tuple[int, int] | None
     estimated: bool = False
+    proven: bool = True
 
 
 def from_json(text: str) -> Book:
@@ -123,18 +134,22 @@ def from_json(text: str) -> Book:
     book = from_snapshot(stored)
     for name, (stop_loss, take_profit) in stored.stops.items():
         book.positions[name].stop_loss, book.positions[name].take_profit = stop_loss, take_profit
-    book.stated, book.told, book.estimated = stored.stated, stored.told, stored.estimated
+    book.stated, book.told = stored.stated, stored.told
+    book.estimated, book.proven = stored.estimated, stored.proven
     return book
 
 
 def from_snapshot(venue: AccountSnapshot) -> Book:
     """Returns the book of an account as the venue has it."""
-    positions = {
+    stated = (venue.balance_minor, venue.equity_minor)
+    return Book(venue.login, venue.currency, venue.balance_minor, venue.trading_enabled, _held(venue), stated)
+
+
+def _held(venue: AccountSnapshot) -> dict[str, Held]:
+    return {
         each.position_id: Held(each.symbol, each.side, each.lots, each.open_price, each.opened_at)
         for each in venue.positions
     }
-    stated = (venue.balance_minor, venue.equity_minor)
-    return Book(venue.login, venue.currency, venue.balance_minor, venue.trading_enabled, positions, stated)
 
 
 def _added(held: Held | None, fill: Fill) -> Held:

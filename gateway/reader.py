@@ -138,7 +138,7 @@ class VenueReader:
             try:
                 await self._pass_on(self._feed.snapshots(sorted(wanted)))
             except Unavailable:
-                sequencer.wants_snapshot |= asked
+                sequencer.wants_snapshot.update(asked)
                 raise
         if everything:
             await self._queue.join()

@@ -5,12 +5,14 @@ Knows no network and no clock: the same messages over the same journal give the 
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway import books, facts
 from gateway.books import Book
 from gateway.clock import VenueClock
+from gateway.comparison import Comparison
 from gateway.connection import Connection
 from gateway.telling import Telling
 from gateway.told import BEGUN, Known, Stream
@@ -43,12 +45,12 @@ class Sequencer:
         self.notes: list[str] = []
         self.wants_fills: set[int] = set()
         self.wants_snapshot: set[int] = set()
-        self._doubted: set[int] = set()  # books that differed once; their fills were asked for
-        self._differing: set[int] = set()  # books that still differed after that
-        self._enabling: set[int] = set()  # disabled accounts that the venue called enabled once
+        self._waiting = Waiting()
+        self._comparison = Comparison(
+            self._stream, self._telling, self._waiting, self.counts, self.notes, self.wants_fills, self.wants_snapshot
+        )
         self._moved_cursors: dict[str, str | None] = {}
         self._quotes: dict[str, datetime] = {}
-        self._waiting = Waiting()
         self._connection = Connection()
         self._steps: dict[type, Callable[[Any, datetime], None]] = {
             told.Quote: self._quote,
@@ -76,7 +78,7 @@ class Sequencer:
     def compare_anew(self) -> None:
         """An account that differs is asked for its fills once more: the answer may have been lost, or unreadable, or
         something was missed since."""
-        self._doubted.clear()
+        self._comparison.doubted.clear()
 
     @property
     def live(self) -> bool:
@@ -115,7 +117,7 @@ class Sequencer:
         if missing := self._connection.missing_before(fact):
             self.counts.gaps_found += 1
             self.notes.append(f"The venue's messages {missing[0]} to {missing[-1]} of {fact.series} are missing.")
-            self.wants_snapshot |= self.books.keys()
+            self.wants_snapshot.update(self.books)
 
     def tell_earlier(self, limit: int) -> bool:
         """Tells at most `limit` facts of those that happened before this connection, or while they are being told.
@@ -168,11 +170,11 @@ class Sequencer:
             return
         profit = book.profit_of(fill, self.specs.get(fill.symbol))
         if profit is None or (fill.entry == "out" and fill.position_id not in book.positions):
-            if fill.login not in self._doubted:
+            if fill.login not in self._comparison.doubted:
                 self._hold_back(fill)
                 return
             if profit is None:
-                self._say(f"The profit of fill {fill.fill_id} on account {fill.login} cannot be computed.")
+                self._comparison.say(f"The profit of fill {fill.fill_id} on account {fill.login} cannot be computed.")
                 return
         self._tell_fill(book, fill, profit, at)
         self._retry_early(fill.login, at)
@@ -211,7 +213,7 @@ class Sequencer:
         self._telling.touched.add(fill.login)
         if fill.balance_minor is not None and fill.balance_minor != book.balance_minor:
             self.wants_snapshot.add(fill.login)
-        self._retry_state(fill.login, at)
+        self._moved(fill.login, at)
 
     def _corrected(self, fact: told.FillCorrected, at: datetime) -> None:
         known = self._known.get(f"fill/{fact.fill_id}")
@@ -231,7 +233,7 @@ class Sequencer:
         self._known.put(f"fill/{fact.fill_id}", json.dumps([seq, login, right]))
         self._telling.money(book, "adjustment", f"correction/{fact.fill_id}/{right}", right - before, at)
         self.wants_snapshot.add(login)
-        self._retry_state(login, at)
+        self._moved(login, at)
 
     def _money(self, money: told.Money, at: datetime) -> None:
         key = f"money/{money.operation_id}"
@@ -245,7 +247,7 @@ class Sequencer:
         self._known.put(key, "")
         if money.balance_minor is not None and money.balance_minor != book.balance_minor:
             self.wants_snapshot.add(money.login)
-        self._retry_state(money.login, at)
+        self._moved(money.login, at)
 
     def _order(self, order: told.Order, at: datetime) -> None:
         key = f"order/{order.order_id}/{order.version}"
@@ -288,15 +290,16 @@ class Sequencer:
         elif book.enabled == (access.change == "enabled"):
             self.counts.duplicates += 1
         elif access.change == "enabled":  # it is judged from then on: its money must be known before
-            self._enabling.add(access.login)
+            self._comparison.enabling.add(access.login)
             self.wants_snapshot.add(access.login)
         else:
-            self._enabling.discard(access.login)
+            self._comparison.enabling.discard(access.login)
             self._telling.access(book, at, enabled=False, by_limit=access.by_limit)
 
     def _state(self, state: told.State, at: datetime) -> None:
         """Figures whose balance nothing explains yet wait for the fill or the operation that does: a payout that was
-        taken out would look like a loss. Of an account that differs after everything was asked they are told."""
+        taken out would look like a loss. Of an account that differs after everything was asked they are told as
+        uncertain."""
         book = self.books.get(state.login)
         if book is None:
             self._wait(state)
@@ -306,20 +309,18 @@ class Sequencer:
             return
         if state.balance_minor != book.balance_minor:
             self.wants_snapshot.add(state.login)
-            if state.login not in self._differing:
+            if state.login not in self._comparison.differing:
                 self._waiting.for_money(state)
                 return
-        self._tell_state(book, state, at)
+            state = replace(state, estimated=True)
+        self._comparison.tell_state(book, state, at)
 
-    def _retry_state(self, login: int, at: datetime) -> None:
-        """Tells the figures that waited, once the book has their balance."""
+    def _moved(self, login: int, at: datetime) -> None:
+        """Something moved the book. Tells the figures that waited, once it has their balance."""
+        self._comparison.moved(login)
         book, state = self.books[login], self._waiting.for_money_of(login)
         if state is not None and state.balance_minor == book.balance_minor:
-            self._tell_state(book, state, at)
-
-    def _tell_state(self, book: Book, state: told.State, at: datetime) -> None:
-        self._waiting.take_state(book.login)
-        self._telling.state(book, state.balance_minor, state.equity_minor, at, estimated=state.estimated)
+            self._comparison.tell_state(book, state, at)
 
     def _halt(self, halt: told.Halt, at: datetime) -> None:
         self._telling.emit(port.SymbolHalt, at, symbol=halt.symbol, halted=halt.halted)
@@ -342,55 +343,21 @@ class Sequencer:
         book = self.books.get(venue.login)
         if book is None:
             waiting = self._waiting.of_unknown(venue.login)
-            if self._fresh or venue.login in self._doubted or facts.explain(waiting, venue):
+            if self._fresh or venue.login in self._comparison.doubted or facts.explain(waiting, venue):
                 self._begin(venue, at)
             else:
-                self._doubted.add(venue.login)
+                self._comparison.doubted.add(venue.login)
                 self.wants_fills.add(venue.login)
             return
-        if not venue.trading_enabled:
-            self._enabling.discard(venue.login)
-            if book.enabled:
-                self._telling.access(book, at, enabled=False)
-        found = book.differences(venue)
-        if not found:
-            self._agree(book, venue)
-        elif venue.login not in self._doubted:
-            self._doubted.add(venue.login)
-            self.counts.gaps_found += 1
-            self.wants_fills.add(venue.login)
-            return
-        else:
-            self._differing.add(venue.login)
-            self._say(f"Account {venue.login} differs from the venue: {'; '.join(found)}.")
-            if book.told != (venue.balance_minor, venue.equity_minor):
-                self._tell_state(book, told.State(venue.login, venue.balance_minor, venue.equity_minor, at), at)
-        if venue.trading_enabled and not book.enabled:
-            self._enable(book, at)
-
-    def _enable(self, book: Book, at: datetime) -> None:
-        """Tells it when the venue says so for the second time: the first snapshot may have been on its way when the
-        account was disabled."""
-        if book.login in self._enabling:
-            self._enabling.discard(book.login)
-            self._telling.access(book, at, enabled=True)
-        else:
-            self._enabling.add(book.login)
-            self.wants_snapshot.add(book.login)
-
-    def _agree(self, book: Book, venue: port.AccountSnapshot) -> None:
-        self.counts.gaps_healed += venue.login in self._doubted
-        self._doubted.discard(venue.login)
-        self._differing.discard(venue.login)
-        book.stated = (venue.balance_minor, venue.equity_minor)
-        self._telling.touched.add(venue.login)
+        self._comparison.compare(book, venue, at)
 
     def _begin(self, venue: port.AccountSnapshot, at: datetime) -> None:
         """Begins the book of an account. What waited for it is contained in the snapshot, which was asked for later:
         it is told from the money that the account must have had before."""
-        self._doubted.discard(venue.login)
+        self._comparison.doubted.discard(venue.login)
         waiting = self._waiting.take_unknown(venue.login)
         book = books.from_snapshot(venue)
+        book.proven = not self._fresh  # of a later account nothing is known that its snapshot lacks
         self.books[venue.login] = book
         self._telling.touched.add(venue.login)
         if any(isinstance(fact, told.Access) and fact.change == "opened" for fact in waiting):
@@ -401,12 +368,14 @@ class Sequencer:
             self._steps[type(fact)](fact, max(fact.at, self._stream.now))
         for position_id in book.positions:
             self._retry_stops(venue.login, position_id, at)
-        if venue.trading_enabled and not self._fresh:
+        if self._fresh:
+            self.wants_snapshot.add(venue.login)
+        elif venue.trading_enabled:
             self._telling.emit(port.AccountChanged, at, login=venue.login, change="enabled")
 
     def asked(self, login: int) -> None:
         """All fills of the account have been taken once more: what still waits is told as it is."""
-        self._doubted.add(login)
+        self._comparison.doubted.add(login)
         self.wants_fills.discard(login)
         self.wants_snapshot.add(login)
         for fill in self._waiting.take_early(login):
@@ -419,11 +388,9 @@ class Sequencer:
     def unlisted(self, login: int) -> None:
         """The venue has named an account that it does not list: what it told of it waits no longer. When it lists the
         account after all, all its fills are asked for."""
-        self._say(f"Of account {login}, not listed by the venue, {len(self._waiting.take_unknown(login))} facts came.")
-
-    def _say(self, words: str) -> None:
-        self.counts.differences += 1
-        self.notes.append(words)
+        self._comparison.say(
+            f"Of account {login}, not listed by the venue, {len(self._waiting.take_unknown(login))} facts came."
+        )
 
     # to the journal
 

@@ -117,6 +117,10 @@ class Stream:
         self.now = now
         return self.seq
 
+    def skip(self) -> None:
+        """Leaves a number out: readers take it for a lost event, and rebuild their accounts from snapshots."""
+        self.seq += 1
+
     def pass_time(self, at: datetime, *, flush: bool = False) -> None:
         """Market time has reached `at`. `flush`: the next batch asks its readers to store everything before it."""
         self.now = max(self.now, at)

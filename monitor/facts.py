@@ -24,7 +24,7 @@ class ReviewKind(StrEnum):
     STALE = "stale"  # a symbol that is held is silent while others tick
     STALE_FEED = "stale_feed"  # no ticks while market time continues
     GAP = "gap"  # events were lost, and the symbol has not been quoted since
-    ESTIMATED = "estimated"  # the venue flags its figures as estimated, or a quote is missing
+    ESTIMATED = "estimated"  # the venue's figures are uncertain, or a quote is missing
     EQUITY_DRIFT = "equity_drift"
     MISSED_RESET = "missed_reset"
     MOVE_REFUSED = "move_refused"

@@ -190,7 +190,8 @@ class SymbolHalt(_Data):
 
 class AccountState(_Data):
     """The venue's own balance and equity of an account. Accounts with marks `states` are judged by it; for accounts
-    with marks `quotes` it is compared with our own figures. `estimated`: the venue marks the figures as uncertain."""
+    with marks `quotes` it is compared with our own figures. `estimated`: they are uncertain, because the venue
+    says so or because no deal and no operation explains the balance."""
 
     kind: Literal["state"] = "state"
     seq: int

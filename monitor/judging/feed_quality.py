@@ -258,11 +258,11 @@ class FeedQuality:
                 known.revoked, known.fit = True, False
 
     def states(self, account_id: str, state: AccountState) -> None:
-        """Takes note whether the venue flags its figures of an account as estimated."""
+        """Takes note whether the venue's figures of an account are uncertain."""
         if not state.estimated:
             self._estimated.pop(account_id, None)
         elif account_id not in self._estimated:
-            words = f"the venue flags the account's figures as estimated (equity {state.equity_minor} minor units)"
+            words = f"the account's figures are uncertain at the venue (equity {state.equity_minor} minor units)"
             doubt = Doubt(ReviewKind.ESTIMATED, account_id, state.seq, state.at, words)
             self._estimated[account_id] = doubt
             key = f"estimated/{account_id}/{state.seq}"

@@ -21,7 +21,7 @@ class VenueStates:
         self._drift_days: set[str] = set()  # accounts and days whose drift is in a review
 
     def apply(self, account: AccountRow, event: AccountState) -> None:
-        """While the venue flags its figures as estimated a breach is doubtful; then the account is judged again."""
+        """While the venue's figures are uncertain a breach is doubtful; then the account is judged again."""
         was_estimated = self._quality.estimated(account.account_id)
         self._quality.states(account.account_id, event)
         if self._state.marks.stated(account.row):

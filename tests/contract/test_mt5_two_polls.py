@@ -9,7 +9,7 @@ import pytest
 
 from adapters.mt5 import names
 from ports import platform as port
-from ports.platform import AccountState, Correction, StopsChanged
+from ports.platform import Correction, StopsChanged
 from sandbox.mt5 import values
 from sandbox.mt5.server import FakeServer
 from sandbox.mt5.state import Deal
@@ -147,10 +147,35 @@ async def test_a_withdrawal_that_is_written_down_late_never_looks_like_a_loss(fa
         return it.state.deals.pop(ticket)
 
     async with reading(fake, compare_every=3600) as here:
+        await here.until(lambda: here.gateway.sequencer.books[login].proven)
         deal = fake.run(withdraw_late)
         await polled(here, "/api/user/account/get_batch")
         fake.run(lambda it: it.state.deals.setdefault(deal.ticket, deal))
         await here.settled()
-        await here.until(lambda: [each.kind for each in here.events(AccountState)] != [])
-        told = [each.kind for each in here.events() if each.kind in ("balance", "state")]
-        assert told == ["balance", "state"]
+        await here.until(lambda: "state" in certain(here))
+        assert certain(here) == ["balance", "state"]
+
+
+def certain(here: Reading) -> list[str]:
+    """What is told as certain of the money after the withdrawal, by kind."""
+    told = [each for each in here.events() if each.kind in ("balance", "state") and each.balance_minor == 1000_00]
+    return [each.kind for each in told if each.kind == "balance" or not each.estimated]
+
+
+@pytest.mark.parametrize("path", POLLS)
+async def test_a_fresh_gateway_begins_with_what_is_true(fake: RunningFake, path: str) -> None:
+    """A position is opened and another one closed while the first lists are read."""
+    login = fake.account(enabled=True)
+    fake.control("quote", quotes={"EURUSD": ["1.09000", "1.09010"]})
+
+    def trade(it: FakeServer) -> None:
+        first = next(iter(it.state.positions))
+        it.controls.close({"position": first})
+        it.state.open(login, "EURUSD", values.SELL, values.LOTS_EXACT)
+
+    after(fake, path, trade)
+    async with reading(fake) as here:
+        await here.settled()
+        book = here.gateway.sequencer.books[login]
+        await here.until(lambda: book.proven)
+        assert here.gateway.sequencer.counts.differences == 0

@@ -57,7 +57,7 @@ async def test_what_an_account_did_that_the_venue_never_lists_holds_no_cursor_up
 async def test_a_snapshot_that_the_venue_does_not_give_now_is_asked_for_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.connect(snapshot(7, 1000_00))
+    world.connect()
     world.tell(fill(1, 99, 1))
 
     async def unavailable(logins: Iterable[int]) -> AsyncIterator[Message]:
@@ -97,6 +97,7 @@ async def test_fills_are_asked_for_again_when_the_answer_could_not_be_read(
 
 def test_a_new_connection_asks_for_the_fills_of_an_account_that_differed_before(world: World) -> None:
     world.connect(snapshot(7, 1000_00))
+    world.tell(snapshot(7, 1000_00))
     world.tell(snapshot(7, 999_00))
     world.sequencer.asked(7)
     world.tell(snapshot(7, 999_00))

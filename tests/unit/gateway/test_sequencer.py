@@ -209,6 +209,7 @@ def test_a_missing_fill_is_found_by_the_snapshot_and_healed(world: World) -> Non
 
 def test_a_difference_that_stays_is_said_and_changes_no_balance(world: World) -> None:
     world.connect(snapshot(7, 1000_00))
+    world.tell(snapshot(7, 1000_00, second=1))
     world.tell(snapshot(7, 900_00, second=5))
     world.sequencer.asked(7)
     world.reader.take(world.feed.message(snapshot(7, 900_00, second=6)))

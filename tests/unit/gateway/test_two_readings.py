@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ports.platform import AccountChanged, AccountState, StopsChanged
+from ports.platform import AccountChanged, AccountState, Batch, Deal, StopsChanged
 from ports.venue import Access, FillCorrected, Message, State, Stops
-from tests.unit.gateway.script import World, at, closing, deposit, fill, snapshot
+from tests.unit.gateway.script import World, at, closing, deposit, fill, quote, snapshot
 
 
 @pytest.fixture
@@ -60,16 +60,18 @@ def test_newer_figures_take_the_place_of_those_that_wait(world: World) -> None:
     assert _states(world) == [(900_00, 870_00, False), (900_00, 860_00, False)], "what it had left is not told later"
 
 
-def test_an_account_that_nothing_explains_is_judged_by_the_venues_figures(world: World) -> None:
+def test_figures_that_nothing_explains_are_told_as_uncertain_until_they_are_explained(world: World) -> None:
     world.connect(snapshot(7, 1000_00))
+    world.tell(snapshot(7, 1000_00))
     world.tell(State(7, 900_00, 900_00, at(1)))
     world.tell(snapshot(7, 900_00, second=2))
     assert (world.sequencer.wants_fills, _states(world)) == ({7}, [])
     world.sequencer.asked(7)
     world.tell(snapshot(7, 900_00, second=3))
     world.tell(State(7, 900_00, 880_00, at(4)))
-    assert _states(world) == [(900_00, 900_00, False), (900_00, 880_00, False)]
+    assert _states(world) == [(900_00, 900_00, True), (900_00, 880_00, True)]
     world.tell(deposit(1, 7, 1, -100_00), snapshot(7, 900_00, second=5))
+    assert _states(world)[2:] == [(900_00, 900_00, False)]
     assert world.tell(State(7, 800_00, 800_00, at(6))) == [], "once it agrees, figures wait again"
 
 
@@ -153,3 +155,61 @@ async def test_fills_that_were_read_while_the_connection_broke_do_not_count_as_a
     await world.reader._ask(everything=False)
     assert world.sequencer.wants_fills == {7}, "asked for again on the next connection"
     assert world.events() == []
+
+
+def _begun_torn(world: World) -> None:
+    """A fresh journal whose first snapshot was read before a close, and the list of fills after it."""
+    opened, closed = fill(1, 7, -20), closing(2, 1, 7, -10, -40_00)
+    world.connect(opened, closed, snapshot(7, 1000_00, [("p1", "buy", "1")]))
+    assert world.sequencer.wants_snapshot == {7}, "it is compared at once"
+    world.sequencer.wants_snapshot.clear()
+    world.tell(snapshot(7, 960_00, second=1), quote(1))
+    assert world.sequencer.wants_fills == {7}
+    world.tell(opened, closed)
+    world.sequencer.asked(7)
+
+
+def _lacks_events(world: World) -> bool:
+    numbers = [
+        event.seq for batch in world.journal.read(0, 1000) for event in Batch.model_validate_json(batch.body).events
+    ]
+    return numbers != list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_a_book_that_began_between_two_readings_begins_anew_and_readers_rebuild(world: World) -> None:
+    _begun_torn(world)
+    world.tell(snapshot(7, 960_00, second=2))
+    assert world.sequencer.books[7].balance_minor == 1000_00
+    assert world.sequencer.wants_fills == {7}, "what this snapshot contains may be on its way"
+    assert not _lacks_events(world)
+    world.sequencer.asked(7)
+    world.tell(snapshot(7, 960_00, second=3), quote(3))
+    book = world.sequencer.books[7]
+    assert (book.balance_minor, book.positions) == (960_00, {})
+    assert _lacks_events(world)
+    assert world.sequencer.counts.differences == 0
+    assert [event.profit_minor for event in world.events() if isinstance(event, Deal)] == []
+
+
+def test_a_fill_between_two_looks_is_no_reason_to_begin_anew(world: World) -> None:
+    _begun_torn(world)
+    world.tell(snapshot(7, 960_00, second=2))
+    world.tell(fill(3, 7, 2))
+    world.tell(snapshot(7, 960_00, second=3))
+    assert world.sequencer.books[7].positions.keys() == {"p1", "p3"}, "this snapshot may be older than the fill"
+    world.tell(snapshot(7, 960_00, [("p3", "buy", "1")], second=4))
+    world.tell(snapshot(7, 960_00, [("p3", "buy", "1")], second=5))
+    assert world.sequencer.books[7].positions.keys() == {"p3"}
+
+
+def test_a_book_that_once_agreed_never_begins_anew(world: World) -> None:
+    world.connect(snapshot(7, 1000_00))
+    world.tell(snapshot(7, 1000_00, second=1))
+    world.kill()
+    world.connect(snapshot(7, 960_00, second=2))
+    world.sequencer.asked(7)
+    for second in (3, 4, 5):
+        world.tell(snapshot(7, 960_00, second=second))
+    assert world.sequencer.books[7].balance_minor == 1000_00
+    assert world.sequencer.counts.differences == 3
+    assert not _lacks_events(world)
