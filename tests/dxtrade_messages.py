@@ -94,6 +94,8 @@ MESSAGES: Final[dict[str, tuple[str, Any]]] = {
     "tradable": (decode.TRADABLE, {"instrumentDetails": [{"symbol": "EURUSD", "tradingStatus": "NO"}]}),
     "metrics": (decode.METRICS, METRICS),
     "portfolios": (decode.PORTFOLIOS, PORTFOLIO),
+    "since": (decode.SINCE, {"orders": "2026-11-27T11:59:58.250+00:00"}),
+    "stops": (decode.STOPS, PORTFOLIO),
     "orders": (decode.ORDERS, {"orders": [CLOSING]}),
     "transfers": (decode.TRANSFERS, {"cashTransfers": [DEPOSIT]}),
     "clock": (decode.CLOCK, {"at": "2026-11-27T12:00:00+00:00"}),

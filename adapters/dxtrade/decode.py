@@ -15,7 +15,8 @@ from adapters.dxtrade import shapes, wire
 from adapters.dxtrade.accounts import settled
 from adapters.dxtrade.errors import document
 from adapters.dxtrade.figures import account_snapshot, login_of, minor, rounded_minor
-from adapters.dxtrade.history import Instruments, fills_of, money_of, pending_order
+from adapters.dxtrade.history import Instruments, OrderFill, fills_of, money_of, pending_order, version_of
+from adapters.dxtrade.waiting import Newer, Settlements
 from ports.venue import (
     CONNECTED,
     SYMBOLS,
@@ -23,6 +24,7 @@ from ports.venue import (
     CaughtUp,
     Cursor,
     Fact,
+    Fill,
     Halt,
     Message,
     Money,
@@ -34,11 +36,13 @@ from ports.venue import (
     VenueTime,
 )
 
+SINCE: Final = "since"
 INSTRUMENTS: Final = "instruments"
 ACCOUNTS: Final = "accounts"
 TRADABLE: Final = "tradable"
 METRICS: Final = "metrics"
 PORTFOLIOS: Final = "portfolios"
+STOPS: Final = "stops"
 ORDERS: Final = "orders"
 TRANSFERS: Final = "transfers"
 ORDERS_END: Final = "orders end"
@@ -71,12 +75,18 @@ class DxtradeDecoder:
         self._newest: dict[str, datetime] = {}
         self._unread: set[str] = set()  # lists with a row that could not be read
         self._versions: dict[int, int] = {}  # of the portfolios that were told
+        self._orders: dict[str, int] = {}  # versions of orders, since the connection has caught up
+        self._cursors: dict[str, str] = {}
+        self._newer, self._unsettled = Newer(), Settlements()
+        self._from_the_beginning = self._is_caught_up = False
         self._readers: dict[str, Callable[[Any], Iterator[Fact]]] = {
+            SINCE: self._read_since,
             INSTRUMENTS: self._read_instruments,
             ACCOUNTS: self._read_accounts,
             TRADABLE: self._read_tradable,
             METRICS: self._keep_metrics,
             PORTFOLIOS: self._read_portfolios,
+            STOPS: self._read_stops,
             ORDERS: self._read_orders,
             TRANSFERS: self._read_transfers,
             ORDERS_END: self._end_orders,
@@ -100,6 +110,14 @@ class DxtradeDecoder:
         yield from reader(found)
 
     # lists that were asked for
+
+    def _read_since(self, found: Any) -> Iterator[Fact]:
+        """The cursors that the connection begins with."""
+        if not isinstance(found, dict):
+            raise Unreadable("since: no cursors")
+        self._cursors = {str(name): str(value) for name, value in found.items()}
+        self._from_the_beginning = not found
+        return iter(())
 
     def _read_instruments(self, found: Any) -> Iterator[Fact]:
         self._instruments = {each.symbol: each for each in _as(shapes.Instruments, found).instruments}
@@ -163,8 +181,18 @@ class DxtradeDecoder:
             return
         whole = account_snapshot(login, account, metrics, portfolio, self._instruments)
         yield Snapshot(whole, None, str(portfolio.version))
+        self._newer.snapshot(login, portfolio.version)
         self._held.update(each.position_code for each in portfolio.positions)
         yield from self._changes(login, portfolio)
+
+    def _read_stops(self, found: Any) -> Iterator[Fact]:
+        """Portfolios that were asked for because orders do not say stops."""
+
+        def tell(portfolio: shapes.Portfolio) -> Iterator[Fact]:
+            login = login_of(portfolio.account, self._clearing)
+            return iter(()) if login is None else self._changes(login, portfolio)
+
+        return self._rows(STOPS, shapes.Portfolio, _field(found, "portfolios"), tell)
 
     def _read_orders(self, found: Any) -> Iterator[Fact]:
         def tell(order: shapes.Order) -> Iterator[Fact]:
@@ -174,19 +202,32 @@ class DxtradeDecoder:
         return self._rows(ORDERS, shapes.Order, _field(found, "orders"), tell)
 
     def _order(self, order: shapes.Order) -> Iterator[Fact]:
-        login = login_of(order.account, self._clearing)
-        if login is None:
+        """An answer may be older than what was read before it: that of an order is passed over."""
+        login, version = login_of(order.account, self._clearing), version_of(order)
+        if login is None or version < self._orders.get(order.order_code, 0):
             return
         pending = pending_order(login, order, self._instruments)
-        if pending is not None:
+        if pending is not None and not self._newer.keeps(login, order.version, pending):
             yield pending
-        if not order.executions:
-            return
-        currency = self._currency(login, [each.currency for each in order.cash_transactions])
-        for fill in fills_of(login, currency, order, self._instruments):
-            stop_loss, take_profit = self._stops.get(fill.position_id, _NONE)
-            self._held.add(fill.position_id)
-            yield replace(fill, stop_loss=stop_loss, take_profit=take_profit)
+        if order.executions:
+            currency = self._currency(login, [each.currency for each in order.cash_transactions])
+            for found in fills_of(login, currency, order, self._instruments):
+                if not self._newer.keeps(login, found.version, found):
+                    yield from self._fill(found)
+        if self._is_caught_up:
+            self._orders[order.order_code] = version
+
+    def _fill(self, found: OrderFill) -> Iterator[Fact]:
+        """A fresh journal only remembers what was before it, and there it must be before its snapshots: no settlement
+        is waited for."""
+        remembered = self._from_the_beginning and not self._is_caught_up
+        if remembered or not self._unsettled.keeps(found):
+            yield self._with_stops(found.fill)
+
+    def _with_stops(self, fill: Fill) -> Fill:
+        stop_loss, take_profit = self._stops.get(fill.position_id, _NONE)
+        self._held.add(fill.position_id)
+        return replace(fill, stop_loss=stop_loss, take_profit=take_profit)
 
     def _read_transfers(self, found: Any) -> Iterator[Fact]:
         return self._rows(TRANSFERS, shapes.CashTransfer, _field(found, "cashTransfers"), self._transfer)
@@ -196,7 +237,7 @@ class DxtradeDecoder:
         if login is not None:
             currency = self._currency(login, [each.currency for each in transfer.cash_transactions])
             money = money_of(login, currency, transfer)
-            if money is not None:
+            if money is not None and not self._newer.keeps(login, version_of(transfer), money):
                 yield money
         self._seen(TRANSFERS, transfer.transaction_time)
 
@@ -219,17 +260,30 @@ class DxtradeDecoder:
         self._newest[name] = max(at, self._newest.get(name, at))
 
     def _end_orders(self, _found: Any) -> Iterator[Fact]:
-        return self._end(ORDERS)
+        yield from map(self._with_stops, self._unsettled.swept())
+        yield from self._end(ORDERS, self._unsettled.oldest)
 
     def _end_transfers(self, _found: Any) -> Iterator[Fact]:
         return self._end(TRANSFERS)
 
     def _caught_up(self, _found: Any) -> Iterator[Fact]:
         yield CaughtUp()
+        self._is_caught_up = True
+        for found in self._newer.caught_up():
+            if isinstance(found, OrderFill):
+                yield from self._fill(found)
+            else:
+                yield found
 
-    def _end(self, name: str) -> Iterator[Fact]:
-        if name in self._newest and name not in self._unread:
-            yield Cursor(name, self._newest[name].astimezone(UTC).isoformat(timespec="milliseconds"))
+    def _end(self, name: str, waits: datetime | None = None) -> Iterator[Fact]:
+        """`waits`: the time of the oldest that is not told yet. The cursor stays before it, and never goes back."""
+        if name not in self._newest or name in self._unread:
+            return
+        newest = self._newest[name] if waits is None else min(waits, self._newest[name])
+        value = newest.astimezone(UTC).isoformat(timespec="milliseconds")
+        if value >= self._cursors.get(name, value):
+            self._cursors[name] = value
+            yield Cursor(name, value)
 
     def _read_clock(self, found: Any) -> Iterator[Fact]:
         yield VenueTime(_time(str(_field(found, "at"))))
@@ -281,16 +335,20 @@ class DxtradeDecoder:
             return
         if login not in self._accounts:
             yield Access(login, "opened", None)
+        yield from self._changes(login, portfolio)
         for order in portfolio.orders:
             yield from self._order(order)
-        yield from self._changes(login, portfolio)
 
     def _changes(self, login: int, portfolio: shapes.Portfolio) -> Iterator[Fact]:
-        """Tells stops that changed. Those of a position that no fill has told yet go with its fill."""
+        """Tells stops that changed, and those of every position at the first time, also that there are none: they may
+        have been removed while nobody listened. Those of a position that no fill has told yet go with its fill. Of a
+        portfolio that came after a newer one nothing is told."""
+        if portfolio.version < self._versions.get(login, 0):
+            return
         self._versions[login] = portfolio.version
         for position in portfolio.positions:
             code, stops = position.position_code, (position.stop_loss_price, position.take_profit_price)
-            if code in self._held and stops != self._stops.get(code, _NONE):
+            if code in self._held and stops != self._stops.get(code):
                 yield Stops(login, code, *stops, position.last_update_time or position.open_time)
             self._stops[code] = stops
 

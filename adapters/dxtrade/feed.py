@@ -1,4 +1,4 @@
-"""DXtrade as a feed: what happened since the last connection, snapshots, and then what its sockets push."""
+"""DXtrade as a feed: snapshots, what happened since the last connection, and then what its sockets push."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 
@@ -28,14 +28,17 @@ class DxtradeFeed:
         symbols = [each.symbol for each in instruments.as_(shapes.Instruments).instruments]
         sockets = Sockets(self._settings, await self._client.trading_token())
         async with sockets.open(symbols):
+            yield own(decode.SINCE, cursors)
             yield told(decode.INSTRUMENTS, instruments)
             accounts = await lists.accounts()
             yield told(decode.ACCOUNTS, accounts)
             async for message in lists.tradable():
                 yield message
-            async for message in lists.everything():
-                yield message
+            # The snapshots are read first, so that the orders are told with the stops of their positions, and so that
+            # what is newer than a snapshot is known as such.
             async for message in lists.snapshots(lists.names(accounts)):
+                yield message
+            async for message in lists.everything():
                 yield message
             yield own(decode.CAUGHT_UP, {})
             async for message in Live(self._client, lists, sockets).messages():

@@ -36,24 +36,28 @@ class _Sums(NamedTuple):
     version: int
 
 
-def fills_of(login: int, currency: str, order: shapes.Order, instruments: Instruments) -> Iterator[Fill]:
-    """Yields the fills of an order, without its stops. Raises Unreadable."""
-    for fill, _ in _fills(login, currency, order, instruments):
-        yield fill
+class OrderFill(NamedTuple):
+    """A fill of an order, without stops. `version`: the account's after it. `settled` False: it closes, its profit is
+    not there and nobody can reckon it, so that it is given as 0."""
+
+    fill: Fill
+    version: int
+    settled: bool
 
 
-def _fills(login: int, currency: str, order: shapes.Order, instruments: Instruments) -> Iterator[tuple[Fill, int]]:
-    """Yields each fill with the account's version after it."""
+def fills_of(login: int, currency: str, order: shapes.Order, instruments: Instruments) -> Iterator[OrderFill]:
+    """Yields the fills of an order. Raises Unreadable."""
     filled = [each for each in order.executions if each.last_quantity > 0]
     for place, execution in enumerate(filled):
         if execution.last_price is None:
             raise Unreadable("lastPrice: an execution with a quantity has none")
         instrument = instrument_of(order.instrument, instruments)
         sums = _sums(order, execution, filled, place == len(filled) - 1, currency)
-        profit = sums.profit
+        profit, settled = sums.profit, True
         if profit is None and (order.opens or instrument.currency != currency):
             profit = 0  # no settlement is known, and the gateway could reckon none either
-        yield (
+            settled = order.opens or _settled_as_a_whole(order, filled)
+        yield OrderFill(
             Fill(
                 fill_id=execution.execution_code,
                 login=login,
@@ -72,7 +76,14 @@ def _fills(login: int, currency: str, order: shapes.Order, instruments: Instrume
                 order_id=order.order_code,
             ),
             sums.version,
+            settled,
         )
+
+
+def _settled_as_a_whole(order: shapes.Order, filled: Sequence[shapes.Execution]) -> bool:
+    """Whether a settlement names none of the order's executions: it counts to the last, and the others have none."""
+    codes = {each.execution_code for each in filled}
+    return any(each.type == "SETTLEMENT" and each.trade_code not in codes for each in order.cash_transactions)
 
 
 def _sums(
@@ -130,6 +141,14 @@ def pending_order(login: int, order: shapes.Order, instruments: Instruments) -> 
     )
 
 
+def version_of(row: shapes.Order | shapes.CashTransfer) -> int:
+    """Returns the version of the account that the last change of an order or transfer made."""
+    versions = [row.version, *(each.version for each in row.cash_transactions)]
+    if isinstance(row, shapes.Order):
+        versions += [each.version for each in row.executions]
+    return max(versions)
+
+
 def money_of(login: int, currency: str, transfer: shapes.CashTransfer) -> Money | None:
     """Returns a transfer as a balance operation; None for the money of a trade, which its fill has. Raises
     Unreadable."""
@@ -163,7 +182,7 @@ def deals_of(
     balances = _Balances(currency, portfolio, transfers)
     found: list[tuple[datetime, int, Fill]] = []
     for order in orders:
-        found += [(fill.at, version, fill) for fill, version in _fills(login, currency, order, instruments)]
+        found += [(each.fill.at, each.version, each.fill) for each in fills_of(login, currency, order, instruments)]
     found.sort(key=lambda each: each[:2])
     return [
         as_deal(fill, balance_minor=balances.after(version), seq=number)

@@ -24,12 +24,13 @@ class Lists:
 
     `able`: the accounts "clearing:code" that may trade, as they were read last. `since`: the time of the newest row of
     orders and transfers that was read, by channel; the venue's own times, so that a wrong clock of ours skips
-    nothing."""
+    nothing. `versions`: of the portfolios that were read or pushed last, by account."""
 
     def __init__(self, client: Client, clearing: str) -> None:
         self._client, self._clearing = client, clearing
         self.since: dict[str, str] = {}
         self.able: set[str] = set()
+        self.versions: dict[str, int] = {}
         self._one: str | None = None  # an account of the firm
 
     async def instruments(self) -> Answer:
@@ -116,11 +117,35 @@ class Lists:
                 portfolios = await self._ask(f"{wire.TRADING}/accounts/portfolio", query)
                 yield told(decode.PORTFOLIOS, portfolios)
                 before, after = _versions(metrics, "metrics"), _versions(portfolios, "portfolios")
+                self.note(after)
                 left = [name for name, version in after.items() if before.get(name) != version]
                 if not left:
                     break
             if left:
                 raise Unavailable(f"{len(left)} accounts at {WHO} change faster than they can be read.")
+
+    def note(self, versions: Mapping[str, int]) -> None:
+        for name, version in versions.items():
+            self.versions[name] = max(version, self.versions.get(name, version))
+
+    async def _stops(self, answer: Answer) -> AsyncIterator[Message]:
+        """The portfolios of accounts with an opening that is newer than what was read of them: an order does not say
+        which stops its position has. They are told before the orders, so that no opening is told without its stops."""
+        opened: dict[str, int] = {}
+        for row in paging.rows_of(answer, paging.ORDERS):
+            name, version = paging.account_of(row), paging.version_of(row)
+            if _opens(row) and version > self.versions.get(name, -1) and login_of(name, self._clearing) is not None:
+                opened[name] = max(version, opened.get(name, version))
+        names = sorted(opened)
+        for start in range(0, len(names), _AT_ONCE):
+            query = {"accounts": ",".join(names[start : start + _AT_ONCE])}
+            try:
+                portfolios = await self._client.ask(f"{wire.TRADING}/accounts/portfolio", query)
+            except NotFound:  # of an account that is no more
+                continue
+            yield told(decode.STOPS, portfolios)
+            self.note(_versions(portfolios, "portfolios"))
+        self.note(opened)  # an account that the answer left out is not asked for again
 
     async def _pages(
         self, channel: str, path: str, query: Mapping[str, str], *, all_: bool = False
@@ -130,6 +155,9 @@ class Lists:
         rows: paging.Rows = paging.ORDERS if channel == decode.ORDERS else paging.TRANSFERS
         try:
             async for answer in paging.pages(self._client, path, rows, query):
+                if channel == decode.ORDERS:
+                    async for message in self._stops(answer):
+                        yield message
                 yield told(channel, answer)
                 newest = max([newest, *(_utc(row.get("transactionTime")) for row in paging.rows_of(answer, rows))])
         except NotFound as error:
@@ -159,8 +187,13 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{row.get('clearingCode')}:{row.get('accountCode')}"
 
 
-def _versions(answer: Answer, name: str) -> dict[str, Any]:
-    return {str(row.get("account")): row.get("version") for row in paging.rows_of(answer, name)}
+def _versions(answer: Answer, name: str) -> dict[str, int]:
+    return {paging.account_of(row): paging.version_of(row) for row in paging.rows_of(answer, name)}
+
+
+def _opens(row: Mapping[str, Any]) -> bool:
+    legs = paging.dicts(row.get("legs"))
+    return bool(row.get("executions")) and not any(leg.get("positionEffect") == "CLOSE" for leg in legs[:1])
 
 
 def _utc(text: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.dxtrade import decode, wire
+from adapters.dxtrade import decode, paging, wire
 from adapters.dxtrade.client import Client
 from adapters.dxtrade.errors import WHO
 from adapters.dxtrade.lists import Lists, own, told
@@ -53,12 +53,13 @@ class Live:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
 
-    def _take(self, names: list[str] | None) -> None:
-        if names is None:
+    def _take(self, versions: dict[str, int] | None) -> None:
+        if versions is None:
             self._swept = time.monotonic() - _SWEEP
             self._pushed.set()
-        elif names:
-            self._due.update(dict.fromkeys(names, _ASKS))
+        elif versions:
+            self._lists.note(versions)
+            self._due.update(dict.fromkeys(versions, _ASKS))
             soon = time.monotonic() + _TOGETHER
             self._ask_at = soon if self._ask_at is None else min(self._ask_at, soon)
             self._pushed.set()
@@ -113,15 +114,16 @@ class Live:
         return own(decode.CLOCK, {"at": (answer.at or datetime.now(UTC)).isoformat()})
 
 
-def pushed_accounts(message: Message) -> list[str] | None:
-    """Returns the accounts whose portfolio this message pushes; None for a message that cannot be read, which may have
-    told anything. The worth of accounts is pushed most often and asks for nothing."""
+def pushed_accounts(message: Message) -> dict[str, int] | None:
+    """Returns the accounts whose portfolio this message pushes, with its version; None for a message that cannot be
+    read, which may have told anything. The worth of accounts is pushed most often and asks for nothing."""
     if message.channel != decode.PUSHED or wire.METRICS.encode() in message.body:
-        return []
+        return {}
     try:
         found = json.loads(message.body)
         if found["type"] != wire.PORTFOLIOS:
-            return []
-        return [str(each["account"]) for each in found["payload"]["portfolios"]]
-    except (ValueError, KeyError, TypeError):
+            return {}
+        rows = found["payload"]["portfolios"]
+        return {paging.account_of({"account": each["account"]}): paging.version_of(each) for each in rows}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from adapters.dxtrade import wire
 from adapters.dxtrade.client import Answer, Client
 from adapters.dxtrade.errors import WHO
+from adapters.dxtrade.shapes import account_name
 from domain.errors import Unavailable
 
 Rows = Literal["orders", "cashTransfers"]
@@ -35,6 +36,19 @@ async def pages(client: Client, path: str, rows: Rows, query: Mapping[str, str] 
 def rows_of(answer: Answer, field: str) -> list[dict[str, Any]]:
     """Returns the rows of an answer that are objects; none for another document."""
     return dicts(answer.found.get(field)) if isinstance(answer.found, dict) else []
+
+
+def account_of(row: Mapping[str, Any]) -> str:
+    """Returns the account "clearing:code" of a row."""
+    return str(account_name(row.get("account")))
+
+
+def version_of(row: Mapping[str, Any]) -> int:
+    """Returns the version of a row; 0 for one that has none."""
+    try:
+        return int(str(row.get("version")))
+    except ValueError:
+        return 0
 
 
 def dicts(rows: object) -> list[dict[str, Any]]:

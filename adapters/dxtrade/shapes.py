@@ -11,7 +11,7 @@ from adapters.dxtrade.wire import Status
 from domain.money import Currency
 
 
-def _account_name(value: Any) -> Any:
+def account_name(value: Any) -> Any:
     """An account is "clearing:code", or an object of both."""
     if isinstance(value, dict) and {"clearing", "account"} <= value.keys():
         return f"{value['clearing']}:{value['account']}"
@@ -24,7 +24,7 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_account_name)]
+Name = Annotated[str, BeforeValidator(account_name)]
 # At most 18 digits on either side of the point, so that all reckoning with it is exact.
 Number = Annotated[Decimal, BeforeValidator(_no_bool), Field(allow_inf_nan=False, max_digits=36, decimal_places=18)]
 Code = Annotated[str, Field(min_length=1, max_length=200)]

@@ -136,6 +136,112 @@ def test_stops_of_a_position_that_no_fill_has_told_go_with_its_fill() -> None:
     assert isinstance(stops, Stops) and stops.stop_loss is None
 
 
+def test_the_stops_of_a_position_are_told_at_the_first_time_also_when_there_are_none() -> None:
+    reader, bare = Reader(), copy.deepcopy(PORTFOLIO)
+    del bare["portfolios"][0]["positions"][0]["stopLossPrice"]
+    reader.take(decode.METRICS, METRICS)
+    [_, stops] = reader.take(decode.PORTFOLIOS, bare)
+    assert isinstance(stops, Stops) and (stops.stop_loss, stops.take_profit) == (None, None)
+    assert [type(each) for each in reader.take(decode.PORTFOLIOS, bare)] == [Snapshot]
+
+
+def test_a_snapshot_that_was_read_before_a_push_tells_no_older_stops() -> None:
+    reader, newer = Reader(), copy.deepcopy(PORTFOLIO)
+    newer["portfolios"][0] |= {"version": 6}
+    newer["portfolios"][0]["positions"][0]["stopLossPrice"] = 1.05
+    reader.take(decode.PUSHED, pushed("AccountPortfolios", newer))
+    reader.take(decode.METRICS, METRICS)
+    assert [type(each) for each in reader.take(decode.PORTFOLIOS, PORTFOLIO)] == [Snapshot]
+    assert reader.take(decode.STOPS, PORTFOLIO) == []
+
+
+def test_a_part_of_a_working_order_is_told_with_the_stops_of_its_portfolio() -> None:
+    leg = {"instrument": "EURUSD", "positionEffect": "OPEN", "positionCode": "31", "side": "BUY", "quantity": 90000}
+    working = {**CLOSING, "type": "LIMIT", "status": "WORKING", "side": "BUY", "legs": [leg], "cashTransactions": []}
+    found = copy.deepcopy(PORTFOLIO)
+    found["portfolios"][0]["orders"] = [working]
+    fills = [
+        each for each in Reader().take(decode.PUSHED, pushed("AccountPortfolios", found)) if isinstance(each, Fill)
+    ]
+    assert [fill.stop_loss for fill in fills] == [Decimal("1.09")]
+
+
+def test_what_is_newer_than_a_snapshot_is_told_behind_all_that_was_before() -> None:
+    reader = Reader()
+    reader.take(decode.METRICS, METRICS)
+    reader.take(decode.PORTFOLIOS, PORTFOLIO)
+    older = {**CLOSING, "orderCode": "30", "executions": [{**CLOSING["executions"][0], "version": 5}]}
+    assert len(reader.take(decode.ORDERS, {"orders": [older]})) == 1
+    assert reader.take(decode.ORDERS, {"orders": [CLOSING]}) == []
+    assert reader.take(decode.TRANSFERS, {"cashTransfers": [{**DEPOSIT, "version": 7}]}) == []
+    assert [type(each) for each in reader.take(decode.CAUGHT_UP, {})] == [CaughtUp, Fill, Money]
+    assert len(reader.take(decode.ORDERS, {"orders": [CLOSING]})) == 1
+
+
+def test_an_answer_about_an_order_that_is_older_than_the_last_is_passed_over() -> None:
+    """A push that is late does not say that an order is working which the list has told as filled."""
+    reader = Reader()
+    reader.take(decode.CAUGHT_UP, {})
+    leg = {"instrument": "EURUSD", "positionEffect": "OPEN", "side": "BUY", "quantity": 20000, "price": 1.05}
+    working = {**CLOSING, "type": "LIMIT", "status": "WORKING", "version": 5, "legs": [leg], "side": "BUY"}
+    working |= {"executions": [], "cashTransactions": []}
+    ended = {**working, "status": "CANCELED", "version": 6}
+    [told] = reader.take(decode.ORDERS, {"orders": [ended]})
+    assert isinstance(told, Order) and told.change == "cancelled"
+    late = copy.deepcopy(PORTFOLIO)
+    late["portfolios"][0] |= {"positions": [], "orders": [working]}
+    assert reader.take(decode.PUSHED, pushed("AccountPortfolios", late)) == []
+
+
+def _of_yen(**more: Any) -> dict[str, Any]:
+    return {**CLOSING, "instrument": "USDJPY", "cashTransactions": [], **more}
+
+
+def test_a_close_in_another_currency_waits_for_its_settlement_and_the_cursor_for_it() -> None:
+    reader, later = Reader(), "2026-11-27T12:00:05.000Z"
+    assert reader.take(decode.ORDERS, {"orders": [_of_yen()]}) == []
+    other = [{**CLOSING["executions"][0], "executionCode": "E51"}]
+    newer = {**CLOSING, "orderCode": "50", "transactionTime": later, "executions": other}
+    reader.take(decode.ORDERS, {"orders": [newer]})
+    assert reader.take(decode.ORDERS_END, {}) == [Cursor("orders", "2026-11-27T11:59:58.250+00:00")]
+    money = CLOSING["cashTransactions"]
+    [fill] = reader.take(decode.ORDERS, {"orders": [_of_yen(cashTransactions=money)]})
+    assert isinstance(fill, Fill) and fill.profit_minor == 5000_00
+    assert reader.take(decode.ORDERS_END, {}) == [Cursor("orders", "2026-11-27T12:00:05.000+00:00")]
+    assert reader.take(decode.ORDERS, {"orders": [_of_yen()]}) == [], "an older answer takes no profit back"
+    for _ in range(3):
+        assert [type(each) for each in reader.take(decode.ORDERS_END, {})] == [Cursor]
+
+
+def test_no_settlement_is_waited_for_twice_over_and_the_cursor_never_goes_back() -> None:
+    reader = Reader()
+    reader.take(decode.SINCE, {"orders": "2026-11-27T12:00:00.000+00:00"})
+    assert reader.take(decode.ORDERS, {"orders": [_of_yen()]}) == []
+    assert reader.take(decode.ORDERS_END, {}) == []
+    [fill] = reader.take(decode.ORDERS_END, {})
+    assert isinstance(fill, Fill) and fill.profit_minor == 0
+    [again] = reader.take(decode.ORDERS, {"orders": [_of_yen()]})
+    assert again == fill
+    assert reader.take(decode.ORDERS_END, {}) == []
+
+
+def test_what_a_fresh_journal_only_remembers_waits_for_no_settlement() -> None:
+    reader = Reader()
+    reader.take(decode.SINCE, {})
+    assert len(reader.take(decode.ORDERS, {"orders": [_of_yen()]})) == 1
+    reader.take(decode.CAUGHT_UP, {})
+    other = _of_yen(orderCode="60", executions=[{**CLOSING["executions"][0], "executionCode": "E61"}])
+    assert reader.take(decode.ORDERS, {"orders": [other]}) == []
+
+
+def test_a_settlement_that_names_no_execution_is_that_of_the_whole_order() -> None:
+    first = CLOSING["executions"][0]
+    money = [{**CLOSING["cashTransactions"][0], "tradeCode": None}]
+    order = _of_yen(executions=[first, {**first, "executionCode": "E42"}], cashTransactions=money)
+    fills = Reader().take(decode.ORDERS, {"orders": [order]})
+    assert [each.profit_minor for each in fills if isinstance(each, Fill)] == [0, 5000_00]
+
+
 def test_money_has_our_key_or_the_id_of_the_venue() -> None:
     reader = Reader()
     at = datetime(2026, 11, 27, 11, 59, 58, 250_000, tzinfo=UTC)
