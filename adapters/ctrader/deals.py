@@ -12,6 +12,7 @@ from ports.venue import Fill, Money
 from wire.ctrader.OpenApiMessages_pb2 import (
     ProtoOACashFlowHistoryListRes,
     ProtoOADealListRes,
+    ProtoOAOrderDetailsRes,
     ProtoOAOrderListRes,
 )
 from wire.ctrader.OpenApiModelMessages_pb2 import ProtoOAOrder, ProtoOATrader
@@ -47,6 +48,8 @@ def _facts(pages: Sequence[Page], login: int, currency: str, symbols: Symbols) -
     for page in pages:
         if isinstance(page.answer.message, ProtoOAOrderListRes):
             orders |= {order.orderId: order for order in page.answer.message.order}
+        elif isinstance(page.answer.message, ProtoOAOrderDetailsRes):
+            orders[page.answer.message.order.orderId] = page.answer.message.order
     for page in pages:
         if isinstance(page.answer.message, ProtoOADealListRes):
             for deal in page.answer.message.deal:

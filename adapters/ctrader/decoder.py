@@ -86,7 +86,7 @@ def _page(message: Message, rows: Iterable[_Row], read: Callable[[_Row], Iterabl
 @dataclass
 class _Account:
     """`stops`: of every open position, once they are `known`. `reconciled`: the list of positions that waits for its
-    worth."""
+    worth. `settled`: a change of worth that comes was computed after the last closing."""
 
     trader: ProtoOATrader
     currency: str
@@ -94,6 +94,7 @@ class _Account:
     floating_minor: int = 0
     stops: dict[int, Stops] = field(default_factory=dict)
     known: bool = False
+    settled: bool = True
     reconciled: api.ProtoOAReconcileRes | None = None
 
 
@@ -112,6 +113,7 @@ class CTraderDecoder:
             api.ProtoOAReconcileRes: self._reconciled,
             api.ProtoOAGetPositionUnrealizedPnLRes: self._worth,
             api.ProtoOAOrderListRes: self._order_page,
+            api.ProtoOAOrderDetailsRes: self._order_alone,
             api.ProtoOADealListRes: self._deal_page,
             api.ProtoOACashFlowHistoryListRes: self._cash_page,
             api.ProtoOAExecutionEvent: self._execution,
@@ -146,7 +148,7 @@ class CTraderDecoder:
         if changed:
             yield told.Cursor(HALTED, ",".join(sorted(self._symbols.halted)))
 
-    def _trader(self, wire: api.ProtoOATraderRes | api.ProtoOATraderUpdatedEvent, _: Message) -> Iterator[Fact]:
+    def _trader(self, wire: api.ProtoOATraderRes | api.ProtoOATraderUpdatedEvent, message: Message) -> Iterator[Fact]:
         trader = wire.trader
         currency, balance = accounts.currency_of(trader, self._symbols), accounts.balance_of(trader, self._symbols)
         before = self._accounts.get(wire.ctidTraderAccountId)
@@ -155,6 +157,8 @@ class CTraderDecoder:
             return
         rights = before.trader.accessRights
         before.trader, before.currency, before.balance_minor = trader, currency, balance
+        if message.channel == REFERENCE:  # what was missed comes now: positions and worth are older than this balance
+            before.known = before.settled = False
         if (rights == FULL_ACCESS) != (trader.accessRights == FULL_ACCESS):
             change: Any = "enabled" if trader.accessRights == FULL_ACCESS else "disabled"
             yield told.Access(wire.ctidTraderAccountId, change, None)
@@ -176,17 +180,37 @@ class CTraderDecoder:
             del account.stops[position_id]
         for order in wire.order:
             yield from self._order(order, login)
+        for position in open_positions:  # also those that were told: what came before the book knew them was dropped
+            account.stops[position.positionId] = fills.stop_levels(position.stopLoss, position.takeProfit)
         for position in open_positions:
-            yield from self._stops(account, login, position)
+            yield _stops_of(position, login)
 
-    def _worth(self, wire: api.ProtoOAGetPositionUnrealizedPnLRes, _: Message) -> Iterator[Fact]:
-        account = self._account(wire.ctidTraderAccountId)
+    def _worth(self, wire: api.ProtoOAGetPositionUnrealizedPnLRes, message: Message) -> Iterator[Fact]:
+        account, login = self._account(wire.ctidTraderAccountId), wire.ctidTraderAccountId
+        if message.channel == LIVE:
+            yield from self._worth_since(account, login, wire)
+            return
         if account.reconciled is None:
             return  # something happened on the account since its positions were listed
         reconciled, account.reconciled = account.reconciled, None
         found = accounts.snapshot_of(account.trader, reconciled, wire, self._symbols)
         account.floating_minor = found.equity_minor - found.balance_minor
         yield told.Snapshot(found, None)
+        if not account.settled:
+            account.settled = True
+            yield told.State(login, found.balance_minor, found.equity_minor, None)
+
+    def _worth_since(
+        self, account: _Account, login: int, wire: api.ProtoOAGetPositionUnrealizedPnLRes
+    ) -> Iterator[Fact]:
+        """What the positions are worth, asked after the last execution. An answer with a position that is closed, or
+        without one that is open, is older than that all the same."""
+        if not account.known or {each.positionId for each in wire.positionUnrealizedPnL} != account.stops.keys():
+            return
+        net = sum(each.netUnrealizedPnL for each in wire.positionUnrealizedPnL)
+        account.floating_minor = values.floating(net, wire.moneyDigits, account.currency, "netUnrealizedPnL")
+        account.settled = True
+        yield told.State(login, account.balance_minor, account.balance_minor + account.floating_minor, None)
 
     def _refused(self, login: int) -> Iterator[Fact]:
         """The last known worth of an account, as one that is not certain any more."""
@@ -200,6 +224,9 @@ class CTraderDecoder:
     def _order_page(self, wire: api.ProtoOAOrderListRes, message: Message) -> Iterator[Fact]:
         orders = sorted(wire.order, key=lambda each: each.utcLastUpdateTimestamp)
         yield from _page(message, orders, lambda order: self._order(order, wire.ctidTraderAccountId))
+
+    def _order_alone(self, wire: api.ProtoOAOrderDetailsRes, _: Message) -> Iterator[Fact]:
+        yield from self._order(wire.order, wire.ctidTraderAccountId)
 
     def _deal_page(self, wire: api.ProtoOADealListRes, message: Message) -> Iterator[Fact]:
         login, currency = wire.ctidTraderAccountId, self._account(wire.ctidTraderAccountId).currency
@@ -231,23 +258,26 @@ class CTraderDecoder:
         if wire.executionType in _FILLED and wire.HasField("deal"):
             yield from self._filled(wire, account, login)
         elif wire.HasField("position"):
-            yield from self._position(account, login, wire.position)
+            position = wire.position
+            if _keep(account, position, fills.stop_levels(position.stopLoss, position.takeProfit)):
+                yield _stops_of(position, login)
 
     def _filled(self, wire: api.ProtoOAExecutionEvent, account: _Account, login: int) -> Iterator[Fact]:
         position, deal = wire.position, wire.deal
-        stops = Stops()
+        if deal.HasField("closePositionDetail"):
+            account.settled = False
+        stops, changed = None, False
         if wire.HasField("position"):
             stops = fills.stop_levels(position.stopLoss, position.takeProfit)
-            if accounts.is_open(position):
-                account.stops[position.positionId] = stops
-            else:
-                account.stops.pop(position.positionId, None)
+            changed = _keep(account, position, stops)
         order = wire.order if wire.HasField("order") else self._orders.get(deal.orderId)
         balance = None
         by_venue = wire.isServerEvent
         for fill in fills.fills(deal, login, account.currency, self._symbols, order, by_venue=by_venue, stops=stops):
             yield fill
             balance = fill.balance_minor if fill.balance_minor is not None else balance
+        if changed:  # a fill that adds to a position does not say that its stops are others now
+            yield _stops_of(position, login)
         yield told.Cursor(f"deals/{login}", str(deal.executionTimestamp))
         yield from self._balance(account, login, balance)
 
@@ -259,21 +289,11 @@ class CTraderDecoder:
             account.floating_minor = 0
             yield told.State(login, account.balance_minor, account.balance_minor, None)
 
-    def _position(self, account: _Account, login: int, position: ProtoOAPosition) -> Iterator[Fact]:
-        if accounts.is_open(position):
-            yield from self._stops(account, login, position)
-
-    def _stops(self, account: _Account, login: int, position: ProtoOAPosition) -> Iterator[Fact]:
-        now = fills.stop_levels(position.stopLoss, position.takeProfit)
-        before = account.stops.get(position.positionId)
-        account.stops[position.positionId] = now
-        if before != now and (before is not None or now != Stops()):
-            at = values.at(position.utcLastUpdateTimestamp, "utcLastUpdateTimestamp")
-            yield told.Stops(login, str(position.positionId), now.loss, now.profit, at)
-
     def _trailing(self, wire: api.ProtoOATrailingSLChangedEvent, _: Message) -> Iterator[Fact]:
         account, login = self._account(wire.ctidTraderAccountId), wire.ctidTraderAccountId
-        before = account.stops.get(wire.positionId, Stops())
+        before = account.stops.get(wire.positionId)
+        if before is None:
+            return  # it is closed, or not listed yet: the list says its stops
         now = Stops(values.price(wire.stopPrice, "stopPrice"), before.profit)
         account.stops[wire.positionId] = now
         at = values.at(wire.utcLastUpdateTimestamp, "utcLastUpdateTimestamp")
@@ -302,7 +322,27 @@ class CTraderDecoder:
             yield told.Quote(name, bid, ask, at)
 
     def _moved(self, wire: api.ProtoOAv1PnLChangeEvent, _: Message) -> Iterator[Fact]:
+        """Says the equity, unless the change of worth may count a position whose profit is in the balance already: then
+        the answer about the worth since says it."""
         account = self._account(wire.ctidTraderAccountId)
         net = values.floating(wire.netUnrealizedPnL, wire.moneyDigits, account.currency, "netUnrealizedPnL")
-        account.floating_minor = net
-        yield told.State(wire.ctidTraderAccountId, account.balance_minor, account.balance_minor + net, None)
+        if account.settled and account.stops:
+            account.floating_minor = net
+            yield told.State(wire.ctidTraderAccountId, account.balance_minor, account.balance_minor + net, None)
+
+
+def _keep(account: _Account, position: ProtoOAPosition, stops: Stops) -> bool:
+    """Keeps the stops of a position while it is open. Returns whether they have changed."""
+    before = account.stops.pop(position.positionId, None)
+    if not accounts.is_open(position):
+        return False
+    account.stops[position.positionId] = stops
+    return before != stops
+
+
+def _stops_of(position: ProtoOAPosition, login: int) -> told.Stops:
+    """Raises Unreadable."""
+    stops = fills.stop_levels(position.stopLoss, position.takeProfit)
+    changed = position.utcLastUpdateTimestamp or position.tradeData.openTimestamp
+    at = values.at(changed, "utcLastUpdateTimestamp")
+    return told.Stops(login, str(position.positionId), stops.loss, stops.profit, at)

@@ -11,6 +11,7 @@ import structlog
 from google.protobuf.message import Message as Wire
 
 from adapters.ctrader import accounts, history, symbols
+from adapters.ctrader.arrivals import Arrivals
 from adapters.ctrader.config import CTraderSettings
 from adapters.ctrader.decoder import (
     CAUGHT_UP,
@@ -26,10 +27,11 @@ from adapters.ctrader.grants import Grants
 from adapters.ctrader.link import Link, answered
 from adapters.ctrader.session import WHO, Answer, Session
 from adapters.ctrader.symbols import Symbols
-from domain.errors import Unavailable
+from domain.errors import NotFound, Unavailable
 from ports.platform import SymbolSpec
 from ports.venue import Decoder, Message
 from wire.ctrader import OpenApiMessages_pb2 as api
+from wire.ctrader.OpenApiModelMessages_pb2 import DEPOSIT_WITHDRAW
 
 _log = structlog.get_logger(__name__)
 _SILENCE: Final = 3.0  # seconds without a message after which the venue is asked for one
@@ -41,6 +43,8 @@ _DEMANDS: Final = (
     api.ProtoOAAccountDisconnectEvent,
     api.ProtoOAClientDisconnectEvent,
 )
+# What changes an account so that answers about it from before are no longer true.
+_CHANGES: Final = (api.ProtoOAExecutionEvent, api.ProtoOATrailingSLChangedEvent, api.ProtoOATraderUpdatedEvent)
 _LISTS: Final[tuple[history.List, ...]] = ("cash", "orders", "deals")
 
 
@@ -61,9 +65,11 @@ class CTraderFeed:
         self.name, self._settings, self._look_again = name, settings, look_again
         self._grants = Grants(settings.grants_file)
         self._link = Link(settings, self._grants, self._arrived)
-        self._events: asyncio.Queue[tuple[datetime, bytes]] = asyncio.Queue()
+        self._events = Arrivals()
         self._demands: list[Wire] = []  # events that ask something of this connection
-        self._executed: Counter[int] = Counter()  # executions that arrived, by account
+        self._changed: Counter[int] = Counter()  # changes that arrived, by account
+        self._executed: Counter[int] = Counter()  # the executions among them
+        self._asking: dict[int, asyncio.Task[None]] = {}  # by account: asks what its positions are worth
         self._joined: set[int] = set()  # accounts that are authorised
         self._reading = False
 
@@ -72,7 +78,7 @@ class CTraderFeed:
 
     async def messages(self, cursors: Mapping[str, str]) -> AsyncIterator[Message]:
         await self._link.aclose()
-        self._events, self._demands, self._joined = asyncio.Queue(), [], set()
+        self._events, self._demands, self._joined = Arrivals(), [], set()
         self._reading = True
         try:
             session = await self._link.session()
@@ -95,6 +101,11 @@ class CTraderFeed:
                 yield message
         finally:
             self._reading = False
+            asking = list(self._asking.values())
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            self._asking.clear()
 
     async def fills(self, login: int, cursor: str) -> AsyncIterator[Message]:
         if not self._may_read(login):
@@ -133,23 +144,38 @@ class CTraderFeed:
             yield Message(REFERENCE, answer.body, _now())
 
     async def _missed(self, login: int, cursors: Mapping[str, str]) -> AsyncIterator[Message]:
+        """Yields what the lists have since the cursors.
+
+        Deals are asked for before orders and told after them: the order of a listed deal is known, also when it was
+        placed and filled meanwhile. Events that have arrived come before the deals, because they say more of the same
+        deal than the list: the stops of its position, and that the broker closed it."""
         trader = await self._link.one(login, api.ProtoOATraderReq(ctidTraderAccountId=login))
         yield Message(REFERENCE, trader.body, _now())
         last = history.now_ms()
-        for name in _LISTS:
-            cursor = cursors.get(f"{name}/{login}", "")
-            first = max(int(cursor) - _OVERLAP, 0) if cursor.isdigit() else _registered(trader.message)
-            async for page in history.pages(self._link, login, name, min(first, last), last):
-                yield Message(page_channel(name, login, page.last), page.answer.body, _now())
+        first = {name: min(_first(cursors.get(f"{name}/{login}", ""), trader.message), last) for name in _LISTS}
+        async for page in history.pages(self._link, login, "cash", first["cash"], last):
+            yield _of_page(page, login)
+        deals = [page async for page in history.pages(self._link, login, "deals", first["deals"], last)]
+        since, now = min(first["orders"], first["deals"]), max(history.now_ms(), last)
+        orders = [page async for page in history.pages(self._link, login, "orders", since, now)]
+        for page in orders:
+            yield _of_page(page, login)
+        for page in await history.unlisted_orders(self._link, login, [*deals, *orders]):
+            yield Message(REFERENCE, page.answer.body, _now())
+        for message in self._events.take_of(login):
+            yield message
+        for page in deals:
+            yield _of_page(page, login)
 
     async def _whole(self, logins: Iterable[int]) -> AsyncIterator[Message]:
-        """Yields the three answers about each account, after every event that came before them. An account on which
-        something was executed meanwhile is asked again."""
+        """Yields the three answers about each account, after every event that came before them. An account that
+        changed meanwhile is asked again."""
         for login in logins:
             if not self._may_read(login):
                 continue
             answers = await self._undisturbed(login)
-            for message in self._waiting():
+            earlier = self._events.take_all()  # at once: an event that comes from now on is told after the answers
+            for message in earlier:
                 yield message
             for answer in answers:
                 yield Message(SNAPSHOT, answer.body, _now())
@@ -157,9 +183,9 @@ class CTraderFeed:
     async def _undisturbed(self, login: int) -> list[Answer]:
         answers: list[Answer] = []
         for _ in range(_TRIES):
-            before = self._executed[login]
+            before = self._changed[login]
             answers = [answered(each) for each in await self._link.ask(login, accounts.questions(login))]
-            if self._executed[login] == before:
+            if self._changed[login] == before:
                 break
         return answers
 
@@ -216,17 +242,34 @@ class CTraderFeed:
     # the stream
 
     def _arrived(self, body: bytes, message: Wire | None) -> None:
-        if self._reading:
-            self._events.put_nowait((_now(), body))
-            if isinstance(message, api.ProtoOAExecutionEvent):
-                self._executed[message.ctidTraderAccountId] += 1
-            elif isinstance(message, _DEMANDS):
-                self._demands.append(message)
+        if not self._reading:
+            return
+        login = getattr(message, "ctidTraderAccountId", 0)
+        self._events.add(login, Message(LIVE, body, _now()))
+        if isinstance(message, _CHANGES):
+            self._changed[login] += 1
+        if isinstance(message, api.ProtoOAExecutionEvent):
+            self._executed[login] += 1
+            if _moves_balance(message) and login not in self._asking:
+                self._asking[login] = asyncio.create_task(self._ask_worth(login))
+        elif isinstance(message, _DEMANDS):
+            self._demands.append(message)
 
-    def _waiting(self) -> Iterable[Message]:
-        while not self._events.empty():
-            at, body = self._events.get_nowait()
-            yield Message(LIVE, body, at)
+    async def _ask_worth(self, login: int) -> None:
+        """Puts what the positions are worth now among the events: a change of worth that arrives after a position was
+        closed may have been computed before. Asks until nothing was executed meanwhile. When the venue does not answer,
+        the next comparison of the account asks."""
+        request = api.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=login)
+        before = -1
+        try:
+            while self._executed[login] != before:
+                before = self._executed[login]
+                answer = await self._link.one(login, request)
+            self._events.add(login, Message(LIVE, answer.body, _now()))
+        except (Unavailable, NotFound) as exc:
+            _log.info("not known yet what positions are worth", platform=self.name, account=login, why=exc.message)
+        finally:
+            self._asking.pop(login, None)
 
     async def _live(self, stream: _Stream) -> AsyncIterator[Message]:
         clock = asyncio.get_running_loop().time
@@ -247,19 +290,10 @@ class CTraderFeed:
 
     async def _next(self, session: Session) -> Message | None:
         """Returns the next event; None after a silence. Raises Unavailable when the connection has ended."""
-        getting = asyncio.ensure_future(self._events.get())
-        ended = asyncio.ensure_future(session.closed.wait())
-        try:
-            await asyncio.wait((getting, ended), timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
-            if getting.done():
-                at, body = getting.result()
-                return Message(LIVE, body, at)
-            if ended.done():
-                raise Unavailable(f"{WHO} closed the connection.")
-            return None
-        finally:
-            getting.cancel()
-            ended.cancel()
+        found = await self._events.next(session.closed, _SILENCE)
+        if found is None and session.closed.is_set():
+            raise Unavailable(f"{WHO} closed the connection.")
+        return found
 
     async def _meet(self, event: Wire, stream: _Stream) -> AsyncIterator[Message]:
         """Does what an event asks of this connection, and yields what is read for it."""
@@ -306,6 +340,19 @@ class CTraderFeed:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _of_page(page: history.Page, login: int) -> Message:
+    return Message(page_channel(page.list, login, page.last), page.answer.body, _now())
+
+
+def _moves_balance(event: api.ProtoOAExecutionEvent) -> bool:
+    return event.executionType == DEPOSIT_WITHDRAW or event.deal.HasField("closePositionDetail")
+
+
+def _first(cursor: str, trader: Any) -> int:
+    """Returns from when on a list is asked for."""
+    return max(int(cursor) - _OVERLAP, 0) if cursor.isdigit() else _registered(trader)
 
 
 def _registered(message: Any) -> int:

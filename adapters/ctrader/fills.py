@@ -53,6 +53,28 @@ def stop_levels(stop_loss: float, take_profit: float) -> Stops:
     )
 
 
+def opening_stops(order: ProtoOAOrder | None, price: Decimal) -> Stops:
+    """Returns the stops that an order gives to the position that it opens at this price, as levels or as distances from
+    it; none for an order that closes. Raises Unreadable."""
+    if order is None or order.closingOrder or order.orderType == STOP_LOSS_TAKE_PROFIT:
+        return Stops()
+    levels = stop_levels(order.stopLoss, order.takeProfit)
+    up = values.side(order.tradeData.tradeSide) == "buy"
+    return Stops(
+        levels.loss or _away(price, order.relativeStopLoss, up=not up),
+        levels.profit or _away(price, order.relativeTakeProfit, up=up),
+    )
+
+
+def _away(price: Decimal, distance: int, *, up: bool) -> Decimal | None:
+    """Returns the price that is this far away, in 1/100000; None for no distance, or one down to nothing."""
+    if distance <= 0:
+        return None
+    moved = Decimal(distance).scaleb(-5)
+    found = price + moved if up else price - moved
+    return found if found > 0 else None
+
+
 def fills(
     deal: ProtoOADeal,
     login: int,
@@ -61,11 +83,11 @@ def fills(
     order: ProtoOAOrder | None,
     *,
     by_venue: bool = False,
-    stops: Stops = Stops(),
+    stops: Stops | None = None,
 ) -> Iterator[Fill]:
     """Yields the fill of a deal; two for a deal that closes a position and opens one in the other direction; none for a
     deal that was not filled. `order`: the one that it fills, if it is known. `by_venue`: the venue says that no request
-    of the trader brought it about. Raises Unreadable.
+    of the trader brought it about. `stops`: None where only the order says them. Raises Unreadable.
 
     Commission and swap of a position are charged when it is closed: an opening deal leaves the balance as it was.
     """
@@ -73,6 +95,7 @@ def fills(
         return
     price = values.price(deal.executionPrice, "executionPrice")
     lot_size = symbols.lot_size(deal.symbolId)
+    stops = opening_stops(order, price) if stops is None else stops
     fill = Fill(
         fill_id=str(deal.dealId),
         login=login,

@@ -1,7 +1,7 @@
 """Lists of the past, window by window. A window with more rows than the venue sends at once is asked in two parts, so
 that it does not matter which rows the venue left out (the order is unverified)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -9,13 +9,14 @@ from typing import Final, Literal
 from google.protobuf.message import Message
 
 from adapters.ctrader.link import Link
-from adapters.ctrader.session import WHO, Answer
+from adapters.ctrader.session import WHO, Answer, Lost
 from domain.errors import Unavailable
 from wire.ctrader.OpenApiMessages_pb2 import (
     ProtoOACashFlowHistoryListReq,
     ProtoOACashFlowHistoryListRes,
     ProtoOADealListReq,
     ProtoOADealListRes,
+    ProtoOAOrderDetailsReq,
     ProtoOAOrderListReq,
     ProtoOAOrderListRes,
 )
@@ -24,6 +25,7 @@ List = Literal["orders", "deals", "cash"]
 _WEEK: Final = 604_800_000  # milliseconds: the widest window of cash flows
 _LATEST: Final = 2_147_483_646_000  # the last instant that a window may have
 _ROWS: Final = 1000
+_BY_ID: Final = 20  # orders that are asked for one by one; each takes as long as a whole list
 _REQUESTS: Final[dict[List, Callable[[int, int, int], Message]]] = {
     "orders": lambda account, first, last: ProtoOAOrderListReq(
         ctidTraderAccountId=account, fromTimestamp=first, toTimestamp=last
@@ -68,6 +70,29 @@ async def pages(link: Link, account: int, name: List, first: int, last: int) -> 
         else:
             middle = min(max(_middle(answer.message), start), end - 1)
             waiting += [(middle + 1, end), (start, middle)]
+
+
+async def unlisted_orders(link: Link, account: int, pages: Iterable[Page]) -> list[Page]:
+    """Returns the orders of the deals in the pages that are in none of them, each asked for by its id: the newest, and
+    not those that the venue does not know. Raises Unavailable and NotFound."""
+    listed: set[int] = set()
+    wanted: dict[int, int] = {}  # order -> when it was filled
+    for page in pages:
+        message = page.answer.message
+        if isinstance(message, ProtoOAOrderListRes):
+            listed |= {order.orderId for order in message.order}
+        elif isinstance(message, ProtoOADealListRes):
+            wanted |= {deal.orderId: deal.executionTimestamp for deal in message.deal}
+    newest = sorted(wanted.keys() - listed, key=lambda order_id: wanted[order_id])[-_BY_ID:]
+    found: list[Page] = []
+    for order_id in newest:
+        request = ProtoOAOrderDetailsReq(ctidTraderAccountId=account, orderId=order_id)
+        (outcome,) = await link.ask(account, [request], history=True)
+        if isinstance(outcome, Lost):
+            raise Unavailable(f"{WHO} does not answer.")
+        if isinstance(outcome, Answer):
+            found.append(Page("orders", wanted[order_id], wanted[order_id], outcome))
+    return found
 
 
 def _middle(message: Message) -> int:

@@ -213,12 +213,12 @@ class CTraderPlatform:
 
     async def deals(self, login: int) -> list[Deal]:
         trader, known = await self._trader(login), await self._known()
-        now = history.now_ms()
-        pages = [
-            page
-            for name in ("orders", "cash", "deals")
-            async for page in history.pages(self._link, login, name, trader.registrationTimestamp, now)
-        ]
+        first, now = trader.registrationTimestamp, history.now_ms()
+        pages = [page async for page in history.pages(self._link, login, "cash", first, now)]
+        pages += [page async for page in history.pages(self._link, login, "deals", first, now)]
+        # asked for last: the order of every listed deal is known, also of one that was placed and filled meanwhile
+        pages += [page async for page in history.pages(self._link, login, "orders", first, history.now_ms())]
+        pages += await history.unlisted_orders(self._link, login, pages)
         try:
             return told_deals(pages, login, trader, known)
         except Unreadable as unreadable:

@@ -134,7 +134,7 @@ class Connection:
         self._writer.close()
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(1):
-                await self._writer.wait_closed()
+                await asyncio.shield(self._writer.wait_closed())  # two may wait: one that gives up leaves the other
 
     def _frame(self, number: int, payload: bytes, client_id: str) -> bytes:
         body = ProtoMessage(payloadType=number, payload=payload, clientMsgId=client_id).SerializeToString()

@@ -68,9 +68,16 @@ class Levels(_Body):
     take_profit: Decimal | None = None
 
 
+class Trailing(_Body):
+    stop_loss: Decimal
+
+
 class Closing(_Body):
+    """`worth_after`: a change of worth that was computed before the closing is sent after it."""
+
     volume: int = 0
-    reason: Literal["client", "stop_loss", "take_profit", "stop_out"] = "client"
+    reason: Literal["client", "stop_loss", "take_profit", "stop_out", "dealer"] = "client"
+    worth_after: bool = False
 
 
 class Ending(_Body):
@@ -109,7 +116,8 @@ def control_app(desk: Desk, token: str) -> FastAPI:
     """Every call needs the bearer token."""
     app = FastAPI(title="cTrader fake", openapi_url=None)
     app.include_router(_market(desk))
-    app.include_router(_traders(desk))
+    app.include_router(_orders(desk))
+    app.include_router(_positions(desk))
     app.include_router(_staff(desk))
     app.include_router(_faults(desk))
 
@@ -163,40 +171,65 @@ def _market(desk: Desk) -> APIRouter:
     return router
 
 
-def _traders(desk: Desk) -> APIRouter:
-    router, broker = APIRouter(prefix="/control/accounts/{number}"), desk.broker
+def _told(desk: Desk, account: Account, events: list[api.ProtoOAExecutionEvent]) -> dict[str, Any]:
+    desk.tell(account, events)
+    last = events[-1]
+    return {"order": last.order.orderId, "position": last.order.positionId, "deal": last.deal.dealId}
 
-    def told(account: Account, events: list[api.ProtoOAExecutionEvent]) -> dict[str, Any]:
-        desk.tell(account, events)
-        last = events[-1]
-        return {"order": last.order.orderId, "position": last.order.positionId, "deal": last.deal.dealId}
+
+def _orders(desk: Desk) -> APIRouter:
+    router, broker = APIRouter(prefix="/control/accounts/{number}"), desk.broker
 
     @router.post("/orders")
     async def place(number: int, body: NewOrder) -> dict[str, Any]:
         account = broker.account(number)
-        return told(account, trading.place(broker, account, **body.model_dump()))
+        return _told(desk, account, trading.place(broker, account, **body.model_dump()))
 
     @router.post("/orders/{order}/price")
     async def change_order(number: int, order: int, body: Price) -> dict[str, Any]:
         account = broker.account(number)
         if body.bid is None:
             raise BadInput("A price is needed.", field="bid")
-        return told(account, trading.change_order(broker, account, order, body.bid))
+        return _told(desk, account, trading.change_order(broker, account, order, body.bid))
 
     @router.post("/orders/{order}/end")
     async def end_order(number: int, order: int, body: Ending) -> dict[str, Any]:
         account = broker.account(number)
-        return told(account, trading.end_order(broker, account, order, body.how))
+        return _told(desk, account, trading.end_order(broker, account, order, body.how))
 
-    @router.post("/positions/{position}/close")
+    @router.post("/orders/{order}/unlist", status_code=204)
+    async def unlist(number: int, order: int) -> None:
+        """No list has the order from now on. It is found by its id."""
+        broker.account(number).unlisted.add(order)
+
+    @router.post("/orders/{order}/forget", status_code=204)
+    async def forget(number: int, order: int) -> None:
+        del broker.account(number).past_orders[order]
+
+    return router
+
+
+def _positions(desk: Desk) -> APIRouter:
+    router, broker = APIRouter(prefix="/control/accounts/{number}/positions/{position}"), desk.broker
+
+    @router.post("/close")
     async def close(number: int, position: int, body: Closing) -> dict[str, Any]:
         account = broker.account(number)
-        return told(account, trading.close(broker, account, position, body.volume, body.reason))
+        before = desk.change(account)
+        closed = _told(desk, account, trading.close(broker, account, position, body.volume, body.reason))
+        if body.worth_after:
+            desk.tell(account, [before])
+        return closed
 
-    @router.post("/positions/{position}/stops")
+    @router.post("/stops")
     async def stops(number: int, position: int, body: Levels) -> dict[str, Any]:
         account = broker.account(number)
-        return told(account, trading.change_stops(broker, account, position, body.stop_loss, body.take_profit))
+        return _told(desk, account, trading.change_stops(broker, account, position, body.stop_loss, body.take_profit))
+
+    @router.post("/trail", status_code=204)
+    async def trail(number: int, position: int, body: Trailing) -> None:
+        account = broker.account(number)
+        desk.tell(account, [trading.trail(broker, account, position, body.stop_loss)])
 
     return router
 

@@ -58,6 +58,7 @@ class Desk:
             api.ProtoOAGetPositionUnrealizedPnLReq: self._worth,
             api.ProtoOADealListReq: self._deals,
             api.ProtoOAOrderListReq: self._orders,
+            api.ProtoOAOrderDetailsReq: self._order_details,
             api.ProtoOACashFlowHistoryListReq: self._cash,
             api.ProtoOASubscribeSpotsReq: self._subscribe_spots,
             api.ProtoOAv1PnLChangeSubscribeReq: self._subscribe_worth,
@@ -249,10 +250,19 @@ class Desk:
         account = self._account(connection, request.ctidTraderAccountId)
         first, last = _window(request.fromTimestamp, request.toTimestamp)
         known = [*account.past_orders.values(), *account.orders.values()]
-        found = [each for each in known if first <= each.utcLastUpdateTimestamp <= last]
+        listed = [each for each in known if each.orderId not in account.unlisted]
+        found = [each for each in listed if first <= each.utcLastUpdateTimestamp <= last]
         return api.ProtoOAOrderListRes(
             ctidTraderAccountId=account.number, order=_newest(found, self.rows), hasMore=len(found) > self.rows
         )
+
+    def _order_details(self, connection: Connection, request: api.ProtoOAOrderDetailsReq) -> Message:
+        account = self._account(connection, request.ctidTraderAccountId)
+        order = account.past_orders.get(request.orderId) or account.orders.get(request.orderId)
+        if order is None:
+            raise Refused("ORDER_NOT_FOUND")
+        deals = [each for each in account.deals if each.orderId == order.orderId]
+        return api.ProtoOAOrderDetailsRes(ctidTraderAccountId=account.number, order=order, deal=deals)
 
     def _cash(self, connection: Connection, request: api.ProtoOACashFlowHistoryListReq) -> Message:
         account = self._account(connection, request.ctidTraderAccountId)
@@ -344,7 +354,7 @@ class Desk:
             for number in sorted(connection.worth):
                 account = self.broker.accounts[number]
                 if any(each.tradeData.symbolId == symbol.number for each in account.positions.values()):
-                    connection.event(self._change(account))
+                    connection.event(self.change(account))
 
     def _spot(self, connection: Connection, symbol: Listed, sides: tuple[str, ...]) -> api.ProtoOASpotEvent:
         spot = api.ProtoOASpotEvent(
@@ -354,7 +364,7 @@ class Desk:
             setattr(spot, side, getattr(symbol, side))
         return spot
 
-    def _change(self, account: Account) -> api.ProtoOAv1PnLChangeEvent:
+    def change(self, account: Account) -> api.ProtoOAv1PnLChangeEvent:
         worth = [self.broker.net(account, position) for position in account.positions.values()]
         return api.ProtoOAv1PnLChangeEvent(
             ctidTraderAccountId=account.number,

@@ -53,6 +53,7 @@ class Account:
     positions: dict[int, ProtoOAPosition] = field(default_factory=dict)
     orders: dict[int, ProtoOAOrder] = field(default_factory=dict)  # pending
     past_orders: dict[int, ProtoOAOrder] = field(default_factory=dict)
+    unlisted: set[int] = field(default_factory=set)  # orders that no list has, and that are found by their ids
     deals: list[ProtoOADeal] = field(default_factory=list)
     flows: list[ProtoOADepositWithdraw] = field(default_factory=list)
     lowest: Decimal | None = None  # equity since the first trade

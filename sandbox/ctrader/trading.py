@@ -6,10 +6,10 @@ from typing import Any
 from domain.errors import BadInput, NotFound
 from sandbox.ctrader.state import Account, Broker
 from wire.ctrader import OpenApiModelMessages_pb2 as model
-from wire.ctrader.OpenApiMessages_pb2 import ProtoOAExecutionEvent
+from wire.ctrader.OpenApiMessages_pb2 import ProtoOAExecutionEvent, ProtoOATrailingSLChangedEvent
 
 _TYPES = {"market": model.MARKET, "limit": model.LIMIT, "stop": model.STOP}
-_REASONS = {"client": model.MARKET, "stop_out": model.MARKET}
+_REASONS = {"client": model.MARKET, "stop_out": model.MARKET, "dealer": model.MARKET}
 
 
 def place(
@@ -93,7 +93,7 @@ def close(
     broker: Broker, account: Account, position_id: int, volume: int = 0, reason: str = "client"
 ) -> list[ProtoOAExecutionEvent]:
     """Closes a position, or this volume of it, at the price of now. `reason`: client, stop_loss, take_profit or
-    stop_out. Raises NotFound and BadInput."""
+    stop_out or dealer. Raises NotFound and BadInput."""
     position = account.positions.get(position_id)
     if position is None:
         raise NotFound(f"There is no position {position_id}.")
@@ -132,7 +132,7 @@ def close(
     broker.note_worth(account)
     _end(broker, account, order, model.ORDER_STATUS_FILLED, executed=volume)
     event = _event(account, model.ORDER_FILLED, order=order, deal=deal, position=position)
-    event.isServerEvent = reason == "stop_out"
+    event.isServerEvent = reason in ("stop_out", "dealer")
     return [event]
 
 
@@ -152,6 +152,21 @@ def change_stops(
     position.utcLastUpdateTimestamp = broker.now()
     order = _closing_order(broker, position, position.tradeData.volume, model.SELL, "stop_loss", 0.0)
     return [_event(account, model.ORDER_REPLACED, order=order, position=position)]
+
+
+def trail(broker: Broker, account: Account, position_id: int, stop_loss: Decimal) -> ProtoOATrailingSLChangedEvent:
+    """Moves the stop loss as the price goes. Raises NotFound."""
+    position = account.positions.get(position_id)
+    if position is None:
+        raise NotFound(f"There is no position {position_id}.")
+    position.stopLoss, position.utcLastUpdateTimestamp = float(stop_loss), broker.now()
+    return ProtoOATrailingSLChangedEvent(
+        ctidTraderAccountId=account.number,
+        positionId=position_id,
+        orderId=broker.number(),
+        stopPrice=position.stopLoss,
+        utcLastUpdateTimestamp=position.utcLastUpdateTimestamp,
+    )
 
 
 def end_order(broker: Broker, account: Account, order_id: int, how: str) -> list[ProtoOAExecutionEvent]:

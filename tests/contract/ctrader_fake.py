@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ class CTraderFake:
 
     def close_position(self, account: int, position: int, **values: Any) -> None:
         self.post(f"/accounts/{account}/positions/{position}/close", **values)
+
+    def equity(self, account: int) -> int:
+        """What the venue itself knows, in cents."""
+        books: Any = self.get("/book")
+        (found,) = [Decimal(book["equity"]) for book in books if book["login"] == account]
+        return int(found.scaleb(2))
 
     def counts(self) -> dict[str, Any]:
         return self.get("/counts")

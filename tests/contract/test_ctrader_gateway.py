@@ -3,70 +3,29 @@
 import asyncio
 import fcntl
 import json
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from adapters.ctrader.feed import CTraderFeed
 from adapters.ctrader.platform import CTraderPlatform
-from adapters.journals.embedded import EmbeddedJournal
 from domain.errors import RefusedForGood
-from gateway.gateway import Gateway, GatewayConfig, gateway
-from gateway.recording import Recording, read
+from gateway.recording import read
 from ports.platform import (
     AccountChanged,
     AccountState,
     BalanceOperation,
-    Batch,
-    Deal,
-    Event,
     PendingOrder,
     SymbolHalt,
     Tick,
 )
 from ports.platform import StopsChanged as Stops
 from tests.contract.ctrader_fake import LOT, CTraderFake, ctrader_fake
+from tests.contract.ctrader_watched import once, watched
 from tests.contract.platform_contract import new_key
-
-PATIENCE = 120.0
-E = TypeVar("E", bound=Event)
-
-
-@dataclass
-class Watched:
-    fake: CTraderFake
-    gateway: Gateway
-    began: int  # the batch before the first of this run
-
-    def events(self, kind: type[E]) -> list[E]:
-        stored = self.gateway.journal.read(0, 1_000_000)
-        batches = [Batch.model_validate_json(batch.body) for batch in stored]
-        return [event for batch in batches for event in batch.events if isinstance(event, kind)]
-
-    def deals(self, login: int) -> list[Deal]:
-        return [deal for deal in self.events(Deal) if deal.login == login]
-
-    async def until(self, come: Callable[[], Any]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not come():
-                await asyncio.sleep(0.02)
-
-    async def balanced(self, *logins: int) -> None:
-        """Waits until the gateway's books are those of the broker."""
-        await self.until(lambda: all(self._agrees(login) for login in logins))
-
-    def _agrees(self, login: int) -> bool:
-        book, account = self.gateway.sequencer.books.get(login), self.fake.get(f"/accounts/{login}")
-        return book is not None and (book.balance_minor, sorted(book.positions)) == (
-            account["balance"],
-            sorted(str(position) for position in account["positions"]),
-        )
 
 
 @pytest.fixture(scope="module")
@@ -79,34 +38,6 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CTraderFake]:
 def _no_faults(fake: CTraderFake) -> Iterator[None]:
     yield
     fake.clear()
-
-
-@asynccontextmanager
-async def watched(fake: CTraderFake, folder: Path, grants: str, **changes: Any) -> AsyncIterator[Watched]:
-    settings = fake.settings(grants, **changes)
-    feed, platform = CTraderFeed("ctrader", settings, look_again=0.5), CTraderPlatform("ctrader", settings)
-    journal = EmbeddedJournal(folder / "journal.db")
-    config = GatewayConfig(reconcile_seconds=1.0)
-    try:
-        async with gateway(platform, feed, journal, Recording(folder / "raw", 7), config) as made:
-            running = asyncio.create_task(made.reader.run())
-            try:
-                seen = Watched(fake, made, journal.last())
-                await seen.until(lambda: running.done() or made.sequencer.live)
-                yield seen
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-    finally:
-        await feed.aclose()
-        await platform.aclose()
-
-
-def once(deals: list[Deal]) -> list[Deal]:
-    """No deal is told twice."""
-    twice = {name: count for name, count in Counter(deal.deal_id for deal in deals).items() if count > 1}
-    assert twice == {}
-    return deals
 
 
 async def test_a_day_is_told_as_it_happens(fake: CTraderFake, tmp_path: Path) -> None:

@@ -195,6 +195,37 @@ def test_a_page_of_deals_reads_the_orders_that_came_before_it(decoder: CTraderDe
     assert cursor == Cursor(f"deals/{LOGIN}", str(MS))
 
 
+@pytest.mark.parametrize(
+    ("changes", "loss", "profit"),
+    [
+        ({"stopLoss": 1.05, "takeProfit": 1.2}, "1.05", "1.2"),
+        ({"relativeStopLoss": 500, "relativeTakeProfit": 1_000}, "1.09500", "1.11000"),
+        ({"stopLoss": 1.05, "relativeStopLoss": 500}, "1.05", None),
+        ({"relativeStopLoss": 200_000}, None, None),
+        ({"stopLoss": 1.05, "closingOrder": True}, None, None),
+        ({"stopLoss": 1.05, "stopPrice": 1.05, "orderType": model.STOP_LOSS_TAKE_PROFIT}, None, None),
+    ],
+)
+def test_a_listed_deal_has_the_stops_of_the_order_that_opened_its_position(
+    decoder: CTraderDecoder, changes: dict[str, Any], loss: str | None, profit: str | None
+) -> None:
+    orders = api.ProtoOAOrderListRes(ctidTraderAccountId=LOGIN, order=[order(**changes)], hasMore=False)
+    told(decoder, orders, page_channel("orders", LOGIN, MS))
+    page = api.ProtoOADealListRes(ctidTraderAccountId=LOGIN, deal=[deal(1)], hasMore=False)
+    (fill,) = fills(told(decoder, page, page_channel("deals", LOGIN, MS)))
+    assert (fill.stop_loss, fill.take_profit) == (loss and Decimal(loss), profit and Decimal(profit))
+
+
+def test_the_stops_of_a_sold_position_are_on_the_other_sides(decoder: CTraderDecoder) -> None:
+    sold = order(relativeStopLoss=500, relativeTakeProfit=1_000)
+    sold.tradeData.tradeSide = model.SELL
+    details = api.ProtoOAOrderDetailsRes(ctidTraderAccountId=LOGIN, order=sold)
+    assert told(decoder, details, REFERENCE) == []
+    page = api.ProtoOADealListRes(ctidTraderAccountId=LOGIN, deal=[deal(1, tradeSide=model.SELL)], hasMore=False)
+    (fill,) = fills(told(decoder, page, page_channel("deals", LOGIN, MS)))
+    assert (fill.stop_loss, fill.take_profit) == (Decimal("1.10500"), Decimal("1.09000"))
+
+
 def test_a_bad_row_leaves_the_others_and_the_cursor_stays(decoder: CTraderDecoder) -> None:
     rows = [deal(1, executionPrice=-1.0), deal(2), deal(3, symbolId=99)]
     page = api.ProtoOADealListRes(ctidTraderAccountId=LOGIN, deal=rows, hasMore=False)
@@ -221,6 +252,74 @@ def test_an_account_without_positions_is_worth_its_balance(decoder: CTraderDecod
     position.positionStatus = model.POSITION_STATUS_CLOSED
     facts = told(decoder, executed(deal=deal(9, closePositionDetail=closing()), position=position))
     assert facts[-1] == State(LOGIN, 1042_00, 1042_00, None)
+
+
+def positions(*numbers: int, **changes: Any) -> list[model.ProtoOAPosition]:
+    data = model.ProtoOATradeData(symbolId=EURUSD, volume=LOT, tradeSide=model.BUY, openTimestamp=MS)
+    fields: dict[str, Any] = {"tradeData": data, "positionStatus": model.POSITION_STATUS_OPEN, "swap": 0, "price": 1.1}
+    return [model.ProtoOAPosition(positionId=number, **fields | changes) for number in numbers]
+
+
+def worth(**of_position: int) -> api.ProtoOAGetPositionUnrealizedPnLRes:
+    rows = [
+        model.ProtoOAPositionUnrealizedPnL(positionId=int(name[1:]), grossUnrealizedPnL=net, netUnrealizedPnL=net)
+        for name, net in of_position.items()
+    ]
+    return api.ProtoOAGetPositionUnrealizedPnLRes(ctidTraderAccountId=LOGIN, positionUnrealizedPnL=rows, moneyDigits=2)
+
+
+def moved_by(net: int) -> api.ProtoOAv1PnLChangeEvent:
+    return api.ProtoOAv1PnLChangeEvent(
+        ctidTraderAccountId=LOGIN, grossUnrealizedPnL=net, netUnrealizedPnL=net, moneyDigits=2
+    )
+
+
+def test_a_change_of_worth_counts_again_once_the_worth_was_asked_for_after_the_closing(decoder: CTraderDecoder) -> None:
+    told(decoder, api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=positions(5, 6)), SNAPSHOT)
+    assert told(decoder, moved_by(50_00)) == [State(LOGIN, 1000_00, 1050_00, None)]
+    (closed,) = positions(5, positionStatus=model.POSITION_STATUS_CLOSED)
+    told(decoder, executed(deal=deal(2, closePositionDetail=closing()), position=closed))
+    assert told(decoder, moved_by(50_00)) == [], "it may count what is in the balance"
+    assert told(decoder, worth(p5=50_00, p6=1_00)) == [], "it still has the position that is closed"
+    assert told(decoder, worth(p6=1_00)) == [State(LOGIN, 1042_00, 1043_00, None)]
+    assert told(decoder, moved_by(2_00)) == [State(LOGIN, 1042_00, 1044_00, None)]
+
+
+def test_a_change_of_worth_is_not_told_while_what_was_missed_is_listed(decoder: CTraderDecoder) -> None:
+    told(decoder, api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=positions(5)), SNAPSHOT)
+    told(decoder, trader(balance=1042_00), REFERENCE)
+    assert told(decoder, moved_by(42_00)) == []
+    assert told(decoder, worth(p5=0)) == []
+    told(decoder, trader(balance=1042_00), SNAPSHOT)
+    told(decoder, api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=positions(6)), SNAPSHOT)
+    snapshot, state = told(decoder, worth(p6=3_00), SNAPSHOT)
+    assert isinstance(snapshot, Snapshot) and state == State(LOGIN, 1042_00, 1045_00, None)
+
+
+def test_every_list_of_positions_says_their_stops(decoder: CTraderDecoder) -> None:
+    bare, guarded = positions(5), positions(6, stopLoss=1.05)
+    listed = api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=bare + guarded)
+    stops = [Stops(LOGIN, "5", None, None, NOW), Stops(LOGIN, "6", Decimal("1.05"), None, NOW)]
+    assert told(decoder, listed, SNAPSHOT) == told(decoder, listed, SNAPSHOT) == stops
+
+
+def test_a_fill_that_adds_to_a_position_may_change_its_stops(decoder: CTraderDecoder) -> None:
+    told(decoder, api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=positions(5)), SNAPSHOT)
+    (added,) = positions(5, stopLoss=1.05, utcLastUpdateTimestamp=MS)
+    facts = told(decoder, executed(deal=deal(1), position=added))
+    assert Stops(LOGIN, "5", Decimal("1.05"), None, NOW) in facts
+
+
+def test_a_trailing_stop_of_a_closed_position_does_not_open_it_again(decoder: CTraderDecoder) -> None:
+    told(decoder, api.ProtoOAReconcileRes(ctidTraderAccountId=LOGIN, position=positions(5)), SNAPSHOT)
+    (closed,) = positions(5, positionStatus=model.POSITION_STATUS_CLOSED)
+    told(decoder, executed(deal=deal(2, closePositionDetail=closing()), position=closed))
+    trailing = api.ProtoOATrailingSLChangedEvent(
+        ctidTraderAccountId=LOGIN, positionId=5, orderId=1, stopPrice=1.06, utcLastUpdateTimestamp=MS
+    )
+    assert told(decoder, trailing) == []
+    facts = told(decoder, executed(model.DEPOSIT_WITHDRAW, depositWithdraw=flow()))
+    assert facts[-1] == State(LOGIN, 900_00, 900_00, None)
 
 
 def test_an_execution_between_the_answers_about_an_account_makes_no_snapshot(decoder: CTraderDecoder) -> None:
