@@ -234,7 +234,7 @@ class TradovateDecoder:
         early = self._early.pop(order.id, ())
         if ledger is None:
             return
-        ledger.orders[order.id] = order
+        ledger.take_order(order)
         for row in early:
             if isinstance(row, OrderVersion):
                 add_versions(ledger.versions, [row])
@@ -250,6 +250,7 @@ class TradovateDecoder:
         ledger = self._of_order(version.orderId)
         if ledger is not None:
             add_versions(ledger.versions, [version])
+            self._touch(ledger)
             yield from ledger.order_facts(version.orderId, self._contracts)
 
     def _fill(self, entity: Any) -> Iterator[Fact]:
@@ -328,6 +329,7 @@ class TradovateDecoder:
         status = as_row(RiskStatus, body["status"] or {"id": account.id}, "accountRiskStatus")
         worth = as_row(CashSnapshot, body["worth"], "worth")
         ledger = self._ledger(account.id)
+        status = ledger.newer_status(status)
         positions = as_rows(Position, body, "positions")
         missing = {each.contractId for each in positions if each.netPos} - self._contracts.keys()
         if missing:

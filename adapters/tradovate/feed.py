@@ -35,6 +35,7 @@ from adapters.tradovate.reading import (
     Row,
     is_open,
     last_amount,
+    newest_id,
     read_history,
     read_list,
     read_many,
@@ -52,7 +53,7 @@ _TYPES: Final = (
     *("account", "accountRiskStatus", "cashBalance", "position", "order", "orderVersion", "fill", "fillFee"),
 )
 _QUEUED: Final = 200_000
-_OF_ONE: Final = 9  # calls that tell one account with its history
+_OF_ONE: Final = 11  # calls that tell one account with its history
 _OF_LISTS: Final = 4  # calls that tell all without
 _SHARE: Final = 0.5  # of the venue's rate limit, for comparing
 _FIRST_ASK, _LONGEST_ASK = 0.5, 60.0  # seconds until a differing account is asked for, again and again
@@ -119,19 +120,19 @@ class TradovateFeed:
         alone once; of those with open positions only some are told each time, in turn, because each costs a call."""
         alone, listed = chosen(list(logins), self._told, self._calls)
         for login in alone:
-            async for message in self._whole(login):
-                yield message
+            history, snapshot = await self._whole(login, exactly=False)
+            yield _message(HISTORY, history)
+            yield _message(SNAPSHOT, snapshot)
         if listed:
             with readable_rows():
                 async for message in self._listed(listed):
                     yield message
 
-    async def _whole(self, login: int) -> AsyncIterator[Message]:
+    async def _whole(self, login: int, *, exactly: bool) -> tuple[Row, Row]:
         with readable_rows():
-            history, snapshot = await read_whole(self._api, login)
+            history, snapshot = await read_whole(self._api, login, exactly=exactly)
         self._told.add(login)
-        yield _message(HISTORY, history)
-        yield _message(SNAPSHOT, snapshot)
+        return history, snapshot
 
     async def _listed(self, logins: set[int]) -> AsyncIterator[Message]:
         accounts = {row["id"]: row for row in await self._rows("account/list")}
@@ -177,29 +178,35 @@ class TradovateFeed:
 
     async def _catch_up(self, cursors: Mapping[str, str]) -> AsyncIterator[Message]:
         """What happened since the cursors, then every account as it is. An account with nothing new and no position is
-        told by its snapshot alone."""
+        told by its snapshot alone. Without cursors the gateway begins its books with the snapshots: a fill that is in a
+        snapshot and not in its history would count once more when its push comes, so there may be none."""
+        first = not cursors
         accounts = {row["id"]: row for row in await self._rows("account/list") if is_ours(row["name"], self._prefix)}
+        filled = await self._rows("fill/list")  # before the orders: the order of each fill is then known
         orders = _by(await self._rows("order/list"), "accountId")
-        order_login = {row["id"]: login for login, rows in orders.items() for row in rows}
-        fills: defaultdict[int, list[Row]] = defaultdict(list)
-        for row in await self._rows("fill/list"):
-            fills[order_login.get(row["orderId"], 0)].append(row)
+        fills = _fills_by_login(filled, orders)
         fees = {row["id"]: row for row in await self._rows("fillFee/list")}
         versions = _by(await self._rows("orderVersion/list"), "orderId")
         cash = _by(await self._many("cashBalanceLog/ldeps", sorted(accounts)), "accountId")
         statuses = {row["id"]: row for row in await self._rows("accountRiskStatus/list")}
         positions = _by(await self._rows("position/list"), "accountId")
+        busy = await self._filled_after(newest_id(filled)) if first else set()
         traded = {row["contractId"] for login in accounts for row in [*fills[login], *positions[login], *orders[login]]}
         yield await self._described(traded)
         last = {"fill": int(cursors.get("fill", 0)), "cash": int(cursors.get("cash", 0))}
         newest = dict(last)
         for login in sorted(accounts):
-            latest = {"fill": _greatest(fills[login]), "cash": _greatest(cash[login])}
+            latest = {"fill": newest_id(fills[login]), "cash": newest_id(cash[login])}
             newest = {name: max(newest[name], latest[name]) for name in newest}
             held = any(row["netPos"] for row in positions[login])
-            if held:  # read again as one: the lists are of different moments
-                async for message in self._whole(login):
-                    yield message
+            if held or login in busy:  # read again as one: the lists are of different moments
+                history, snapshot = await self._whole(login, exactly=first)
+                new = {row["contractId"] for row in [*history["fills"], *snapshot["positions"]]} - traded
+                if new:  # a history in an unknown contract cannot be read, and its snapshot can
+                    traded |= new
+                    yield await self._described(new)
+                yield _message(HISTORY, history)
+                yield _message(SNAPSHOT, snapshot)
                 continue
             if any(latest[name] > last[name] for name in last) or any(map(is_open, orders[login])):
                 yield _message(
@@ -219,6 +226,13 @@ class TradovateFeed:
             yield _message(SNAPSHOT, body)
             self._told.add(login)
         yield _message(CAUGHT_UP, newest)
+
+    async def _filled_after(self, newest: int) -> set[int]:
+        """Returns the accounts with fills newer than that one."""
+        newer = [row for row in await self._rows("fill/list") if row["id"] > newest]
+        if not newer:
+            return set()
+        return set(_fills_by_login(newer, _by(await self._rows("order/list"), "accountId")))
 
     async def _described(self, contract_ids: Iterable[int]) -> Message:
         """A message that describes these contracts and those of the settings."""
@@ -357,9 +371,13 @@ def _by(rows: Iterable[Row], field: str) -> defaultdict[int, list[Row]]:
     return found
 
 
+def _fills_by_login(fills: Iterable[Row], orders: Mapping[int, list[Row]]) -> defaultdict[int, list[Row]]:
+    login_of = {row["id"]: login for login, rows in orders.items() for row in rows}
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for fill in fills:
+        found[login_of.get(fill["orderId"], 0)].append(fill)
+    return found
+
+
 def _ids(rows: Iterable[Row], field: str) -> list[int]:
     return sorted({row[field] for row in rows if field in row})
-
-
-def _greatest(rows: Iterable[Row]) -> int:
-    return max((row["id"] for row in rows), default=0)

@@ -7,14 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from adapters.tradovate.client import Api, joined
+from adapters.tradovate import reading
+from adapters.tradovate.client import Api, read_rows
 from adapters.tradovate.library import Listed
 from adapters.tradovate.lots import Lots, Part
+from adapters.tradovate.reading import readable_rows
 from adapters.tradovate.wire import CashEntry, Fill, FillFee, Order, OrderVersion, minor
 from adapters.venue.tags import initials, marked
 from ports.platform import BalanceKind, Deal, FillReason
 
-_IN_ONE_CALL: Final = 200  # ids in one address
 OPERATIONS: Final[Mapping[str, BalanceKind]] = {
     initials(kind): kind for kind in ("deposit", "payout_hold", "payout_release", "payout_settled", "adjustment")
 }
@@ -32,19 +33,17 @@ class History:
         return {fill.contractId for fill in self.fills}
 
 
-async def read_history(api: Api, login: int, *, cash: bool = True) -> History:
+async def read_history(api: Api, login: int) -> History:
     """Reads the whole history of one account. Raises Unavailable."""
-    orders = await api.rows(Order, "order/deps", masterid=login)
-    history = History(orders={each.id: each for each in orders})
-    for ids in _chunks(sorted(history.orders)):
-        history.fills += await api.rows(Fill, "fill/ldeps", masterids=joined(ids))
-    filled = sorted({fill.orderId for fill in history.fills})
-    for ids in _chunks(filled):
-        add_versions(history.versions, await api.rows(OrderVersion, "orderVersion/ldeps", masterids=joined(ids)))
-    for ids in _chunks(sorted(fill.id for fill in history.fills)):
-        history.fees |= {each.id: each for each in await api.rows(FillFee, "fillFee/ldeps", masterids=joined(ids))}
-    if cash:
-        history.cash = await api.rows(CashEntry, "cashBalanceLog/deps", masterid=login)
+    with readable_rows():
+        rows = await reading.read_history(api, login)
+    history = History(
+        orders={each.id: each for each in read_rows(Order, rows["orders"])},
+        fees={each.id: each for each in read_rows(FillFee, rows["fees"])},
+        fills=read_rows(Fill, rows["fills"]),
+        cash=read_rows(CashEntry, rows["cash"]),
+    )
+    add_versions(history.versions, read_rows(OrderVersion, rows["versions"]))
     return history
 
 
@@ -175,7 +174,3 @@ def _deal(step: Told, seq: int, balance: int, history: History, contracts: Mappi
         balance_minor=balance,
         reason=reason_of(history.orders.get(fill.orderId), history.versions.get(fill.orderId)),
     )
-
-
-def _chunks(ids: list[int]) -> Iterable[list[int]]:
-    return (ids[start : start + _IN_ONE_CALL] for start in range(0, len(ids), _IN_ONE_CALL))

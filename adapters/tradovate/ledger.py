@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from adapters.tradovate.history import Cash, History, Told, costs_of, deals_of, movement, reason_of, told
+from adapters.tradovate.history import Cash, History, Told, add_versions, costs_of, deals_of, movement, reason_of, told
 from adapters.tradovate.library import Listed
 from adapters.tradovate.lots import Lots, explained, position_states, side_of
 from adapters.tradovate.wire import (
@@ -48,7 +48,8 @@ class Ledger:
     the balance that everything told explains; None before it is known. `stated`: the venue's last one.
     `opening`: the account was just made and has no money; the venue lets it trade until we lock it, and nobody is told
     so. `enabling`: that the venue lets it trade, told behind the history: money was paid before and is not pushed.
-    `told`: the deals that were told, by id. `last_id`: of the last fill taken in each contract."""
+    `status`: as it was pushed last. `told`: the deals that were told, by id. `last_id`: of the last fill taken in each
+    contract."""
 
     login: int
     currency: str
@@ -65,6 +66,7 @@ class Ledger:
     stated: int | None = None
     opening: bool = False
     enabling: port.Access | None = None
+    status: RiskStatus | None = None
     doubts: dict[int, int | None] = field(default_factory=dict)
 
     @property
@@ -75,12 +77,19 @@ class Ledger:
 
     def take_access(self, status: RiskStatus) -> Iterator[port.Fact]:
         """The venue lets the account trade, or forbids it."""
-        at = status.adminTimestamp
+        at, self.status = status.adminTimestamp, status
         if status.adminAction not in TRADING_ACTIONS:
             self.opening, self.enabling = False, None
             yield port.Access(self.login, "disabled", at, by_limit=status.adminAction in BY_LIMIT)
         elif not self.opening:
             self.enabling = port.Access(self.login, "enabled", at)
+
+    def newer_status(self, listed: RiskStatus) -> RiskStatus:
+        """Returns a listed status, or the one that was pushed after it."""
+        pushed = self.status
+        if pushed is None or pushed.adminTimestamp is None or listed.adminTimestamp is None:
+            return listed
+        return pushed if pushed.adminTimestamp > listed.adminTimestamp else listed
 
     # fills
 
@@ -131,34 +140,44 @@ class Ledger:
                 del self.doubts[contract_id]
 
     def _fits(self, contract_id: int, fills: list[Fill], position: Position | None) -> bool:
+        """Whether the fills of a contract can be told. One whose order is not described yet waits: it would be told
+        with a wrong reason for ever. The next history describes the order, or tells the fill without."""
         if fills[0].id < self.last_id.get(contract_id, 0):
             self.doubts[contract_id] = None
             return False
-        if position is not None and position.timestamp >= fills[-1].timestamp:
-            expected: int | None = position.netPos
-        elif contract_id in self.doubts:  # a message about something else does not settle what waits
-            expected = self.doubts[contract_id]
-        else:
-            return True
         trial = self.lots[contract_id].copy()
         for fill in fills:
             trial.take(fill)
-        if trial.net() != expected:
+        expected: int | None = trial.net()
+        if position is not None and position.timestamp >= fills[-1].timestamp:
+            expected = position.netPos
+        elif contract_id in self.doubts:  # a message about something else does not settle what waits
+            expected = self.doubts[contract_id]
+        if trial.net() != expected or not all(map(self._is_described, fills)):
             self.doubts[contract_id] = expected
             return False
         return True
 
+    def _is_described(self, fill: Fill) -> bool:
+        order = self.orders.get(fill.orderId)
+        return fill.orderId in self.versions or (order is not None and order.admin)
+
     def take_history(self, history: History, contracts: Mapping[int, Listed]) -> Iterator[port.Fact]:
         """Everything that the venue lists of the account, in place of what was seen. Raises ValueError and changes
-        nothing then."""
+        nothing then. Fills that were told and are older than the oldest that is listed stay: the venue lists them no
+        longer. Costs that were pushed stay: the list may be older."""
+        oldest = min((fill.id for fill in history.fills), default=0)
+        older = {each.fill.id: each.fill for each in self.told.values() if each.fill.id < oldest}
+        history = replace(history, fills=[*older.values(), *history.fills], fees=self.fees | history.fees)
         right = {each.part.deal_id: each for each in deals_of(history, contracts, self.currency)}
         moves = [move for entry in history.cash if (move := movement(entry, self.currency)) is not None]
         newest = max((fill.id for fill in history.fills), default=0)
         newer = [each for each in self.told.values() if each.fill.id > newest]  # told while the history was read
         wrong = [each for id, each in self.told.items() if id not in right and each.fill.id <= newest]
-        self.orders |= history.orders
-        self.versions |= history.versions
-        self.fees |= history.fees
+        for order in history.orders.values():
+            self.take_order(order)
+        add_versions(self.versions, history.versions.values())
+        self.fees = history.fees
         self._restart(history)
         self.waiting |= {each.fill.id: each.fill for each in newer}
         for gone in wrong:
@@ -218,6 +237,12 @@ class Ledger:
             self.expected += change
 
     # orders
+
+    def take_order(self, order: Order) -> None:
+        """Keeps the last state of an order. What has ended stays so: a state from before may come late."""
+        known = self.orders.get(order.id)
+        if known is None or known.ordStatus not in _ENDS or order.ordStatus in _ENDS:
+            self.orders[order.id] = order
 
     def order_facts(self, order_id: int, contracts: Mapping[int, Listed]) -> Iterator[port.Fact]:
         """What is new about a pending order. Market orders are none."""

@@ -14,12 +14,13 @@ from pydantic import SecretStr
 
 from adapters.platforms.http_stream import gateway_stream
 from adapters.tradovate.cash import CashDesk, has_mark, is_untouched, minor_or_unavailable, partly
-from adapters.tradovate.client import WHO, Api, read_created
+from adapters.tradovate.client import WHO, Api, read_created, read_row, read_rows
 from adapters.tradovate.history import as_deals, read_history
 from adapters.tradovate.library import Library
 from adapters.tradovate.limits import Limits
 from adapters.tradovate.listing import list_accounts
 from adapters.tradovate.lots import contract_of, open_lots, position_states
+from adapters.tradovate.reading import read_whole, readable_rows
 from adapters.tradovate.settings import TradovateSettings
 from adapters.tradovate.traders import Traders
 from adapters.tradovate.wire import (
@@ -35,6 +36,8 @@ from adapters.tradovate.wire import (
     TRADING_ACTIONS,
     UNLOCK_CODE,
     Account,
+    CashSnapshot,
+    Fill,
     Order,
     Position,
     RiskStatus,
@@ -300,11 +303,14 @@ class TradovatePlatform:
         status, positions = await self._status(account.id), await self._positions(login)
         cash = await (await self._cash()).snapshot(login)
         states: list[PositionState] = []
-        if positions:
-            history = await read_history(self.api, login, cash=False)
+        if positions:  # read again as one: fills of another moment would give them other names
+            with readable_rows():
+                history, whole = await read_whole(self.api, login, exactly=False)
+            fills, cash = read_rows(Fill, history["fills"]), read_row(CashSnapshot, whole["worth"])
+            positions = [row for row in read_rows(Position, whole["positions"]) if row.netPos]
             contracts = await self.library.contracts(each.contractId for each in positions)
             for position in positions:
-                lots = open_lots(position, history.fills)
+                lots = open_lots(position, fills)
                 states += position_states(position, lots, contracts[position.contractId].symbol)
         return AccountSnapshot(
             login=login,
