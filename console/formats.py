@@ -17,6 +17,7 @@ from store.read.listing import COUNTED
 _MINUS = "\u2212"
 _LONG_ID: Final = re.compile(r"\b([a-z]{2,4}_[0-9a-z]{20,}|[0-9a-f]{32,})\b")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_NEGATIVE: Final = re.compile(r"(?<!\S)-(?=\d)")
 _CODE: Final = re.compile(r"[a-z]+(_[a-z]+)+")  # such as awaiting_approval; ids have digits
 MOST_COUNTED: Final = 1_000  # of work that waits: a page that shows more would take longer the more there is
 
@@ -45,6 +46,11 @@ def money(amount: Money | None, *, sign: bool = False, tone: bool = False) -> Ma
 def plain_money(amount: Money) -> str:
     """For sentences: "1,240.00 USD"."""
     return f"{digits(amount)} {amount.currency}"
+
+
+def with_minus(text: str) -> str:
+    """A text of others, with a true minus sign before its negative numbers."""
+    return _NEGATIVE.sub(_MINUS, text)
 
 
 def _utc(at: datetime) -> datetime:

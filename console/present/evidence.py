@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.formats import number, plain_money
+from console.formats import number, plain_money, with_minus
 from console.views.decision import DealPair
 from console.views.parts import Grid, Link, SumLine
 from domain.money import Money
@@ -50,7 +50,7 @@ async def show(session: AsyncSession, evidence: Sequence[Evidence]) -> ShownEvid
             case CorrectedVerdict():
                 _corrected_verdict(page, item)
             case Table():
-                rows = [tuple(written(cell, names) for cell in row) for row in item.rows]
+                rows = [tuple(with_minus(written(cell, names)) for cell in row) for row in item.rows]
                 page.grids.append(Grid(item.title, item.columns, rows))
     return page
 
