@@ -79,10 +79,15 @@ class ChaosFirm:
     roles: list[tuple[datetime, str, str]] = field(default_factory=list)  # (wall time, login, role from then on)
 
     async def kill(self, name: str) -> None:
-        """Kills a process and waits until the supervisor has started it again."""
-        before = self.stack.pid(name)
-        if before is None:
-            return
+        """Kills a process and waits until the supervisor has started it again. One that is just being started is killed
+        when it runs."""
+
+        async def running() -> int:
+            if (pid := self.stack.pid(name)) is None:
+                raise Unavailable(f"{name} does not run now.")
+            return pid
+
+        before = await patiently(running, f"{name} runs")
         os.kill(before, _SIGNALS.get(name, signal.SIGKILL))
         self.happened[f"{name}_killed"] += 1
         await until(lambda: self._is_back(name, before), f"{name} runs again")

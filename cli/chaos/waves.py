@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from cli.chaos.firm import OUTAGES, ChaosFirm, Payee, patiently, until
 from cli.chaos.staff import CHECKERS, Desk
 from contracts.ids import chargeback_workflow, payout_workflow
+from domain.errors import Unavailable
 from domain.surveillance.findings import Finding, Involved
 from firm.case_opening import open_case
 from sandbox.bank.ibans import iban_of
@@ -31,7 +33,6 @@ _DAYS: Final = (
     (("reorder",), "relay"),
     (("lose",), ""),
 )
-_FIRST_TASK: Final = 4  # the event with which a workflow's first task is complete
 
 
 class Wave:
@@ -183,11 +184,12 @@ class Wave:
 
     async def _reset(self, payout_id: str) -> None:
         client = self._firm.temporal
+        first = await patiently(partial(self._first_task, payout_id), "a first task is complete")
         request = ResetWorkflowExecutionRequest(
             namespace=client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=payout_workflow(payout_id)),
             reason="chaos",
-            workflow_task_finish_event_id=_FIRST_TASK,
+            workflow_task_finish_event_id=first,
             request_id=f"reset-{payout_id}",
         )
         try:
@@ -195,6 +197,15 @@ class Wave:
         except OUTAGES:
             return
         self._firm.happened["workflow_reset"] += 1
+
+    async def _first_task(self, payout_id: str) -> int:
+        """Returns the event with which the first task of a payout's workflow was complete. Messages may lie before it,
+        and tasks whose worker was killed."""
+        handle = self._firm.temporal.get_workflow_handle(payout_workflow(payout_id))
+        async for event in handle.fetch_history_events():
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                return int(event.event_id)
+        raise Unavailable(f"No task of the payout {payout_id} is complete yet.")
 
     async def _late_effect(self, payee: Payee) -> None:
         """The worker dies while the acquirer makes the transfer. The next worker finds the key in use; then the first

@@ -92,7 +92,7 @@ class SandboxProcess:
         self.http.close()
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         return self.http.post(path, json=body)
@@ -172,5 +172,5 @@ def reading(
         yield thread
     finally:
         done.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         stream.close()

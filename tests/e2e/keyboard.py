@@ -56,6 +56,7 @@ async def in_hand(page: Page, ref: str) -> Locator:
 
 async def open_row(page: Page, ref: str) -> None:
     """Moves the cursor of the queue to this item, from above, and opens it unless it is open."""
+    await page.wait_for_load_state()  # all of its rows are there
     cursor = page.locator("tr.cursor").get_by_role("link")
     rows = await page.locator("#work-list tr[data-row]").count()
     await keys(page, *("k" for _ in range(rows)))

@@ -304,6 +304,7 @@ async def test_typed_text_stays_with_its_item_and_its_person(stage: Stage) -> No
         await sign_in(other, "rosa@firm.example")
         await page.locator("tr[data-row]").last.get_by_role("link").click()
         await expect(page.locator("body")).to_have_attribute("data-viewer", rosa)
+        await page.wait_for_load_state()  # the script that forgets has run
         assert await page.evaluate(_KEPT) == []
         await page.goto(f"/cases/{firm.case}")
         await page.get_by_label("Note").fill("Rosa looked at it.")

@@ -15,6 +15,7 @@ async def test_typed_terms_come_back_and_the_replay_arrives(stage: Stage) -> Non
         await page.get_by_role("button", name="Draft version 2").click()
         text = page.get_by_label("Text of the definition")
         first = await text.input_value()
+        await page.wait_for_load_state()  # its scripts keep what is typed from now on
         typed = first.replace("fee: '540'", "fee: '612'")
         await text.fill(typed)
         await page.reload()

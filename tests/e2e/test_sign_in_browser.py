@@ -104,6 +104,12 @@ async def _by_password(page: Page, password: str = PASSWORD) -> None:
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
+async def _listens(page: Page, button: str) -> None:
+    """Waits until a page that was asked for is there, and a script listens to this button of it."""
+    await expect(page.get_by_role("button", name=button)).to_be_visible()
+    await page.wait_for_load_state()
+
+
 async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     page, firm = stage.page, stage.world.firm
     stage.world.decides_payouts()
@@ -117,6 +123,7 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
         await page.goto(link_in(await post.got(FINN, "first second factor"), f"{stage.url}/security"))
     await page.get_by_label("Name of a new passkey").fill("Laptop")
     await page.get_by_role("button", name="Add a passkey").click()
+    await _listens(page, "Create passkey")
     await page.get_by_role("button", name="Create passkey").click()
     await expect(page.get_by_role("status")).to_have_text("The passkey is added.")
     await expect(page.get_by_role("heading", name="Laptop")).to_be_visible()
@@ -129,6 +136,7 @@ async def test_a_passkey_signs_in_and_proves_a_decision(stage: Stage) -> None:
     await expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     await expect(page.get_by_text(REASON)).to_be_visible()
     await expect(page.get_by_label("Your password")).to_have_count(0)
+    await _listens(page, "Use your passkey")
     await page.get_by_role("button", name="Use your passkey").click()
     await expect(page.get_by_role("status")).to_have_text("Decision recorded. The payout is now approved.")
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]

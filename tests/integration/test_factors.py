@@ -49,12 +49,14 @@ async def _add_passkey(world: ApiWorld, who: str, key: SoftPasskey) -> httpx.Res
     return await world.ask(who, "POST", "/v1/factors/passkeys", body)
 
 
-async def _add_app(world: ApiWorld, who: str) -> tuple[pyotp.TOTP, list[str]]:
+async def _add_app(world: ApiWorld, who: str) -> tuple[pyotp.TOTP, list[str], str]:
+    """Gives the app, the recovery codes, and the code of the app that is used up by this."""
     made = (await world.ask(who, "POST", "/v1/factors/authenticator")).json()
     app = pyotp.TOTP(made["secret"])
     assert app.secret in made["address"]
-    codes = await world.ask(who, "POST", "/v1/factors/authenticator/confirm", {"code": app.now()})
-    return app, codes.json()["codes"]
+    used = app.now()
+    codes = await world.ask(who, "POST", "/v1/factors/authenticator/confirm", {"code": used})
+    return app, codes.json()["codes"], used
 
 
 async def _step_up(world: ApiWorld, who: str, asked: dict[str, Any], **proof: Any) -> httpx.Response:
@@ -208,7 +210,7 @@ async def test_a_count_that_goes_back_is_refused_and_none_is_normal(world: ApiWo
 
 
 async def test_with_an_app_the_password_alone_opens_nothing(world: ApiWorld) -> None:
-    app, codes = await _add_app(world, "finance")
+    _, codes, code_of_app = await _add_app(world, "finance")
     assert len(set(codes)) == 10
     opened = (await world.http.post("/v1/sessions", json={"login": "finance", "password": PASSWORD})).json()
     assert opened["second_factor_due"]
@@ -217,7 +219,7 @@ async def test_with_an_app_the_password_alone_opens_nothing(world: ApiWorld) -> 
     assert (await world.http.get("/v1/payouts", headers=headers)).status_code == 401
     ways = (await world.http.post("/v1/sessions/second-factor/options", headers=headers)).json()
     assert ways == {"methods": ["totp", "recovery_code"], "passkey": None}
-    used = {"method": "totp", "text": app.now()}
+    used = {"method": "totp", "text": code_of_app}
     assert (await world.http.post("/v1/sessions/second-factor", json=used, headers=headers)).status_code == 403
     code = {"method": "recovery_code", "text": codes[3].upper()}
     done = await world.http.post("/v1/sessions/second-factor", json=code, headers=headers)
@@ -230,7 +232,7 @@ async def test_with_an_app_the_password_alone_opens_nothing(world: ApiWorld) -> 
 
 
 async def test_the_browser_is_known_and_the_visit_noted_only_after_the_second_factor(world: ApiWorld) -> None:
-    _, codes = await _add_app(world, "tina")
+    _, codes, _ = await _add_app(world, "tina")
     world.http.cookies.clear()
     agreed = {"propos_known", "propos_device"}
     body = {"login": "tina@example.org", "password": PASSWORD}
@@ -252,7 +254,7 @@ async def test_the_browser_is_known_and_the_visit_noted_only_after_the_second_fa
 
 
 async def test_secrets_and_codes_are_not_in_the_database_as_they_are(world: ApiWorld, owner_url: str) -> None:
-    app, codes = await _add_app(world, "finance")
+    app, codes, _ = await _add_app(world, "finance")
     async with world.db.transaction() as session:
         rows = (await session.execute(text("SELECT a::text, r::text FROM authenticators a, recovery_codes r"))).all()
     assert len(rows) == 10
@@ -273,7 +275,7 @@ async def test_a_role_that_needs_a_factor_gets_nothing_done_without_one(world: A
     async with httpx.AsyncClient(transport=transport, base_url="http://firm.test") as http:
         world.http = http
         assert (await _refused(world, "finance", REFUND))["methods"] == []
-        app, _ = await _add_app(world, "finance")
+        app, _, _ = await _add_app(world, "finance")
         kept = await world.ask("finance", "DELETE", "/v1/factors/authenticator")
         assert (kept.status_code, kept.json()["type"]) == (409, "last-factor")
         asked = await _refused(world, "finance", REFUND)

@@ -70,7 +70,7 @@ class Office:
             assert not relay.done()
         finally:
             stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await relay
 
     async def lock(self, login: int) -> None:
@@ -105,7 +105,7 @@ async def test_news_is_heard_at_once_and_singletons_run(office: Office) -> None:
         async with asyncio.timeout(120):
             while not await _is_dispatched(office.db, "copy"):
                 await asyncio.sleep(0.02)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             for workflow_id in SINGLETONS:
                 while not await _runs(office.client, workflow_id):
                     await asyncio.sleep(0.05)

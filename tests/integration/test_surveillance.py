@@ -48,14 +48,18 @@ async def follow(firm: World, *, at_once: int = 2000, patterns: dict[str, Patter
 async def judge_stream(activities: SurveillanceActivities, firm: World) -> None:
     environment = ActivityEnvironment()
     reading = asyncio.create_task(environment.run(activities.follow_deals, SurveillanceStart()))
-    for _ in range(500):
-        await asyncio.sleep(0.02)
-        async with firm.db.transaction() as session:
-            if await surveillance.cursor(session) == await surveillance.newest_deal(session):
-                break
+    async with asyncio.timeout(120):
+        while not await _all_judged(firm):
+            assert not reading.done(), "it reads until its worker ends"
+            await asyncio.sleep(0.02)
     environment.worker_shutdown()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await reading
+
+
+async def _all_judged(firm: World) -> bool:
+    async with firm.db.transaction() as session:
+        return await surveillance.cursor(session) == await surveillance.newest_deal(session)
 
 
 async def found(firm: World) -> list[tuple[str, ...]]:

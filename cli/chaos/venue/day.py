@@ -26,6 +26,7 @@ _HOURS: Final = 6
 _PACE: Final = 0.05  # seconds from one step to the next
 _DOWN_STEPS: Final = 15  # steps that the market goes on without a gateway
 _PATIENCE: Final = 180.0  # seconds
+_AT_MOST: Final = 900.0  # seconds that what changes again and again is waited for
 _STORM: Final = 5.0  # seconds that faults last while nothing else goes on
 _CHANCE_OF_FAULTS, _CHANCE_OF_CALM = 0.25, 0.10
 _AT_ONCE: Final = 3  # kinds of fault
@@ -43,6 +44,21 @@ class Trader:
     login: int
     held: list[Position] = field(default_factory=list)  # small ones
     large: Position | None = None
+
+
+class Movement:
+    """Of what is looked at again and again: a slow machine has the time it needs while something changes."""
+
+    def __init__(self) -> None:
+        self._began = self._changed = time.monotonic()
+        self._before: object = None
+
+    def is_over(self, state: object) -> bool:
+        """Returns whether the state has not changed for long, or has changed for very long."""
+        now = time.monotonic()
+        if state != self._before:
+            self._before, self._changed = state, now
+        return now - self._changed > _PATIENCE or now - self._began > _AT_MOST
 
 
 class DayAtVenue:
@@ -105,11 +121,12 @@ class DayAtVenue:
 
     async def _until_healed(self, report: Callable[[str, float], None], *, rights_matter: bool) -> dict[str, list[str]]:
         """Returns what is wrong when nothing changes any more, or after long. `rights_matter`: see `judge`."""
-        deadline = time.monotonic() + _PATIENCE
+        movement = Movement()
         while True:
             report(f"{self._firm.kind.name}: until nothing moves any more", 1.0)
             found = await self._verdict(rights_matter=rights_matter)
-            if not any(found[name] for name in HEALING) or time.monotonic() > deadline:
+            wounds = {name: found[name] for name in HEALING}
+            if not any(wounds.values()) or movement.is_over(wounds):
                 return found
             if rights_matter:
                 self._firm.look_at_parked()
@@ -273,10 +290,9 @@ class DayAtVenue:
 
     async def _meet_every_fault(self, report: Callable[[str, float], None]) -> None:
         """Small trades, and positions that the firm closes itself, until every fault has met a call."""
-        deadline = time.monotonic() + _PATIENCE
-        kind = self._firm.kind
-        while missing := [name for name, times in (await self.faults()).items() if times < least(kind, name)]:
-            if time.monotonic() > deadline:
+        movement, kind = Movement(), self._firm.kind
+        while missing := {name: times for name, times in (await self.faults()).items() if times < least(kind, name)}:
+            if movement.is_over(missing):
                 return
             report(f"{kind.name}: {len(missing)} faults have met too few calls yet", 1.0)
             if _SESSIONS in missing:
