@@ -14,11 +14,13 @@ import structlog
 from argon2 import PasswordHasher
 from hypothesis import settings
 
+from cli.stack import probes
 from cli.stack.embedded import temporal
 from cli.stack.exits import leave
 from store import crypto
 from tests import servers
 from tests.databases import Databases
+from tests.free_ports import ports_of_worker
 from tests.turns import in_turns
 
 # What tests start, and the workers of a run, find their modules compiled: else each compiles hundreds of them again.
@@ -45,6 +47,14 @@ def _cheap_passwords() -> Iterator[None]:
     """Hashes that are made in a moment: what a real one costs is no test's business."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("store.identity._HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_ports() -> Iterator[None]:
+    """Ports that no other worker of this run chooses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cli.stack.probes._OWN_PORTS", ports_of_worker(probes._OWN_PORTS, os.environ))
         yield
 
 

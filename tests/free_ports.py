@@ -1,8 +1,20 @@
-"""Ports of a `propos up` of a test's own."""
+"""Ports for what a test starts."""
 
 import os
+from collections.abc import Mapping
 
 from cli.stack.probes import free_ports
+
+
+def ports_of_worker(ports: range, environment: Mapping[str, str]) -> range:
+    """Returns this worker's part of the ports: all of them in a run without workers. A port is bound some time after it
+    was chosen, and no other worker may choose it meanwhile."""
+    worker = environment.get("PYTEST_XDIST_WORKER", "")
+    if not worker.startswith("gw"):
+        return ports
+    parts = int(environment["PYTEST_XDIST_WORKER_COUNT"])
+    at = int(worker.removeprefix("gw")) % parts  # the one that replaces a worker that died has a higher number
+    return ports[at::parts]
 
 
 def free_port_environment() -> dict[str, str]:

@@ -2,21 +2,22 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from adapters.platforms.sandbox import SandboxPlatform
+from cli.stack.probes import free_ports
 from ports.platform import Batch, Event
 from sandbox.config import SandboxConfig
 
@@ -51,10 +52,15 @@ def waves(minutes: int, start: int, swing: int, spread: int, digits: int) -> lis
     return lines
 
 
+_LATELY: Final = deque[int](maxlen=500)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this worker's own. One that was given a moment ago may not be bound yet: it is not given again."""
+    while (port := free_ports(1)[0]) in _LATELY:
+        continue
+    _LATELY.append(port)
+    return port
 
 
 class SandboxProcess:
