@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cli.chaos.venue.command import KINDS, Result, bad_input, venue
+from cli.chaos.venue.day import Movement
 from cli.chaos.venue.judge import FIGURES, Told, judge
 from cli.chaos.venue.kinds import BAD_INPUT, Book, least
 from cli.chaos.venue.plan import plan
@@ -125,3 +126,14 @@ def test_before_a_person_has_disabled_it_a_breached_account_may_only_not_hold_an
 
     assert wrong(replace(FALLEN, enabled=True)) == 0
     assert wrong(replace(FALLEN, enabled=True, open=("p1",))) == 1
+
+
+def test_what_changes_is_waited_for_and_what_stands_still_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("cli.chaos.venue.day.time.monotonic", lambda: now)
+    stands, moves = Movement(), Movement()
+    over = []
+    for minute in range(17):
+        now = 1000.0 + 60 * minute
+        over.append((stands.is_over({"lost": ["a fill"]}), moves.is_over({"lost": ["a fill"] * minute})))
+    assert over == [(minute > 3, minute > 15) for minute in range(17)]
