@@ -37,8 +37,8 @@ RAISES: Final[Mapping[Fault, type[PropOSError]]] = {
 HAPPENS: Final[frozenset[Fault]] = frozenset({"cut after", "failed after", "garbage", "slow"})
 READING: Final[tuple[Fault, ...]] = ("too many", "busy", "cut before", "cut after", "failed after", "garbage", "slow")
 # Of the adapter that a slow answer is tried on: a busy machine must reach the other side in it. Below the 5 s that the
-# fake of Tradovate holds an answer.
-IMPATIENT_SECONDS: Final = 3.0
+# fake of Tradovate holds an answer. Each slow case costs this long.
+IMPATIENT_SECONDS: Final = 1.5
 
 
 def check_class(error: PropOSError, expected: type[PropOSError]) -> None:
