@@ -1,5 +1,6 @@
 """Books against the venue's snapshots: what differs is asked for again, then said, and never believed in silence."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from gateway import books
@@ -31,7 +32,29 @@ class Comparison:
         self.doubted: set[int] = set()  # books that differed once; their fills were asked for
         self.differing: set[int] = set()  # books that still differed after that
         self.enabling: set[int] = set()  # disabled accounts that the venue called enabled once
-        self._looks: dict[int, Book] = {}  # how the venue last showed an account whose book is not proven
+        # How the venue showed accounts whose books are not proven: in this comparison, in the one before, in both.
+        self._looks: dict[int, AccountSnapshot] = {}
+        self._before: dict[int, AccountSnapshot] = {}
+        self._ready: dict[int, AccountSnapshot] = {}
+
+    def new_connection(self) -> None:
+        """What happened before it may not have been told yet."""
+        self._looks.clear()
+        self._before.clear()
+        self._ready.clear()
+
+    def anew(self, all_books: Mapping[int, Book]) -> None:
+        """A comparison of all accounts begins. Those that still differ are asked for their fills once more. Books that
+        are ready begin anew, all at once, because each time all readers rebuild their accounts."""
+        self.doubted.clear()
+        for login, venue in self._ready.items():
+            all_books[login].begin_anew(venue)
+            self._telling.touched.add(login)
+            self._notes.append(f"The book of account {login} begins anew with the venue's snapshot.")
+        if self._ready:
+            self._stream.skip()
+            self._ready.clear()
+        self._before, self._looks = self._looks, {}
 
     def compare(self, book: Book, venue: AccountSnapshot, at: datetime) -> None:
         if not venue.trading_enabled:
@@ -40,7 +63,7 @@ class Comparison:
                 self._telling.access(book, at, enabled=False)
         found = book.differences(venue)
         if not found:
-            if venue.login in self.differing:
+            if book.estimated:
                 self.tell_state(book, _stated(venue, at), at)  # what was uncertain is certain now
             self._agree(book, venue)
         elif venue.login not in self.doubted:
@@ -48,8 +71,6 @@ class Comparison:
             self._counts.gaps_found += 1
             self._wants_fills.add(venue.login)
             return
-        elif not book.proven:
-            self._begin_anew(book, venue)
         else:
             self._differs(book, venue, found, at)
         if venue.trading_enabled and not book.enabled:
@@ -57,7 +78,8 @@ class Comparison:
 
     def moved(self, login: int) -> None:
         """Something moved the book of an account since the venue last showed it."""
-        self._looks.pop(login, None)
+        for shown in (self._looks, self._before, self._ready):
+            shown.pop(login, None)
 
     def tell_state(self, book: Book, state: State, at: datetime) -> None:
         """Figures that waited are older than these."""
@@ -72,29 +94,33 @@ class Comparison:
         self._counts.gaps_healed += venue.login in self.doubted
         self.doubted.discard(venue.login)
         self.differing.discard(venue.login)
+        self.moved(venue.login)
+        self._waiting.take_state(venue.login)  # it is older, and nothing explained it
         book.stated, book.proven = (venue.balance_minor, venue.equity_minor), True
         self._telling.touched.add(venue.login)
 
     def _differs(self, book: Book, venue: AccountSnapshot, found: list[str], at: datetime) -> None:
-        self.differing.add(venue.login)
         self.say(f"Account {venue.login} differs from the venue: {'; '.join(found)}.")
-        if book.told != (venue.balance_minor, venue.equity_minor):
-            uncertain = venue.balance_minor != book.balance_minor
+        uncertain = venue.balance_minor != book.balance_minor
+        if uncertain:
+            self.differing.add(venue.login)
+        else:
+            self.differing.discard(venue.login)
+        if (book.told, book.estimated) != ((venue.balance_minor, venue.equity_minor), uncertain):
             self.tell_state(book, _stated(venue, at, estimated=uncertain), at)
+        if not book.proven:
+            self._look_again(venue)
 
-    def _begin_anew(self, book: Book, venue: AccountSnapshot) -> None:
+    def _look_again(self, venue: AccountSnapshot) -> None:
         """The first snapshot and the lists beside it were read one after the other, and something happened in between:
-        no fill will ever explain the difference. The book begins anew when two snapshots are equal and the fills, asked
-        for between them, told nothing new. All readers then rebuild their accounts."""
-        before = self._looks.pop(venue.login, None)
-        if before is None or before.differences(venue):
-            self._looks[venue.login] = books.from_snapshot(venue)
-            self._wants_fills.add(venue.login)
-            return
-        self._notes.append(f"The book of account {venue.login} begins anew with the venue's snapshot.")
-        book.begin_anew(venue)
-        self._stream.skip()
-        self._agree(book, venue)
+        no fill will ever explain the difference. Such a book begins anew when two comparisons show the same and nothing
+        was told until the third: what a venue tells late would count twice."""
+        before = self._before.get(venue.login)
+        self._looks[venue.login] = venue
+        if before is not None and not books.from_snapshot(before).differences(venue):
+            self._ready[venue.login] = venue
+        else:
+            self._ready.pop(venue.login, None)
 
     def _enable(self, book: Book, at: datetime) -> None:
         """Tells it when the venue says so for the second time: the first snapshot may have been on its way when the

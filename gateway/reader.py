@@ -122,13 +122,7 @@ class VenueReader:
         sequencer = self._sequencer
         if everything:
             sequencer.compare_anew()
-        connection = sequencer.counts.reconnects
-        for login in sorted(sequencer.wants_fills):
-            await self._pass_on(self._feed.fills(login, ""))
-            await self._queue.join()
-            if sequencer.counts.reconnects != connection or not sequencer.live:
-                return  # what was read goes with the connection before: it is asked for again on this one
-            sequencer.asked(login)
+        refused = await self._ask_fills()
         wanted = set(sequencer.wants_snapshot)
         if everything:
             wanted |= sequencer.books.keys() | sequencer.unknown
@@ -145,6 +139,24 @@ class VenueReader:
             for login in self._unlisted & sequencer.unknown:
                 sequencer.unlisted(login)
             self._unlisted = set(sequencer.unknown)
+        if refused is not None:
+            raise refused
+
+    async def _ask_fills(self) -> Unavailable | None:
+        """Returns why the venue did not tell the fills of an account. The others are asked for all the same."""
+        sequencer, refused = self._sequencer, None
+        connection = sequencer.counts.reconnects
+        for login in sorted(sequencer.wants_fills):
+            try:
+                await self._pass_on(self._feed.fills(login, ""))
+            except Unavailable as exc:
+                refused = exc
+                continue
+            await self._queue.join()
+            if sequencer.counts.reconnects != connection or not sequencer.live:
+                break  # what was read goes with the connection before: it is asked for again on this one
+            sequencer.asked(login)
+        return refused
 
     async def _pass_on(self, told: AsyncIterator[Message]) -> None:
         async with closed(told) as messages:

@@ -63,7 +63,7 @@ class Sequencer:
             told.State: self._state,
             told.Snapshot: self._snapshot,
             told.Halt: self._halt,
-            told.VenueTime: lambda fact, at: self._stream.pass_time(at, flush=fact.stands),
+            told.VenueTime: self._venue_time,
         }
 
     # from the venue
@@ -73,12 +73,13 @@ class Sequencer:
         told yet is forgotten, with its cursors: the venue is asked for it again."""
         self._connection = Connection()
         self._waiting.new_connection()
+        self._comparison.new_connection()
         self.compare_anew()
 
     def compare_anew(self) -> None:
         """An account that differs is asked for its fills once more: the answer may have been lost, or unreadable, or
         something was missed since."""
-        self._comparison.doubted.clear()
+        self._comparison.anew(self.books)
 
     @property
     def live(self) -> bool:
@@ -217,7 +218,8 @@ class Sequencer:
 
     def _corrected(self, fact: told.FillCorrected, at: datetime) -> None:
         known = self._known.get(f"fill/{fact.fill_id}")
-        if known is None and fact.change_minor is None:  # it was cancelled before it was told
+        if known is None and fact.change_minor is None:  # it was cancelled before it was told, and will not be
+            self._known.put(f"fill/{fact.fill_id}", json.dumps([0, fact.login, None]))
             self.counts.duplicates += 1
             return
         if known is None:
@@ -306,11 +308,12 @@ class Sequencer:
             return
         if book.told == (state.balance_minor, state.equity_minor) and book.estimated == state.estimated:
             self.counts.duplicates += 1
+            self._waiting.take_state(state.login)  # the venue has gone back from it
             return
         if state.balance_minor != book.balance_minor:
             self.wants_snapshot.add(state.login)
             if state.login not in self._comparison.differing:
-                self._waiting.for_money(state)
+                self._waiting.for_money(state, at)
                 return
             state = replace(state, estimated=True)
         self._comparison.tell_state(book, state, at)
@@ -321,6 +324,14 @@ class Sequencer:
         book, state = self.books[login], self._waiting.for_money_of(login)
         if state is not None and state.balance_minor == book.balance_minor:
             self._comparison.tell_state(book, state, at)
+
+    def _venue_time(self, fact: told.VenueTime, at: datetime) -> None:
+        """Figures wait for ten seconds at most: an account that nobody judges must not lose on."""
+        self._stream.pass_time(at, flush=fact.stands)
+        for state in self._waiting.too_long(at):
+            self._comparison.differing.add(state.login)
+            self._comparison.say(f"Nothing explains the balance of account {state.login} yet.")
+            self._comparison.tell_state(self.books[state.login], replace(state, estimated=True), at)
 
     def _halt(self, halt: told.Halt, at: datetime) -> None:
         self._telling.emit(port.SymbolHalt, at, symbol=halt.symbol, halted=halt.halted)
@@ -362,7 +373,7 @@ class Sequencer:
         self._telling.touched.add(venue.login)
         if any(isinstance(fact, told.Access) and fact.change == "opened" for fact in waiting):
             self._telling.emit(port.AccountChanged, at, login=venue.login, change="opened")
-        moving = facts.each_once(waiting)
+        moving = [each for each in facts.each_once(waiting) if self._known.get(*facts.ids(each)) is None]
         facts.turn_back(book, moving)
         for fact in sorted(moving, key=lambda each: each.at):
             self._steps[type(fact)](fact, max(fact.at, self._stream.now))

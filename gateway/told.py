@@ -81,6 +81,7 @@ class Stream:
         self.number: int = journal.last() or first_number
         self._marked = self.now
         self._flush = False
+        self._skips = False
         self._pending: list[str] = []
         self._symbols: dict[str, str] = {}  # as JSON, of those that were told in a tick
 
@@ -118,8 +119,9 @@ class Stream:
         return self.seq
 
     def skip(self) -> None:
-        """Leaves a number out: readers take it for a lost event, and rebuild their accounts from snapshots."""
-        self.seq += 1
+        """Leaves a number out at the end of the next batch: readers take it for a lost event, and rebuild their
+        accounts from snapshots."""
+        self._skips = True
 
     def pass_time(self, at: datetime, *, flush: bool = False) -> None:
         """Market time has reached `at`. `flush`: the next batch asks its readers to store everything before it."""
@@ -130,8 +132,11 @@ class Stream:
         """Returns the next batch and adds the stream's position to `changes`. None when there is nothing to tell: no
         event, no wish to flush and, with `mark`, no passing of market time."""
         passed = mark and self.now > self._marked
-        if self.now == START or not (self._pending or self._flush or passed):
+        if self.now == START or not (self._pending or self._flush or self._skips or passed):
             return None
+        if self._skips:  # within a batch, so that a reader sees it wherever it begins
+            self.emit(ClockMark, self.now)
+            self.seq, self._skips = self.seq + 1, False
         self.seq += 1
         self.number += 1
         self._marked = self.now

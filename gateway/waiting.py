@@ -7,11 +7,13 @@ again. Every connection begins with the stops and the figures of all accounts.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from ports.venue import Fact, Fill, State, Stops
 
 _FOR_ONE: Final = 10_000  # facts of one account
+_LONGEST: Final = timedelta(seconds=10)  # that figures wait for what explains them
 _STOPS: Final = 10_000  # positions, the oldest are forgotten first
 
 
@@ -20,7 +22,7 @@ class Waiting:
         self._unknown: defaultdict[int, list[Fact]] = defaultdict(list)
         self._early: defaultdict[int, list[Fill]] = defaultdict(list)
         self._stops: dict[tuple[int, str], Stops] = {}
-        self._states: dict[int, State] = {}
+        self._states: dict[int, tuple[datetime, State]] = {}  # since when an account's figures wait, and the newest
 
     def __bool__(self) -> bool:
         return bool(self._early or self._unknown)
@@ -65,11 +67,17 @@ class Waiting:
     def take_stops(self, login: int, position_id: str) -> Stops | None:
         return self._stops.pop((login, position_id), None)
 
-    def for_money(self, state: State) -> None:
-        self._states[state.login] = state
+    def for_money(self, state: State, at: datetime) -> None:
+        since, _ = self._states.get(state.login, (at, state))
+        self._states[state.login] = since, state
 
     def for_money_of(self, login: int) -> State | None:
-        return self._states.get(login)
+        found = self._states.get(login)
+        return None if found is None else found[1]
 
     def take_state(self, login: int) -> None:
         self._states.pop(login, None)
+
+    def too_long(self, at: datetime) -> list[State]:
+        """Returns the figures of accounts that have waited for as long as they may."""
+        return [state for since, state in self._states.values() if at - since >= _LONGEST]

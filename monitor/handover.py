@@ -128,7 +128,7 @@ class Handover:
             at = move.batch
             while at < done:
                 try:
-                    before, at = at, self._replay(guests, stream, at, done)
+                    before, at = at, self._replay(guests, source, stream, at, done)
                     if at == before:
                         raise Unavailable(f"The platform's stream ended at batch {at}, before {done}.")
                 except GapInStream as gap:
@@ -136,12 +136,15 @@ class Handover:
                     at = min(done, gap.first - 1)
         return guests
 
-    def _replay(self, guests: Shard, stream: PlatformStream, at: int, done: int) -> int:
+    def _replay(self, guests: Shard, source: RecordedAccounts, stream: PlatformStream, at: int, done: int) -> int:
         """Applies the stream from batch `at` to `done`. Returns the last batch applied."""
         for batch in stream.batches(at):
             self._beat()
             if batch is None:
                 continue
+            if guests.lacks_events(batch):
+                gap = GapInStream(batch.number, batch.number)
+                resync(guests, source, gap, stream, self._number, batch.events[0].at, self._beat)
             guests.apply(batch)
             at = batch.number
             found = guests.state.facts.take_verdicts()

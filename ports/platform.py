@@ -245,7 +245,8 @@ Event = Annotated[
 
 
 class Batch(_Data):
-    """Events in sequence order; the last is always a ClockMark. `number` increases by one per batch."""
+    """Events in sequence order; the last is always a ClockMark. `number` increases by one per batch. A sequence number
+    that is missing is a lost event."""
 
     number: int
     events: tuple[Event, ...]
