@@ -52,11 +52,11 @@ def a_fall_after_the_move() -> Script:
     return script
 
 
-def under_way(database_url: str) -> Script:
+def under_way(database_url: str, script: Script | None = None) -> Script:
     """Account 1 released by shard 0 at batch 3 and both shards at batch 6."""
     on_record(database_url, {1: (two_step(), 1)})
     two_shards(database_url)
-    script = a_fall_after_the_move()
+    script = script or a_fall_after_the_move()
     for shard in (0, 1):
         judge(database_url, view(script, 2), shard=shard)
     judge(database_url, view(script, 6), shard=1)
@@ -132,6 +132,22 @@ def test_what_the_venue_no_longer_has_on_the_way_is_a_gap_on_record(database_url
     judge(database_url, venue, shard=1)
     gaps = rows(database_url, "SELECT account_id, detail->>'rule_id' FROM reviews WHERE kind = 'gap' ORDER BY key")
     assert sorted(gaps, key=str) == [("acc_1", "daily_loss"), (None, None)]
+
+
+def test_a_number_that_is_left_out_on_the_way_is_a_gap_on_record(database_url: str) -> None:
+    """Its gateway began the account's book anew: the snapshot counts, and not what was told before."""
+    script = opened()
+    for price, lost in (("1.37900", 0), ("1.37900", 0), ("1.37900", 1), ("1.37900", 0), ("1.37900", 0)):
+        script.tick(price)
+        script.seq += lost
+        script.tick(price)
+        script.batch(flush=True)
+    venue = view(under_way(database_url, script), 6)
+    venue.snapshots[1] = snapshot(1, 9_700_000, 9_700_000)
+    judge(database_url, venue, shard=1)
+    assert rows(database_url, MOVES) == [(0, 1, "done")]
+    assert rows(database_url, "SELECT balance_minor, positions FROM account_live") == [(9_700_000, [])]
+    assert (None,) in rows(database_url, "SELECT account_id FROM reviews WHERE kind = 'gap'")
 
 
 def test_a_stale_owner_neither_releases_nor_takes(database_url: str) -> None:
