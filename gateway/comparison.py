@@ -30,7 +30,8 @@ class Comparison:
         self._stream, self._telling, self._waiting, self._counts = stream, telling, waiting, counts
         self._notes, self._wants_fills, self._wants_snapshot = notes, wants_fills, wants_snapshot
         self.doubted: set[int] = set()  # books that differed once; their fills were asked for
-        self.differing: set[int] = set()  # books that still differed after that
+        self.differing: set[int] = set()  # books whose balance still differed after that
+        self._said: set[int] = set()  # what a person was told in this comparison
         self.enabling: set[int] = set()  # disabled accounts that the venue called enabled once
         # How the venue showed accounts whose books are not proven: in this comparison, in the one before, in both.
         self._looks: dict[int, AccountSnapshot] = {}
@@ -47,6 +48,7 @@ class Comparison:
         """A comparison of all accounts begins. Those that still differ are asked for their fills once more. Books that
         are ready begin anew, all at once, because each time all readers rebuild their accounts."""
         self.doubted.clear()
+        self._said.clear()
         for login, venue in self._ready.items():
             all_books[login].begin_anew(venue)
             self._telling.touched.add(login)
@@ -94,13 +96,16 @@ class Comparison:
         self._counts.gaps_healed += venue.login in self.doubted
         self.doubted.discard(venue.login)
         self.differing.discard(venue.login)
+        self._said.discard(venue.login)
         self.moved(venue.login)
         self._waiting.take_state(venue.login)  # it is older, and nothing explained it
         book.stated, book.proven = (venue.balance_minor, venue.equity_minor), True
         self._telling.touched.add(venue.login)
 
     def _differs(self, book: Book, venue: AccountSnapshot, found: list[str], at: datetime) -> None:
-        self.say(f"Account {venue.login} differs from the venue: {'; '.join(found)}.")
+        if venue.login not in self._said:
+            self._said.add(venue.login)
+            self.say(f"Account {venue.login} differs from the venue: {'; '.join(found)}.")
         uncertain = venue.balance_minor != book.balance_minor
         if uncertain:
             self.differing.add(venue.login)

@@ -105,6 +105,15 @@ def test_a_difference_of_positions_alone_makes_no_figures_uncertain(world: World
     assert _states(world) == [(1000_00, 1000_00, False), (995_00, 995_00, False)]
 
 
+def test_a_difference_is_said_once_in_each_comparison(world: World) -> None:
+    world.connect(snapshot(7, 1000_00))
+    world.tell(snapshot(7, 1000_00))
+    _compare(world, snapshot(7, 900_00), snapshot(7, 900_00))
+    assert world.sequencer.counts.differences == 1
+    _compare(world, snapshot(7, 900_00), snapshot(7, 900_00))
+    assert world.sequencer.counts.differences == 2
+
+
 def test_a_restarted_gateway_takes_the_doubt_back(world: World) -> None:
     world.connect(snapshot(7, 1000_00))
     world.tell(snapshot(7, 1000_00))
