@@ -171,7 +171,7 @@ async def test_files_have_the_rows_of_the_report_and_are_logged(world: ConsoleWo
 
 
 async def test_reports_are_for_their_roles_and_refuse_what_is_no_range(world: ConsoleWorld) -> None:
-    paths = ("/reports", "/reports/liability", *(f"/reports/{name}" for name in _PAGES))
+    paths = ("/reports", "/reports/liability", "/reports/liability/accounts", *(f"/reports/{name}" for name in _PAGES))
     async with world.browser("sam@firm.example") as sam, world.browser("mara@example.org") as mara:
         assert 'href="/reports"' not in (await sam.get("/")).text
         for path in paths:
@@ -192,6 +192,20 @@ async def test_reports_are_for_their_roles_and_refuse_what_is_no_range(world: Co
             assert refused["status"] == 422 and field in json.dumps(refused), path
         assert (await rosa.get("/reports/nothing")).status_code == 404
         assert (await rosa.get("/reports/pass-rates?product=%00")).status_code == 422
+        for path, status in (("?product=%00", 422), ("?version=one", 422), ("?cursor=x", 422), ("?reason=mood", 200)):
+            assert (await rosa.get("/reports/liability/accounts" + path)).status_code == status, path
+
+
+async def test_each_number_of_the_liability_leads_to_its_accounts(world: ConsoleWorld) -> None:
+    async with world.browser("finn@firm.example") as browser:
+        report = (await browser.get("/reports/liability")).text
+        counted = re.findall(r'href="(/reports/liability/accounts[^"]*)" data-count="(\d+)"', report)
+        assert len(counted) > 1
+        for address, count in counted:
+            page = (await browser.get(unescape(address))).text
+            assert page.count("<tr data-row>") == int(count), address
+        nobody = (await browser.get("/reports/liability/accounts?reason=locked")).text
+        assert "No funded accounts match" in nobody
 
 
 async def test_what_would_be_owed_is_shown_for_each_day_that_is_kept(world: ConsoleWorld) -> None:
