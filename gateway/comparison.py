@@ -1,6 +1,7 @@
 """Books against the venue's snapshots: what differs is asked for again, then said, and never believed in silence."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gateway import books
@@ -78,8 +79,38 @@ class Comparison:
         if venue.trading_enabled and not book.enabled:
             self._enable(book, at)
 
-    def moved(self, login: int) -> None:
-        """Something moved the book of an account since the venue last showed it."""
+    def state(self, book: Book, state: State, at: datetime) -> None:
+        """Figures whose balance nothing explains yet wait for the fill or the operation that does: a payout that was
+        taken out would look like a loss. Of an account that differs after everything was asked they are told as
+        uncertain."""
+        if book.told == (state.balance_minor, state.equity_minor) and book.estimated == state.estimated:
+            self._counts.duplicates += 1
+            self._waiting.take_state(state.login)  # the venue has gone back from it
+            return
+        if state.balance_minor != book.balance_minor:
+            self._wants_snapshot.add(state.login)
+            if state.login not in self.differing:
+                self._waiting.for_money(state, at)
+                return
+            state = replace(state, estimated=True)
+        self.tell_state(book, state, at)
+
+    def moved(self, book: Book, at: datetime) -> None:
+        """Something moved the book. Tells the figures that waited, once it has their balance."""
+        self._forget_looks(book.login)
+        state = self._waiting.for_money_of(book.login)
+        if state is not None and state.balance_minor == book.balance_minor:
+            self.tell_state(book, state, at)
+
+    def pass_time(self, all_books: Mapping[int, Book], at: datetime) -> None:
+        """Figures wait for ten seconds at most: an account that nobody judges must not lose on."""
+        for state in self._waiting.too_long(at):
+            self.differing.add(state.login)
+            self.say(f"Nothing explains the balance of account {state.login} yet.")
+            self.tell_state(all_books[state.login], replace(state, estimated=True), at)
+
+    def _forget_looks(self, login: int) -> None:
+        """The account has changed since the venue last showed it."""
         for shown in (self._looks, self._before, self._ready):
             shown.pop(login, None)
 
@@ -97,7 +128,7 @@ class Comparison:
         self.doubted.discard(venue.login)
         self.differing.discard(venue.login)
         self._said.discard(venue.login)
-        self.moved(venue.login)
+        self._forget_looks(venue.login)
         self._waiting.take_state(venue.login)  # it is older, and nothing explained it
         book.stated, book.proven = (venue.balance_minor, venue.equity_minor), True
         self._telling.touched.add(venue.login)

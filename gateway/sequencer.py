@@ -5,7 +5,6 @@ Knows no network and no clock: the same messages over the same journal give the 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -214,7 +213,7 @@ class Sequencer:
         self._telling.touched.add(fill.login)
         if fill.balance_minor is not None and fill.balance_minor != book.balance_minor:
             self.wants_snapshot.add(fill.login)
-        self._moved(fill.login, at)
+        self._comparison.moved(book, at)
 
     def _corrected(self, fact: told.FillCorrected, at: datetime) -> None:
         known = self._known.get(f"fill/{fact.fill_id}")
@@ -235,7 +234,7 @@ class Sequencer:
         self._known.put(f"fill/{fact.fill_id}", json.dumps([seq, login, right]))
         self._telling.money(book, "adjustment", f"correction/{fact.fill_id}/{right}", right - before, at)
         self.wants_snapshot.add(login)
-        self._moved(login, at)
+        self._comparison.moved(book, at)
 
     def _money(self, money: told.Money, at: datetime) -> None:
         key = f"money/{money.operation_id}"
@@ -249,7 +248,7 @@ class Sequencer:
         self._known.put(key, "")
         if money.balance_minor is not None and money.balance_minor != book.balance_minor:
             self.wants_snapshot.add(money.login)
-        self._moved(money.login, at)
+        self._comparison.moved(book, at)
 
     def _order(self, order: told.Order, at: datetime) -> None:
         key = f"order/{order.order_id}/{order.version}"
@@ -299,39 +298,15 @@ class Sequencer:
             self._telling.access(book, at, enabled=False, by_limit=access.by_limit)
 
     def _state(self, state: told.State, at: datetime) -> None:
-        """Figures whose balance nothing explains yet wait for the fill or the operation that does: a payout that was
-        taken out would look like a loss. Of an account that differs after everything was asked they are told as
-        uncertain."""
         book = self.books.get(state.login)
         if book is None:
             self._wait(state)
-            return
-        if book.told == (state.balance_minor, state.equity_minor) and book.estimated == state.estimated:
-            self.counts.duplicates += 1
-            self._waiting.take_state(state.login)  # the venue has gone back from it
-            return
-        if state.balance_minor != book.balance_minor:
-            self.wants_snapshot.add(state.login)
-            if state.login not in self._comparison.differing:
-                self._waiting.for_money(state, at)
-                return
-            state = replace(state, estimated=True)
-        self._comparison.tell_state(book, state, at)
-
-    def _moved(self, login: int, at: datetime) -> None:
-        """Something moved the book. Tells the figures that waited, once it has their balance."""
-        self._comparison.moved(login)
-        book, state = self.books[login], self._waiting.for_money_of(login)
-        if state is not None and state.balance_minor == book.balance_minor:
-            self._comparison.tell_state(book, state, at)
+        else:
+            self._comparison.state(book, state, at)
 
     def _venue_time(self, fact: told.VenueTime, at: datetime) -> None:
-        """Figures wait for ten seconds at most: an account that nobody judges must not lose on."""
         self._stream.pass_time(at, flush=fact.stands)
-        for state in self._waiting.too_long(at):
-            self._comparison.differing.add(state.login)
-            self._comparison.say(f"Nothing explains the balance of account {state.login} yet.")
-            self._comparison.tell_state(self.books[state.login], replace(state, estimated=True), at)
+        self._comparison.pass_time(self.books, at)
 
     def _halt(self, halt: told.Halt, at: datetime) -> None:
         self._telling.emit(port.SymbolHalt, at, symbol=halt.symbol, halted=halt.halted)

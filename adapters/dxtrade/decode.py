@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from adapters.dxtrade import shapes, wire
 from adapters.dxtrade.accounts import settled
 from adapters.dxtrade.errors import document
+from adapters.dxtrade.fields import field, price, time_of
 from adapters.dxtrade.figures import account_snapshot, login_of, minor, rounded_minor
 from adapters.dxtrade.history import Instruments, OrderFill, fills_of, money_of, pending_order, version_of
 from adapters.dxtrade.waiting import Newer, Settlements
@@ -52,7 +53,6 @@ CLOCK: Final = "clock"
 PUSHED: Final = "pushed"
 QUOTED: Final = "quoted"
 
-_DIGITS: Final = 15  # of a price, on either side of the point
 
 _S = TypeVar("_S", bound=shapes.Shape)
 _Stops = tuple[Decimal | None, Decimal | None]
@@ -145,7 +145,7 @@ class DxtradeDecoder:
         for key, at in settled(account):
             if key not in self._settled:
                 self._settled.add(key)
-                yield Money(f"settled {key}", login, "payout_settled", key, 0, _time(at))
+                yield Money(f"settled {key}", login, "payout_settled", key, 0, time_of(at))
 
     def _read_tradable(self, found: Any) -> Iterator[Fact]:
         """The first list of a connection tells every symbol: one may have been halted, or go on, since the last."""
@@ -156,8 +156,8 @@ class DxtradeDecoder:
                 self._halted[each.symbol] = halted
                 yield Halt(each.symbol, halted, None)
 
-        field = "instruments" if isinstance(found, dict) and "instruments" in found else "instrumentDetails"
-        return self._rows(TRADABLE, shapes.Tradable, _field(found, field), tell)
+        name = "instruments" if isinstance(found, dict) and "instruments" in found else "instrumentDetails"
+        return self._rows(TRADABLE, shapes.Tradable, field(found, name), tell)
 
     def _keep_metrics(self, found: Any) -> Iterator[Fact]:
         def keep(metrics: shapes.Metrics) -> Iterator[Fact]:
@@ -166,10 +166,10 @@ class DxtradeDecoder:
                 self._metrics[login] = metrics
             return iter(())
 
-        return self._rows(METRICS, shapes.Metrics, _field(found, "metrics"), keep)
+        return self._rows(METRICS, shapes.Metrics, field(found, "metrics"), keep)
 
     def _read_portfolios(self, found: Any) -> Iterator[Fact]:
-        return self._rows(PORTFOLIOS, shapes.Portfolio, _field(found, "portfolios"), self._whole)
+        return self._rows(PORTFOLIOS, shapes.Portfolio, field(found, "portfolios"), self._whole)
 
     def _whole(self, portfolio: shapes.Portfolio) -> Iterator[Fact]:
         """Tells a snapshot, if the account's metrics came before and are of the same version."""
@@ -192,14 +192,14 @@ class DxtradeDecoder:
             login = login_of(portfolio.account, self._clearing)
             return iter(()) if login is None else self._changes(login, portfolio)
 
-        return self._rows(STOPS, shapes.Portfolio, _field(found, "portfolios"), tell)
+        return self._rows(STOPS, shapes.Portfolio, field(found, "portfolios"), tell)
 
     def _read_orders(self, found: Any) -> Iterator[Fact]:
         def tell(order: shapes.Order) -> Iterator[Fact]:
             yield from self._order(order)
             self._seen(ORDERS, order.transaction_time)
 
-        return self._rows(ORDERS, shapes.Order, _field(found, "orders"), tell)
+        return self._rows(ORDERS, shapes.Order, field(found, "orders"), tell)
 
     def _order(self, order: shapes.Order) -> Iterator[Fact]:
         """An answer may be older than what was read before it: that of an order is passed over."""
@@ -230,7 +230,7 @@ class DxtradeDecoder:
         return replace(fill, stop_loss=stop_loss, take_profit=take_profit)
 
     def _read_transfers(self, found: Any) -> Iterator[Fact]:
-        return self._rows(TRANSFERS, shapes.CashTransfer, _field(found, "cashTransfers"), self._transfer)
+        return self._rows(TRANSFERS, shapes.CashTransfer, field(found, "cashTransfers"), self._transfer)
 
     def _transfer(self, transfer: shapes.CashTransfer) -> Iterator[Fact]:
         login = login_of(transfer.account, self._clearing)
@@ -286,36 +286,36 @@ class DxtradeDecoder:
             yield Cursor(name, value)
 
     def _read_clock(self, found: Any) -> Iterator[Fact]:
-        yield VenueTime(_time(str(_field(found, "at"))))
+        yield VenueTime(time_of(str(field(found, "at"))))
 
     # sockets
 
     def _read_pushed(self, found: Any) -> Iterator[Fact]:
-        kind, payload = _field(found, "type"), found.get("payload")
+        kind, payload = field(found, "type"), found.get("payload")
         if kind == wire.MARKET_DATA:
             return self._quotes(payload)
         if kind == wire.METRICS:
             return self._states(payload, found.get("timestamp"))
         if kind == wire.PORTFOLIOS:
-            return self._rows(PUSHED, shapes.Portfolio, _field(payload, "portfolios"), self._portfolio)
+            return self._rows(PUSHED, shapes.Portfolio, field(payload, "portfolios"), self._portfolio)
         if kind == wire.TRANSFERS:
             return self._read_transfers(payload)
         if kind == wire.PING_REQUEST:
-            return iter((VenueTime(_time(str(_field(found, "timestamp")))),))
+            return iter((VenueTime(time_of(str(field(found, "timestamp")))),))
         if kind in (wire.EVENTS, wire.REJECT):
             return iter(())  # what they are about comes as fills and states, or ends the connection
         raise Unreadable(f"type: {str(kind)[:40]!r} is not known")
 
     def _quotes(self, payload: Any) -> Iterator[Fact]:
-        events = _field(payload, "events")
+        events = field(payload, "events")
         for event in events if isinstance(events, list) else ():
-            if _field(event, "type") != "Quote":
+            if field(event, "type") != "Quote":
                 continue
-            symbol, bid, ask = _field(event, "symbol"), _price(event, "bid"), _price(event, "ask")
-            yield Quote(str(symbol), bid, ask, _time(str(event["time"])) if event.get("time") else None)
+            symbol, bid, ask = field(event, "symbol"), price(event, "bid"), price(event, "ask")
+            yield Quote(str(symbol), bid, ask, time_of(str(event["time"])) if event.get("time") else None)
 
     def _states(self, payload: Any, timestamp: Any) -> Iterator[Fact]:
-        at = None if timestamp is None else _time(str(timestamp))
+        at = None if timestamp is None else time_of(str(timestamp))
 
         def tell(metrics: shapes.Metrics) -> Iterator[Fact]:
             login = login_of(metrics.account, self._clearing)
@@ -325,13 +325,13 @@ class DxtradeDecoder:
                 balance = minor(metrics.balance, currency, "balance")
                 yield State(login, balance, rounded_minor(metrics.equity, currency, "equity"), at)
 
-        return self._rows(METRICS, shapes.Metrics, _field(payload, "metrics"), tell)
+        return self._rows(METRICS, shapes.Metrics, field(payload, "metrics"), tell)
 
     def _portfolio(self, portfolio: shapes.Portfolio) -> Iterator[Fact]:
         """One that came after a newer one is passed over. One of an account that no list has told yet says that the
         account was opened."""
         login = login_of(portfolio.account, self._clearing)
-        if login is None or portfolio.version < self._versions.get(login, 0):
+        if login is None or self._is_older(login, portfolio):
             return
         if login not in self._accounts:
             yield Access(login, "opened", None)
@@ -339,11 +339,14 @@ class DxtradeDecoder:
         for order in portfolio.orders:
             yield from self._order(order)
 
+    def _is_older(self, login: int, portfolio: shapes.Portfolio) -> bool:
+        return portfolio.version < self._versions.get(login, 0)
+
     def _changes(self, login: int, portfolio: shapes.Portfolio) -> Iterator[Fact]:
         """Tells stops that changed, and those of every position at the first time, also that there are none: they may
         have been removed while nobody listened. Those of a position that no fill has told yet go with its fill. Of a
         portfolio that came after a newer one nothing is told."""
-        if portfolio.version < self._versions.get(login, 0):
+        if self._is_older(login, portfolio):
             return
         self._versions[login] = portfolio.version
         for position in portfolio.positions:
@@ -372,30 +375,3 @@ def _as(shape: type[_S], found: Any) -> _S:
     except ValidationError as exc:
         place = ".".join(str(part) for part in exc.errors(include_input=False, include_url=False)[0]["loc"])
         raise Unreadable(f"{place or shape.__name__}: not as the venue describes it") from None
-
-
-def _field(found: Any, name: str) -> Any:
-    if not isinstance(found, dict) or name not in found:
-        raise Unreadable(f"{name}: is missing")
-    return found[name]
-
-
-def _price(event: Any, name: str) -> Decimal:
-    """Raises Unreadable for a price of zero or below: no account is judged on one."""
-    value = _field(event, name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = Decimal(value)
-    if not isinstance(value, Decimal) or value <= 0 or abs(value.adjusted()) > _DIGITS:
-        raise Unreadable(f"{name}: no price above zero")
-    return value
-
-
-def _time(text: str) -> datetime:
-    """Reads a time with a zone. Raises Unreadable."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise Unreadable(f"time: {text[:40]!r} is no time with a zone")
-    return found.astimezone(UTC)

@@ -17,9 +17,9 @@ from ports.platform import Deal
 from ports.venue import Access, Fill, FillCorrected, Message, Order, Snapshot
 from sandbox.tradovate.fake import FakeTradovate
 from sandbox.tradovate.rows import Change, Row
-from tests.contract.test_tradovate_gateway import Shard, running_gateway
 from tests.contract.tradovate_desk import Desk
 from tests.contract.tradovate_reader import WAIT, World
+from tests.contract.tradovate_shard import Shard, running_gateway
 from tests.contract.tradovate_thread import settings, tradovate_thread
 
 _ES, _MES = 301, 302
