@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -145,7 +147,24 @@ async def test_one_person_approves_so_much_a_day_also_at_the_same_time(firm: Wor
     await firm.market_time((await firm.payout(late)).requested_at + timedelta(days=1))
 
 
-async def test_only_so_much_leaves_automatically_a_day_also_at_the_same_time(firm: World) -> None:
+async def test_only_so_much_leaves_automatically_a_day_also_at_the_same_time(
+    firm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits a moment for the others after it has added up what leaves today: they meet unless they take turns."""
+    added_up, met, all_here = approving._sum, set[object](), asyncio.Event()
+
+    async def meet(*given: Any) -> int:
+        found = await added_up(*given)
+        if asyncio.current_task() not in met:
+            met.add(asyncio.current_task())
+            if len(met) == 3:
+                all_here.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await all_here.wait()
+        return found
+
+    monkeypatch.setattr(approving, "_sum", meet)
     traders = [await firm.add_trader(name) for name in ("tina", "leo", "ute")]
     await firm.policy(USD={"automatic_per_day": "800"})
     asked = [await firm.request(trader, SMALL) for trader in traders]
