@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from firm import funded_accounts, liability
 from firm.reconciliation import deciding
 from front.auth import Deps, allowed
-from front.fields import BreakId, DecisionBody, Input, window
+from front.fields import BreakId, DecisionBody, Input, Slug, window
 from front.once import Keyed
 from front.subjects.reconciliation_break import BreakDecided, answer
 from store.read import reconciliation as read
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["reconciliation"])
-_Product = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{1,40}$", description="Of this product only.")]
+_Product = Annotated[Slug | None, Query(description="Of this product only.")]
 _Version = Annotated[int | None, Query(ge=1, le=999_999_999, description="Of this version only.")]
 _Reason = Literal["eligible"] | funded_accounts.Reason
 _Share = Annotated[Decimal, Query(ge=0, le=1)]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from domain.reports.months import PATTERN
 from front import reports
 from front.auth import Deps, allowed
-from front.fields import window
+from front.fields import Slug, window
 from front.lists import asked_of
 from store.read import decided
 from store.read.decided import Kind
@@ -23,7 +23,7 @@ From = Annotated[
     str | None, Query(pattern=PATTERN, description="The first month, such as 2026-01. Without: twelve months.")
 ]
 To = Annotated[str | None, Query(pattern=PATTERN, description="The last month. Without: this month of market time.")]
-Product = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{1,40}$", description="Of this product on sale only.")]
+Product = Annotated[Slug | None, Query(description="Of this product on sale only.")]
 Currency = Annotated[str | None, Query(pattern=r"^[A-Z]{3,4}$", description="Of this currency only.")]
 
 

@@ -1,17 +1,17 @@
 """The liability: bars of what is owed and would be owed, and why traders cannot ask, in words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 from console.formats import words
+from console.present.reports import list_of
 from domain.money import Money
-from firm.funded_accounts import Reason
 from firm.liability import LiabilityView, WouldOwe
 
 _WIDTH: Final = 420  # of the longest bar, in the units of the drawing
 ACCOUNTS: Final = "/reports/liability/accounts"  # the list of what the numbers count
-REASONS: Final[dict[Reason, str]] = {
+REASONS: Final[Mapping[str, str]] = {
     "too_early": "waiting time not over",
     "no_trade_yet": "no trade yet",
     "nothing_available": "nothing to pay out",
@@ -55,8 +55,7 @@ class Chart:
 
 def accounts_href(row: WouldOwe, reason: str = "") -> str:
     """The list of the accounts that a number of a row counts."""
-    given = {"product": row.product, "version": str(row.version), "reason": reason}
-    return f"{ACCOUNTS}?{urlencode({name: value for name, value in given.items() if value})}"
+    return list_of(ACCOUNTS, {"product": row.product, "version": str(row.version), "reason": reason})
 
 
 def blocked(row: WouldOwe) -> list[tuple[str, int, str]]:
@@ -66,7 +65,7 @@ def blocked(row: WouldOwe) -> list[tuple[str, int, str]]:
 
 
 def reason_words(code: str) -> str:
-    return next((said for known, said in REASONS.items() if known == code), words(code))
+    return REASONS.get(code, words(code))
 
 
 def chart(found: LiabilityView) -> list[Chart]:

@@ -80,12 +80,12 @@ def purchases_href(asked: Months, row: RateRow, only: str, outcome: str = "") ->
     `outcome`: what became of them; empty for all that were bought."""
     given = {"paid_purchase": "yes", **_moments(asked, row.month, "bought"), "sold_product": row.product or only}
     version = "" if row.version is None else str(row.version)
-    return _list("/challenges", {**given, "sold_version": version, "outcome": outcome})
+    return list_of("/challenges", {**given, "sold_version": version, "outcome": outcome})
 
 
 def decisions_href(asked: Months, row: DecisionTimeRow, outcome: str) -> str:
     """The list of the decisions that a number of a row counts."""
-    return _list("/decisions", {"kind": row.kind, **_moments(asked, row.month, "decided"), "outcome": outcome})
+    return list_of("/decisions", {"kind": row.kind, **_moments(asked, row.month, "decided"), "outcome": outcome})
 
 
 def _moments(asked: Months, month: str | None, what: str) -> dict[str, str]:
@@ -94,7 +94,8 @@ def _moments(asked: Months, month: str | None, what: str) -> dict[str, str]:
     return {f"{what}_since": f"{begins:%Y-%m-%dT%H:%M:%SZ}", f"{what}_before": f"{over:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _list(path: str, given: Mapping[str, str]) -> str:
+def list_of(path: str, given: Mapping[str, str]) -> str:
+    """The address of a list with these filters; empty ones are left out."""
     return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
 
 
